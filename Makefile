@@ -1,0 +1,29 @@
+# Four commands, the same here and in CI. `make help` tells what each does.
+.DEFAULT_GOAL := help
+SHELL := bash
+UV := $(shell command -v uv || echo .uv/bin/uv)
+RUN := $(UV) run --frozen
+
+help:  ## This text
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(UV):
+	python3 -m venv .uv && .uv/bin/pip install --quiet 'uv>=0.13'
+
+check: $(UV)  ## Style, types, import rules, generated files
+	$(RUN) ruff check .
+	$(RUN) ruff format --check .
+	$(RUN) mypy operator dev tests
+	$(RUN) lint-imports
+	$(RUN) python dev/generate.py --check
+
+generate: $(UV)  ## Write what is generated from the models
+	$(RUN) python dev/generate.py
+
+test: $(UV)  ## Everything: checks, fast tests, then the tests on a real cluster
+	$(MAKE) check fast e2e
+
+fast: $(UV)  ## Tests that need no cluster (under a minute)
+	$(RUN) pytest -q --ignore=tests/e2e -n 2
+
+.PHONY: help check generate test fast

@@ -1,0 +1,112 @@
+"""The `tidegate` program: `tidegate operator` reconciles, `tidegate flags` serves flags to applications."""
+
+import socket
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from tidegate import logs
+
+app = typer.Typer(
+    help="Turns features on a step at a time, watches Prometheus while it does, and takes them back when the numbers turn.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+class LogFormat(StrEnum):
+    """How log lines look."""
+
+    JSON = "json"
+    TEXT = "text"
+
+
+LogLevel = Annotated[str, typer.Option(envvar="TIDEGATE_LOG_LEVEL", help="DEBUG, INFO, WARNING or ERROR.")]
+Format = Annotated[LogFormat, typer.Option(envvar="TIDEGATE_LOG_FORMAT", help="json for machines, text for people.")]
+Namespaces = Annotated[
+    list[str] | None,
+    typer.Option("--namespace", help="Namespace to look after; may be given several times. Default: all. The operator takes globs too."),
+]
+Grace = Annotated[float, typer.Option(help="Seconds that work under way gets to end after SIGTERM.")]
+
+
+@app.command()
+def operator(
+    namespace: Namespaces = None,
+    kubeconfig: Annotated[str | None, typer.Option(help="Default: the pod's service account, or kubectl's own file.")] = None,
+    own_namespace: Annotated[
+        str, typer.Option(envvar="POD_NAMESPACE", help="Holds the Lease, and the Secrets that RolloutPolicies name.")
+    ] = "default",
+    candidate: Annotated[str | None, typer.Option(envvar="POD_NAME", help="Names this replica in the Lease. Default: the host.")] = None,
+    port: Annotated[int, typer.Option(help="Serves /healthz, /readyz and /metrics.")] = 8080,
+    host: Annotated[str, typer.Option(help="Address to serve them on.")] = "0.0.0.0",
+    workers: Annotated[int, typer.Option(help="Objects looked at in parallel.")] = 16,
+    lease_name: Annotated[str, typer.Option(help="Replicas with the same Lease elect one leader.")] = "tidegate",
+    lease_duration: Annotated[float, typer.Option(help="Seconds after which a silent leader is replaced.")] = 10.0,
+    grace: Grace = 10.0,
+    log_level: LogLevel = "INFO",
+    log_format: Format = LogFormat.JSON,
+) -> None:
+    """Reconciles FeatureRollouts: watch → observe → decide → act → report. Run two replicas; the Lease lets one of them write."""
+    from tidegate.app import run
+    from tidegate.settings import OperatorSettings
+
+    _log(log_level, log_format)
+    try:
+        settings = OperatorSettings(
+            own_namespace=own_namespace,
+            candidate=candidate or socket.gethostname(),
+            kubeconfig=kubeconfig,
+            namespaces=tuple(namespace or ()),
+            host=host,
+            port=port,
+            workers=workers,
+            lease_name=lease_name,
+            lease_duration=lease_duration,
+            grace=grace,
+        )
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    raise typer.Exit(run(settings))
+
+
+@app.command()
+def flags(
+    namespace: Namespaces = None,
+    grpc_port: Annotated[int, typer.Option(help="Serves flagd.sync.v1 to in-process providers.")] = 8015,
+    http_port: Annotated[int, typer.Option(help="Serves OFREP, /healthz, /readyz and /metrics.")] = 8016,
+    max_streams: Annotated[int, typer.Option(help="Connected clients at most.")] = 5000,
+    grace: Grace = 10.0,
+    log_level: LogLevel = "INFO",
+    log_format: Format = LogFormat.JSON,
+) -> None:
+    """Pushes flag sets (ConfigMaps labelled tidegate.io/flag-set=true) to applications: flagd's sync protocol and OFREP. Read-only."""
+    from tidegate.flags.server import run
+    from tidegate.flags.settings import FlagServerSettings
+
+    _log(log_level, log_format)
+    try:
+        settings = FlagServerSettings(
+            grpc_port=grpc_port, http_port=http_port, namespaces=tuple(namespace or ()), max_streams=max_streams, grace_seconds=grace
+        )
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    run(settings)
+
+
+def _log(level: str, log_format: LogFormat) -> None:
+    try:
+        logs.configure(level, "json" if log_format is LogFormat.JSON else "text")
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def main() -> None:
+    """The console script."""
+    app(prog_name="tidegate")
+
+
+if __name__ == "__main__":
+    main()

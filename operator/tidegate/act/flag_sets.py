@@ -1,0 +1,116 @@
+"""The one writer of each flag set: writes that arrive while one is under way go out together in the next."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from tidegate.clients.errors import AlreadyExists, Conflict, NotFound
+from tidegate.clients.kubernetes import JsonObject, Kubernetes
+from tidegate.clients.resources import CONFIG_MAPS
+from tidegate.domain.decision import WriteFlag
+from tidegate.levers.flag_set import FlagSet, merged, parse_flag_set, to_config_map
+
+ATTEMPTS = 5
+"""How often a write is tried against a flag set that others keep changing, before the rollout is looked at again."""
+Where = tuple[str, str]
+
+
+class StaleDecisionError(RuntimeError):
+    """The flag is not what the decision saw: look again."""
+
+
+@dataclass(slots=True)
+class _Line:
+    """Writes that wait for one flag set, and whether somebody is serving them."""
+
+    waiting: list[tuple[WriteFlag, asyncio.Future[None]]] = field(default_factory=list)
+    served: bool = False
+
+
+class FlagSets:
+    """Writes flags. `written` is told (namespace, name, uid, resourceVersion) after each write."""
+
+    def __init__(
+        self,
+        kubernetes: Kubernetes,
+        check_fence: Callable[[], None],
+        clock: Callable[[], datetime],
+        written: Callable[[JsonObject], None],
+    ) -> None:
+        self._kubernetes = kubernetes
+        self._check_fence = check_fence
+        self._clock = clock
+        self._written = written
+        self._lines: dict[Where, _Line] = {}
+
+    async def write(self, namespace: str, write: WriteFlag) -> None:
+        """Returns when the flag is in the API server. StaleDecisionError where it changed since the decision; ApiErrors as they come."""
+        where = (namespace, write.config_map)
+        line = self._lines.setdefault(where, _Line())
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        line.waiting.append((write, done))
+        if not line.served:
+            line.served = True
+            asyncio.get_running_loop().create_task(self._serve(where, line), name=f"flag set {namespace}/{write.config_map}")
+        await done
+
+    async def _serve(self, where: Where, line: _Line) -> None:
+        try:
+            while line.waiting:
+                batch, line.waiting = line.waiting, []
+                await self._write_batch(where, batch)
+        finally:
+            line.served = False
+            del self._lines[where]
+
+    async def _write_batch(self, where: Where, batch: list[tuple[WriteFlag, asyncio.Future[None]]]) -> None:
+        try:
+            refused = await self._write_all(where, [write for write, _ in batch])
+        except BaseException as error:
+            for _, done in batch:
+                if not done.done():
+                    done.set_exception(error if isinstance(error, Exception) else StaleDecisionError("the writer was stopped"))
+            if not isinstance(error, Exception):
+                raise
+            return
+        for write, done in batch:
+            if done.done():
+                continue
+            if id(write) in refused:
+                done.set_exception(StaleDecisionError(refused[id(write)]))
+            else:
+                done.set_result(None)
+
+    async def _write_all(self, where: Where, writes: list[WriteFlag]) -> dict[int, str]:
+        """Refusals by the identity of the write. All writes go out in one request, under one epoch."""
+        for attempt in range(ATTEMPTS):
+            flag_set = await self._read(where)
+            after, refused = merged(flag_set, writes, self._clock())
+            reasons = {id(one.write): one.message for one in refused}
+            if len(reasons) == len(writes):
+                return reasons
+            try:
+                await self._store(where, after)
+            except (Conflict, AlreadyExists):
+                if attempt == ATTEMPTS - 1:
+                    raise
+                continue
+            return reasons
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    async def _read(self, where: Where) -> FlagSet:
+        try:
+            return parse_flag_set(await self._kubernetes.get(CONFIG_MAPS, *where))
+        except NotFound:
+            return parse_flag_set(None)
+
+    async def _store(self, where: Where, flag_set: FlagSet) -> None:
+        body = to_config_map(flag_set, *where)
+        self._check_fence()
+        if flag_set.resource_version:
+            patch = {"metadata": {key: body["metadata"][key] for key in ("labels", "annotations")}, "data": body["data"]}
+            stored = await self._kubernetes.merge_patch(CONFIG_MAPS, *where, patch, resource_version=flag_set.resource_version)
+        else:
+            stored = await self._kubernetes.create(CONFIG_MAPS, body)
+        self._written(stored)

@@ -1,0 +1,66 @@
+"""Conditions in kstatus form, and every reason that one may carry."""
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from tidegate.api.base import StatusModel
+from tidegate.api.types import Time
+
+
+class ConditionType(StrEnum):
+    """READY: accepted and under control. RECONCILING and STALLED stand only while true. COMPLETED: the attempt reached its end.
+    METRICS_AVAILABLE: the gates' source answers."""
+
+    READY = "Ready"
+    RECONCILING = "Reconciling"
+    STALLED = "Stalled"
+    COMPLETED = "Completed"
+    METRICS_AVAILABLE = "MetricsAvailable"
+
+
+class Reason(StrEnum):
+    """Why a condition has its status. CamelCase, stable: people alert on them."""
+
+    # under control
+    WAITING = "Waiting"
+    PROGRESSING = "Progressing"
+    PAUSED = "Paused"
+    BAKING = "Baking"
+    SUCCEEDED = "Succeeded"
+    DISABLED = "Disabled"
+    ROLLING_BACK = "RollingBack"
+    IN_PROGRESS = "InProgress"
+    VALID = "Valid"
+    # not under control
+    ROLLED_BACK = "RolledBack"
+    INVALID_SPEC = "InvalidSpec"
+    INVALID_QUERY = "InvalidQuery"
+    POLICY_MISSING = "PolicyMissing"
+    POLICY_INVALID = "PolicyInvalid"
+    POLICY_NOT_ALLOWED = "PolicyNotAllowed"
+    AMBIGUOUS_DEFAULT = "AmbiguousDefault"
+    CREDENTIALS_MISSING = "CredentialsMissing"
+    CLAIMED = "Claimed"
+    FLAG_SET_UNREADABLE = "FlagSetUnreadable"
+    FLAG_NOT_ADOPTABLE = "FlagNotAdoptable"
+    FLAG_LOWERED_ELSEWHERE = "FlagLoweredElsewhere"
+    STEP_DEADLINE_EXCEEDED = "StepDeadlineExceeded"
+    # the source of metrics
+    ANSWERING = "Answering"
+    PROMETHEUS_UNREACHABLE = "PrometheusUnreachable"
+    PROMETHEUS_TIMEOUT = "PrometheusTimeout"
+    PROMETHEUS_ERROR = "PrometheusError"
+    PROMETHEUS_WARNING = "PrometheusWarning"
+
+
+class Condition(StatusModel):
+    """One condition, as metav1.Condition."""
+
+    type: ConditionType
+    status: Annotated[str, Field(pattern="^(True|False|Unknown)$", max_length=7)]
+    reason: Annotated[str, Field(pattern="^[A-Z][A-Za-z0-9]*$", max_length=64)]
+    message: Annotated[str, Field(max_length=4096)] = ""
+    observed_generation: int = 0
+    last_transition_time: Time

@@ -1,0 +1,73 @@
+"""RolloutPolicy: the platform team's rules, and the only place where a URL or a credential may stand (DESIGN §3.2)."""
+
+from datetime import timedelta
+from typing import Annotated
+
+from pydantic import Field
+
+from tidegate.api.base import ApiModel, Rule, StatusModel, validated
+from tidegate.api.conditions import Condition
+from tidegate.api.gates import Guard
+from tidegate.api.types import Duration, DurationOrZero, ObjectName
+
+DEFAULT_POLICY_ANNOTATION = "tidegate.io/is-default-policy"
+
+LabelKey = Annotated[str, Field(min_length=1, max_length=317)]
+LabelValue = Annotated[str, Field(max_length=63)]
+
+
+class SecretKeyRef(ApiModel):
+    """One key of a Secret in the operator's own namespace."""
+
+    name: ObjectName = Field(description="Name of the Secret, in the operator's namespace.")
+    key: Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")] = Field(description="The key inside it.")
+
+
+@validated(
+    Rule("!has(self.timeout) || duration(self.timeout) <= duration('60s')", "timeout must not be above 60s", ".timeout"),
+)
+class PrometheusSource(ApiModel):
+    """The Prometheus-compatible server that every gate under the policy is asked of."""
+
+    url: Annotated[str, Field(max_length=2048, pattern=r"^https?://[^\s@?#]+$")] = Field(
+        description="Base URL, without /api/v1, credentials, query or fragment: http://prometheus.monitoring:9090."
+    )
+    interval: Duration = Field(default=timedelta(seconds=30), description="How often gates are evaluated.")
+    timeout: Annotated[Duration, Field(json_schema_extra={"pattern": "^[1-9][0-9]?s$"})] = Field(
+        default=timedelta(seconds=5), description="How long one answer may take, 1s to 60s."
+    )
+    delay: DurationOrZero = Field(default=timedelta(0), description="Evaluate this far in the past: for a source that ingests late.")
+    staleness: Duration = Field(default=timedelta(minutes=2), description="A reading whose newest sample is older than this is no data.")
+    secret_ref: SecretKeyRef | None = Field(default=None, description="Bearer token for the Authorization header.")
+    ca_bundle: Annotated[str, Field(max_length=65536, pattern="^-----BEGIN CERTIFICATE-----")] | None = Field(
+        default=None, description="PEM certificates to trust for the URL. Absent: the system's."
+    )
+
+
+class NamespaceSelector(ApiModel):
+    """Which namespaces may use the policy."""
+
+    match_labels: Annotated[dict[LabelKey, LabelValue], Field(min_length=1, max_length=16)] = Field(
+        description="Labels that the namespace must all have."
+    )
+
+
+class RolloutPolicySpec(ApiModel):
+    """Where numbers come from, and which of them every rollout must respect."""
+
+    prometheus: PrometheusSource = Field(description="The source of every reading.")
+    guards: Annotated[tuple[Guard, ...], Field(max_length=16)] = Field(
+        default=(),
+        description="Gates applied to every rollout under the policy.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+    )
+    namespace_selector: NamespaceSelector | None = Field(default=None, description="Absent: every namespace may use the policy.")
+
+
+class RolloutPolicyStatus(StatusModel):
+    """Whether the policy can be used."""
+
+    observed_generation: int = -1
+    conditions: Annotated[tuple[Condition, ...], Field(max_length=8)] = Field(
+        default=(), json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}
+    )

@@ -1,0 +1,1 @@
+"""Transport to the Kubernetes API and to Prometheus: bytes, limits and typed errors, no knowledge of rollouts."""

@@ -1,0 +1,203 @@
+"""Instant queries to Prometheus, from a process that trusts neither the size, nor the pace, nor the shape of an answer."""
+
+import asyncio
+import json
+import math
+import ssl
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Literal, Self
+
+import aiohttp
+
+from tidegate.clients.bounded import TooLargeError, read_at_most
+from tidegate.clients.errors import SourceBadAnswer, SourceRefused, SourceTimeout, SourceUnreachable, short
+
+SERIES_LIMIT = 10_000
+_NOTE_LIMIT = 100
+_MESSAGE_LENGTH = 200
+
+ResultType = Literal["vector", "scalar", "string", "matrix"]
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A Prometheus, or what speaks its API. `url` may have a path prefix.
+
+    `timeout` is seconds from the request to the last byte of the answer. `authorization` is the whole value of that
+    header ("Bearer …"). `ca_bundle` is PEM text; without it the system's authorities are trusted.
+    """
+
+    url: str
+    timeout: float = 10.0
+    authorization: str | None = field(default=None, repr=False)
+    ca_bundle: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One series' value. `labels` are sorted by name; `timestamp` is in seconds since 1970; `value` may be NaN or infinite."""
+
+    labels: tuple[tuple[str, str], ...]
+    timestamp: float
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class InstantVector:
+    """What an instant query returned. A scalar is one series without labels; a string or a matrix holds no series.
+
+    `warnings` say that the numbers may be wrong or incomplete; `infos` don't.
+    """
+
+    result_type: ResultType
+    series: tuple[Series, ...]
+    warnings: tuple[str, ...] = ()
+    infos: tuple[str, ...] = ()
+
+
+class Prometheus:
+    """One bounded pool of connections for all endpoints of the process."""
+
+    def __init__(self, session: aiohttp.ClientSession, answer_limit: int) -> None:
+        self._session = session
+        self._answer_limit = answer_limit
+
+    @classmethod
+    @asynccontextmanager
+    async def connect(
+        cls, *, connections: int = 256, connections_per_endpoint: int = 16, answer_limit: int = 1024 * 1024
+    ) -> AsyncIterator[Self]:
+        """A client that lives as long as the `async with` block. `answer_limit` is in bytes."""
+        connector = aiohttp.TCPConnector(limit=connections, limit_per_host=connections_per_endpoint)
+        # A compressed answer could be a thousand times its size on the wire: ask for plain bytes, and never inflate.
+        async with aiohttp.ClientSession(
+            connector=connector,
+            auto_decompress=False,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "tidegate"},
+            timeout=aiohttp.ClientTimeout(total=None),
+            trust_env=False,
+        ) as session:
+            yield cls(session, answer_limit)
+
+    async def instant(self, endpoint: Endpoint, query: str, at: float) -> InstantVector:
+        """The value of `query` at `at` (seconds since 1970). Raises the SourceErrors of `clients.errors`."""
+        try:
+            async with asyncio.timeout(endpoint.timeout):
+                status, content_type, body = await self._ask(endpoint, query, at)
+        except TimeoutError as error:
+            raise SourceTimeout(f"no complete answer within {endpoint.timeout:g} s") from error
+        except TooLargeError as error:
+            raise SourceBadAnswer(f"the answer is larger than {self._answer_limit} bytes") from error
+        except (aiohttp.ClientError, ValueError) as error:
+            raise SourceUnreachable(f"the connection failed: {short(_without_address(error), _MESSAGE_LENGTH)}") from error
+        answer = _json_object(content_type, body)
+        if status != 200 or (answer is not None and answer.get("status") == "error"):
+            raise _refusal(status, answer or {})
+        if answer is None:
+            raise SourceBadAnswer(f"the answer is not a JSON object (content type {short(content_type, 50) or 'missing'})")
+        return _parsed(answer)
+
+    async def _ask(self, endpoint: Endpoint, query: str, at: float) -> tuple[int, str, bytes]:
+        form = {"query": query, "time": f"{at:.3f}", "timeout": f"{math.ceil(endpoint.timeout * 1000)}ms"}
+        request = self._session.post(
+            endpoint.url.rstrip("/") + "/api/v1/query",
+            data=form,
+            headers={"Authorization": endpoint.authorization} if endpoint.authorization else {},
+            ssl=_trust(endpoint.ca_bundle),
+            allow_redirects=False,
+        )
+        async with request as response:
+            if response.headers.get("Content-Encoding", "identity") != "identity":
+                raise SourceBadAnswer("the answer is compressed although plain bytes were asked for")
+            return response.status, response.content_type, await read_at_most(response.content, self._answer_limit)
+
+
+@lru_cache(maxsize=32)
+def _trust(ca_bundle: str | None) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cadata=ca_bundle)
+    except ssl.SSLError as error:
+        raise SourceUnreachable("caBundle holds no certificate in PEM form") from error
+
+
+def _without_address(error: Exception) -> object:
+    # An endpoint's URL may hold a password, and aiohttp's messages may hold the URL.
+    if isinstance(error, aiohttp.InvalidURL):
+        return "the URL is not valid"
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return error.certificate_error
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return error.os_error
+    return str(error) or type(error).__name__
+
+
+def _refusal(status: int, answer: dict[str, Any]) -> SourceRefused:
+    message = answer.get("error") or ("redirects are not followed" if 300 <= status < 400 else f"HTTP {status}")
+    return SourceRefused(status, short(answer.get("errorType") or "", 50), short(message, _MESSAGE_LENGTH))
+
+
+def _json_object(content_type: str, body: bytes) -> dict[str, Any] | None:
+    if content_type != "application/json":
+        return None
+    try:
+        answer = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return answer if isinstance(answer, dict) else None
+
+
+def _parsed(answer: dict[str, Any]) -> InstantVector:
+    data = answer.get("data")
+    if answer.get("status") != "success" or not isinstance(data, dict):
+        raise SourceBadAnswer("the answer has no status and data of a query")
+    result_type, result = data.get("resultType"), data.get("result")
+    if result_type not in ("vector", "scalar", "string", "matrix") or not isinstance(result, list):
+        raise SourceBadAnswer("the answer is not a query result")
+    series: tuple[Series, ...] = ()
+    if result_type == "vector":
+        series = _vector(result)
+    elif result_type == "scalar":
+        series = (_sample((), result),)
+    return InstantVector(result_type, series, _notes(answer.get("warnings")), _notes(answer.get("infos")))
+
+
+def _vector(result: Sequence[Any]) -> tuple[Series, ...]:
+    if len(result) > SERIES_LIMIT:
+        raise SourceBadAnswer(f"the answer has {len(result)} series, more than {SERIES_LIMIT}")
+    series = []
+    for element in result:
+        if not isinstance(element, dict) or not isinstance(element.get("metric"), dict):
+            raise SourceBadAnswer("an element of the vector has no labels")
+        if "value" not in element and "histogram" in element:
+            raise SourceBadAnswer("the query returns native histograms; reduce them to a number, as with histogram_quantile")
+        series.append(_sample(_labels(element["metric"]), element.get("value")))
+    return tuple(series)
+
+
+def _labels(metric: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+    if not all(isinstance(value, str) for value in metric.values()):
+        raise SourceBadAnswer("a label's value is not a string")
+    return tuple(sorted(metric.items()))
+
+
+def _sample(labels: tuple[tuple[str, str], ...], pair: object) -> Series:
+    match pair:
+        case [int() | float() as timestamp, str() as value] if not isinstance(timestamp, bool):
+            try:
+                sample = Series(labels, float(timestamp), float(value))
+            except (ValueError, OverflowError):
+                pass
+            else:
+                if math.isfinite(sample.timestamp):
+                    return sample
+    raise SourceBadAnswer("a sample is not a pair of a time and a number in a string")
+
+
+def _notes(notes: object) -> tuple[str, ...]:
+    if not isinstance(notes, list):
+        return ()
+    return tuple(short(note, _MESSAGE_LENGTH) for note in notes[:_NOTE_LIMIT])

@@ -1,0 +1,1 @@
+"""Snapshot → Decision. Pure: no await, no clock, no logging, no randomness."""

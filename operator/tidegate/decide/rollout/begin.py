@@ -1,0 +1,157 @@
+"""Which attempt this is: the first look at a flag, a re-created object, a marker that outranks status, a new revision, on and off."""
+
+from tidegate.api.feature_rollout import FeatureRolloutSpec
+from tidegate.api.records import Transition
+from tidegate.api.rollout_status import Phase, PinnedPolicy, Raise, State
+from tidegate.decide.rollout.draft import Draft
+from tidegate.decide.rollout.steps import number_of
+from tidegate.domain.snapshot import Policy
+
+
+def begin(draft: Draft) -> None:
+    """Brings the attempt up to date with the spec, the marker and the policy, before anything is judged."""
+    if draft.status.attempt == 0:
+        _first_contact(draft)
+    elif _marker_outranks(draft):
+        _honour_marker(draft)
+    _follow_spec(draft)
+    draft.set(run=f"{draft.snapshot.rollout.name}-{draft.status.attempt}")
+    _pin_policy(draft)
+    _note_edit(draft)
+
+
+def _first_contact(draft: Draft) -> None:
+    """Adopts what is live. A rejection is found in the flag's marker, or in the newest run where the flag set was re-created too."""
+    marker, run = draft.flag.marker, draft.snapshot.newest_run
+    last = max(marker.attempt if marker else 0, run.attempt if run else 0)
+    draft.set(seq=run.seq if run else 0)  # records of a re-created object go on where those of the old one ended
+    rejected = marker.rejected if marker else None
+    if rejected is None and run is not None and run.rejected:
+        rejected = run.revision or ""
+    if rejected is not None and rejected == draft.revision_key():
+        draft.set(attempt=max(last, 1), revision=draft.spec.revision, rejected_revision=rejected, percent=draft.flag.percent)
+        draft.head_for_zero(State.ROLLBACK, Phase.ROLLING_BACK)
+        draft.set(rolled_back_at=draft.now)
+        draft.record(Transition.ADOPTED, _named("was rolled back before: it stays rejected", draft.spec), to_percent=0)
+        return
+    draft.set(attempt=last + 1, revision=draft.spec.revision)
+    if draft.flag.percent is None and draft.spec.initial_percent > 0:
+        percent = draft.spec.initial_percent
+        raising = Raise(step=number_of(draft.steps, percent), percent=percent, decided_at=draft.now, adopts=True)
+        draft.set(state=State.ROLLING_OUT, phase=Phase.PROGRESSING, raising=raising)
+        draft.record(Transition.ADOPTED, f"live already: begins at {percent} % (spec.initialPercent)", to_percent=percent)
+    elif not draft.flag.percent:
+        draft.set(state=State.DISABLED, phase=Phase.WAITING, percent=draft.flag.percent)
+        draft.record(Transition.ATTEMPT_STARTED, _named("begins at 0 %", draft.spec))
+    else:
+        adopt_exposure(draft, draft.flag.percent)
+        draft.record(Transition.ADOPTED, f"adopted as it was found, at {draft.flag.percent} %")
+
+
+def adopt_exposure(draft: Draft, percent: int) -> None:
+    """Takes an exposure that is in force for the attempt's own, from now on. At 100 % there is nothing left to climb: it bakes."""
+    draft.set(
+        percent=percent,
+        step=number_of(draft.steps, percent),
+        step_entered_at=draft.now,
+        effective_at=draft.now,
+        exposed_at=draft.now,
+        state=State.ENABLED if percent == 100 else State.ROLLING_OUT,
+        phase=Phase.BAKING if percent == 100 else Phase.PROGRESSING,
+        enabled_at=draft.now if percent == 100 else None,
+    )
+
+
+def _marker_outranks(draft: Draft) -> bool:
+    """A lowering marks the flag before it can write status; whoever reads the mark later must not undo it."""
+    marker, status = draft.flag.marker, draft.status
+    return (
+        marker is not None
+        and marker.rejected is not None
+        and status.rejected_revision is None
+        and marker.attempt >= status.attempt
+        and marker.rejected == (status.revision or "")
+    )
+
+
+def _honour_marker(draft: Draft) -> None:
+    marker = draft.flag.marker
+    assert marker is not None
+    draft.set(attempt=marker.attempt, rejected_revision=marker.rejected, rolled_back_at=draft.now)
+    draft.head_for_zero(State.ROLLBACK, Phase.ROLLING_BACK)
+    draft.record(Transition.ROLLED_BACK, marker.cause or "rolled back; the flag carries the mark, status did not", to_percent=0)
+
+
+def _follow_spec(draft: Draft) -> None:
+    status, spec = draft.status, draft.spec
+    if not spec.enabled:
+        if status.phase is not Phase.DISABLED:
+            draft.head_for_zero(State.DISABLED, Phase.DISABLED)
+            draft.record(Transition.DISABLED, "spec.enabled is false", to_percent=0)
+        return
+    is_rejected = status.rejected_revision is not None and status.rejected_revision == draft.revision_key()
+    if status.phase is Phase.DISABLED:
+        if is_rejected:
+            draft.head_for_zero(State.ROLLBACK, Phase.ROLLING_BACK)
+        else:
+            _new_attempt(draft, "enabled again: begins at 0 %")
+    elif (status.revision or "") != draft.revision_key():
+        _new_revision(draft)
+
+
+def _new_revision(draft: Draft) -> None:
+    if draft.status.state is not State.ENABLED:
+        _new_attempt(draft, _named("begins at 0 %", draft.spec))
+        return
+    percent = draft.percent
+    _new_attempt(draft, _named(f"keeps {percent} % and runs the gates again", draft.spec))
+    adopt_exposure(draft, percent)
+    draft.set(state=State.ROLLING_OUT, phase=Phase.PROGRESSING, enabled_at=None)
+
+
+def _new_attempt(draft: Draft, message: str) -> None:
+    draft.head_for_zero(State.DISABLED, Phase.WAITING)
+    draft.set(
+        attempt=draft.status.attempt + 1,
+        revision=draft.spec.revision,
+        rejected_revision=None,
+        rolled_back_at=None,
+        enabled_at=None,
+        exposed_at=None,
+        rehearsal=None,
+        policy=None,
+        gates=(),
+    )
+    draft.record(Transition.ATTEMPT_STARTED, message)
+
+
+def _named(message: str, spec: FeatureRolloutSpec) -> str:
+    return f"revision {spec.revision} {message}" if spec.revision else message
+
+
+def _pin_policy(draft: Draft) -> None:
+    policy, pinned = draft.snapshot.policy, draft.status.policy
+    is_new_attempt = draft.snapshot.rollout.status.attempt not in (0, draft.status.attempt)
+    if not isinstance(policy, Policy) or is_new_attempt:
+        return  # a new attempt may name another policy than the one that was read for the old
+    found = PinnedPolicy(name=policy.name, uid=policy.uid, generation=policy.generation)
+    if pinned is not None and pinned != found:
+        draft.record(Transition.POLICY_EDITED, f"RolloutPolicy {policy.name} changed: generation {pinned.generation} → {policy.generation}")
+    draft.set(policy=found)
+
+
+def _note_edit(draft: Draft) -> None:
+    """Keeps the last spec that can be followed, and records what people change while an attempt runs."""
+    rollout = draft.snapshot.rollout
+    if rollout.generation == rollout.status.observed_generation:
+        return
+    draft.set(observed_generation=rollout.generation)
+    if rollout.problem is not None:
+        draft.record(Transition.SPEC_INVALID, rollout.problem.message)
+        return
+    before = draft.status.valid_spec
+    if before is not None:
+        draft.record(Transition.SPEC_EDITED, f"spec edited (generation {rollout.generation})")
+        if before.get("paused") and not draft.spec.paused:
+            draft.set(resumed_at=draft.now)
+    draft.set(valid_spec=draft.spec.to_wire())

@@ -1,0 +1,86 @@
+"""The decision while it is being made: the status as it will be, and the records of what changed on the way."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from tidegate.api.feature_rollout import FeatureRolloutSpec, Step
+from tidegate.api.records import Record, RecordedReading, Transition
+from tidegate.api.rollout_status import MAX_PENDING, FeatureRolloutStatus, GateStatus, Pending, Phase, State
+from tidegate.domain.snapshot import FlagReading, Problem, Snapshot
+
+
+@dataclass(slots=True)
+class Draft:
+    """Local to one call of `decide`; never escapes it."""
+
+    snapshot: Snapshot
+    spec: FeatureRolloutSpec
+    steps: tuple[Step, ...]
+    now: datetime
+    status: FeatureRolloutStatus
+    flag: FlagReading
+    records: list[Record] = field(default_factory=list)
+    waiting: list[str] = field(default_factory=list)
+    stalled: Problem | None = None
+    wake_at: list[datetime] = field(default_factory=list)
+    raise_confirmed: bool = False
+
+    @property
+    def percent(self) -> int:
+        """The exposure that this attempt has decided and seen; what the flag should show while no raise is under way."""
+        return self.status.percent or 0
+
+    @property
+    def exposed(self) -> bool:
+        """Whether this attempt shows the feature to a share of the clients."""
+        return self.status.state in (State.ROLLING_OUT, State.ENABLED) and self.percent > 0
+
+    def revision_key(self) -> str:
+        """What a rejection remembers: "" stands for a rollout without spec.revision."""
+        return self.spec.revision or ""
+
+    def set(self, **changes: Any) -> None:
+        self.status = self.status.model_copy(update=changes)
+
+    def record(self, transition: Transition, message: str, *, to_percent: int | None = None, actor: str = "operator") -> None:
+        """Notes what the status change so far means. `from` is the status as it was read."""
+        before = self.snapshot.rollout.status
+        seq = self.status.seq + 1
+        self.set(seq=seq)
+        self.records.append(
+            Record(
+                seq=seq,
+                time=self.now,
+                transition=transition,
+                actor=actor,
+                from_phase=before.phase.value if before.attempt else None,
+                to_phase=self.status.phase.value,
+                from_percent=before.percent,
+                to_percent=self.percent if to_percent is None else to_percent,
+                message=message[:1024],
+                readings=tuple(_recorded(gate) for gate in self.status.gates),
+            )
+        )
+
+    def with_pending(self) -> FeatureRolloutStatus:
+        """The status with the records of this decision behind those not appended yet."""
+        unwritten = self.snapshot.rollout.status.pending
+        records = (unwritten.records if unwritten else ()) + tuple(self.records)
+        return self.status.model_copy(update={"pending": Pending(records=records[-MAX_PENDING:]) if records else None})
+
+    def head_for_zero(self, state: State, phase: Phase) -> None:
+        """On the way to 0: what belonged to the step is forgotten; `percent` stays until the flag reads back 0."""
+        self.set(state=state, phase=phase, step=0, raising=None, effective_at=None, step_entered_at=None, next_evaluation_at=None)
+
+
+def _recorded(gate: GateStatus) -> RecordedReading:
+    return RecordedReading(
+        source=gate.source.value,
+        name=gate.name,
+        verdict=gate.verdict.value,
+        value=gate.value,
+        threshold=gate.threshold,
+        samples=gate.samples,
+        sample_time=gate.sample_time,
+    )

@@ -1,0 +1,280 @@
+"""An attempt in motion: judge, roll back or raise, one step at a time."""
+
+from datetime import datetime, timedelta
+
+from tidegate.api.conditions import Reason
+from tidegate.api.gates import Gate, Guard
+from tidegate.api.records import Transition
+from tidegate.api.rollout_status import GateSource, GateStatus, Phase, Raise, Rehearsal, State, Verdict
+from tidegate.api.types import format_duration, format_time
+from tidegate.decide.rollout.draft import Draft
+from tidegate.decide.rollout.gates import HELD_BEYOND_DEADLINE, Context, judge
+from tidegate.decide.rollout.steps import dwell_at, next_after, number_of
+from tidegate.domain.snapshot import Policy, Problem
+
+OUT_OF_REACH = "held, not rolled back"
+
+
+def move(draft: Draft) -> None:
+    """One look at an attempt that waits, climbs or bakes."""
+    _settle(draft)
+    _judge_all(draft)
+    cause = _rollback_cause(draft)
+    if cause is not None:
+        roll_back(draft, cause)
+        return
+    _note_lowered_elsewhere(draft)
+    draft.waiting = _blockers(draft)
+    if draft.status.raising is not None:
+        _confirm_or_withdraw(draft)
+    elif not draft.waiting and draft.status.state is not State.ENABLED:
+        _advance(draft)
+    _finish_bake(draft)
+    _set_phase(draft)
+
+
+def roll_back(draft: Draft, cause: str) -> None:
+    """Down to 0 %, allow list included. The revision stays rejected until another one is asked for."""
+    draft.set(rejected_revision=draft.status.revision or "", rolled_back_at=draft.now)
+    draft.head_for_zero(State.ROLLBACK, Phase.ROLLING_BACK)
+    draft.record(Transition.ROLLED_BACK, cause, to_percent=0)
+
+
+def _settle(draft: Draft) -> None:
+    """Compares what was decided with what the flag reads back: dwell begins there, not at the decision."""
+    raising, flag = draft.status.raising, draft.flag
+    ours = flag.marker is not None and flag.marker.attempt == draft.status.attempt and flag.marker.uid == draft.snapshot.rollout.uid
+    if ours and draft.status.rehearsal is None and flag.marker is not None:
+        written = flag.marker.written_at or draft.now
+        milliseconds = max(0, int((draft.now - written) / timedelta(milliseconds=1)))
+        draft.set(rehearsal=Rehearsal(at=draft.now, milliseconds=milliseconds))
+    if raising is None:
+        if draft.status.state is State.DISABLED and flag.percent == 0:
+            draft.set(percent=0)
+        return
+    if flag.percent != raising.percent:
+        return
+    is_adoption_at_full = raising.adopts and raising.percent == 100
+    draft.set(
+        raising=None,
+        percent=raising.percent,
+        step=raising.step,
+        step_entered_at=raising.decided_at,
+        effective_at=draft.now,
+        exposed_at=draft.status.exposed_at or draft.now,
+        raised_at=draft.status.raised_at if raising.adopts else draft.now,
+        state=State.ENABLED if is_adoption_at_full else State.ROLLING_OUT,
+        enabled_at=draft.now if is_adoption_at_full else None,
+    )
+    draft.record(Transition.STEP_EFFECTIVE, f"{raising.percent} % is in force: dwell begins")
+
+
+def _judge_all(draft: Draft) -> None:
+    policy = draft.snapshot.policy
+    if not isinstance(policy, Policy) or _bake_is_over(draft):
+        return
+    before = _latest_evidence(draft)
+    context = Context(
+        now=draft.now,
+        staleness=policy.spec.prometheus.staleness,
+        effective_at=draft.status.effective_at,
+        counts_from=draft.status.exposed_at,
+        no_data=draft.spec.no_data if draft.exposed and draft.percent < 100 else None,
+    )
+    for_guards = Context(context.now, context.staleness, context.effective_at, None, context.no_data)
+    own: tuple[tuple[GateSource, Gate, Context], ...] = tuple(
+        (GateSource.ROLLOUT, gate, context) for gate in draft.spec.gates if draft.exposed
+    )
+    guards = tuple((GateSource.POLICY, guard, for_guards) for guard in policy.spec.guards)
+    judged = [
+        judge(gate, source, draft.snapshot.answers.get((source, gate.name)), before.get((source, gate.name)), ctx)
+        for source, gate, ctx in own + guards
+    ]
+    reaches = {guard.name: guard for guard in policy.spec.guards}
+    draft.set(gates=tuple(_within_reach(draft, gate, reaches.get(gate.name)) for gate in judged if gate is not None))
+    for gate in draft.status.gates:
+        _tell_once(draft, gate, before.get((gate.source, gate.name)))
+
+
+def _tell_once(draft: Draft, gate: GateStatus, before: GateStatus | None) -> None:
+    """Records what leads to no action, but must be known."""
+    for text, transition in ((HELD_BEYOND_DEADLINE, Transition.NO_DATA_DEADLINE), (OUT_OF_REACH, Transition.GUARD_BREACHED)):
+        if text in gate.message and (before is None or text not in before.message):
+            draft.record(transition, f"{gate.source} {gate.name} {gate.value or ''} ({gate.threshold}): {gate.message}")
+
+
+def _latest_evidence(draft: Draft) -> dict[tuple[GateSource, str], GateStatus]:
+    """Status, or what could not be written to it, whichever read the later sample."""
+    out = {(gate.source, gate.name): gate for gate in draft.status.gates}
+    for gate in draft.snapshot.evidence:
+        known = out.get((gate.source, gate.name))
+        if known is None or known.sample_time is None or (gate.sample_time is not None and gate.sample_time >= known.sample_time):
+            out[gate.source, gate.name] = gate
+    return out
+
+
+def _within_reach(draft: Draft, gate: GateStatus, guard: Guard | None) -> GateStatus:
+    """A guard's breach rolls back only what rose a short while ago: an old feature did not cause today's incident."""
+    if gate.source is not GateSource.POLICY or gate.verdict is not Verdict.ROLLBACK or guard is None:
+        return gate
+    reach = guard.reach if guard.reach is not None else draft.spec.bake
+    raised = draft.status.raised_at
+    if draft.exposed and raised is not None and draft.now - raised < reach:
+        return gate
+    why = f"exposure did not rise within the guard's reach ({format_duration(reach)})" if draft.exposed else "nobody is exposed yet"
+    return gate.model_copy(update={"verdict": Verdict.HOLD, "message": f"{gate.message}; {why}: {OUT_OF_REACH}"})
+
+
+def _rollback_cause(draft: Draft) -> str | None:
+    if not draft.exposed:
+        return None
+    for gate in draft.status.gates:
+        if gate.verdict is Verdict.ROLLBACK:
+            kind = "guard" if gate.source is GateSource.POLICY else "gate"
+            reading = f" {gate.value}" if gate.value is not None else ""
+            return f"{kind} {gate.name}:{reading} ({gate.threshold}): {gate.message}"
+    return None
+
+
+def _note_lowered_elsewhere(draft: Draft) -> None:
+    """Somebody turned the flag down by hand. That is a person's word: it is neither undone nor climbed from."""
+    live, status = draft.flag.percent, draft.status
+    if status.state not in (State.ROLLING_OUT, State.ENABLED) or status.raising is not None or live is None or live >= draft.percent:
+        return
+    text = (
+        f"the flag was turned down to {live} % by somebody else, from {draft.percent} %: set it back, or set spec.revision to begin again"
+    )
+    if not any(c.reason == Reason.FLAG_LOWERED_ELSEWHERE for c in status.conditions):
+        draft.record(Transition.FLAG_LOWERED_ELSEWHERE, text, to_percent=live)
+    draft.stalled = Problem(Reason.FLAG_LOWERED_ELSEWHERE, text)
+
+
+def _blockers(draft: Draft) -> list[str]:
+    """What still stands between now and the next step, in words. Empty: the step may begin."""
+    problems = (draft.snapshot.rollout.problem, draft.snapshot.policy if isinstance(draft.snapshot.policy, Problem) else None)
+    out = [problem.message for problem in problems if problem is not None]
+    if draft.stalled is not None:
+        out.append(draft.stalled.message)
+    if draft.status.raising is not None and draft.status.raising.adopts:
+        return out
+    if draft.spec.paused:
+        out.append("spec.paused is true")
+    out += _blocking_clocks(draft)
+    if draft.status.rehearsal is None:
+        out.append("the way back to be proven: the flag is written and read back first")
+    return out + _blocking_gates(draft)
+
+
+def _blocking_clocks(draft: Draft) -> list[str]:
+    status, spec = draft.status, draft.spec
+    if status.effective_at is None or status.state is State.ENABLED:
+        return []
+    dwell_ends = status.effective_at + dwell_at(draft.steps, draft.percent)
+    draft.set(next_evaluation_at=dwell_ends)
+    if draft.now < dwell_ends:
+        draft.wake_at.append(dwell_ends)
+        return [f"the dwell of {draft.percent} % to end at {_clock(dwell_ends)}"]
+    if spec.step_deadline is None:
+        return []
+    deadline = max(dwell_ends, status.resumed_at or dwell_ends) + spec.step_deadline
+    if draft.now < deadline or spec.paused:
+        draft.wake_at.append(deadline)
+        return []
+    if status.phase is not Phase.PAUSED:
+        draft.record(Transition.STEP_DEADLINE_EXCEEDED, f"{draft.percent} % was held longer than spec.stepDeadline: paused")
+    draft.stalled = Problem(
+        Reason.STEP_DEADLINE_EXCEEDED,
+        f"{draft.percent} % is held longer than spec.stepDeadline ({format_duration(spec.step_deadline)}): "
+        "raise the deadline, pause and resume, or set another revision",
+    )
+    return [draft.stalled.message]
+
+
+def _blocking_gates(draft: Draft) -> list[str]:
+    judged = {(gate.source, gate.name): gate for gate in draft.status.gates}
+    policy = draft.snapshot.policy
+    wanted = [(GateSource.ROLLOUT, gate.name) for gate in draft.spec.gates if draft.exposed]
+    wanted += [(GateSource.POLICY, guard.name) for guard in (policy.spec.guards if isinstance(policy, Policy) else ())]
+    out = []
+    for source, name in wanted:
+        gate = judged.get((source, name))
+        kind = "guard" if source is GateSource.POLICY else "gate"
+        if gate is None:
+            out.append(f"{kind} {name} to be read")
+        elif gate.verdict is not Verdict.ADVANCE:
+            reason = "no data" if gate.verdict is Verdict.NO_DATA else "in breach" if gate.breached_since else "holds"
+            out.append(f"{kind} {name} ({reason}; {gate.threshold})")
+    return out
+
+
+def _confirm_or_withdraw(draft: Draft) -> None:
+    """A raise that isn't in force yet is decided again: hours may have passed since it was written down."""
+    raising, rollout = draft.status.raising, draft.snapshot.rollout
+    assert raising is not None
+    if draft.waiting and not raising.adopts:
+        draft.set(raising=None)
+        draft.record(Transition.STEP_WITHDRAWN, f"{raising.percent} % no longer holds: {'; '.join(draft.waiting)}")
+        return
+    appended = rollout.status.pending is None
+    draft.raise_confirmed = not draft.waiting and appended
+
+
+def _advance(draft: Draft) -> None:
+    step = next_after(draft.steps, draft.percent)
+    if step is None:
+        draft.set(state=State.ENABLED, enabled_at=draft.now, next_evaluation_at=None)
+        draft.record(Transition.ENABLED, "the last step is passed: 100 %, baking")
+        return
+    draft.set(raising=Raise(step=number_of(draft.steps, step.percent), percent=step.percent, decided_at=draft.now))
+    draft.record(Transition.STEP_DECIDED, f"{draft.percent} % → {step.percent} %", to_percent=step.percent)
+
+
+def _bake_ends(draft: Draft) -> datetime | None:
+    enabled = draft.status.enabled_at
+    return None if draft.status.state is not State.ENABLED or enabled is None else enabled + draft.spec.bake
+
+
+def _bake_is_over(draft: Draft) -> bool:
+    ends = _bake_ends(draft)
+    return ends is not None and draft.now >= ends
+
+
+def _finish_bake(draft: Draft) -> None:
+    ends = _bake_ends(draft)
+    if ends is None or draft.status.phase is Phase.SUCCEEDED:
+        return
+    if draft.now < ends:
+        draft.wake_at.append(ends)
+        return
+    draft.set(phase=Phase.SUCCEEDED, gates=())
+    draft.record(Transition.SUCCEEDED, f"baked for {format_duration(draft.spec.bake)} at {draft.percent} %")
+
+
+def _set_phase(draft: Draft) -> None:
+    status, rollout = draft.status, draft.snapshot.rollout
+    if status.phase is Phase.SUCCEEDED:
+        return
+    if rollout.problem is not None:
+        phase = Phase.INVALID
+    elif status.state is State.ENABLED:
+        phase = Phase.BAKING
+    elif status.state is State.DISABLED:
+        phase = Phase.PENDING if isinstance(draft.snapshot.policy, Problem) else Phase.WAITING
+    elif draft.spec.paused or (draft.stalled is not None and draft.stalled.reason is Reason.STEP_DEADLINE_EXCEEDED):
+        phase = Phase.PAUSED
+    else:
+        phase = Phase.PROGRESSING
+    _note_pause(draft, rollout.status.phase, phase)
+    draft.set(phase=phase)
+
+
+def _note_pause(draft: Draft, before: Phase, after: Phase) -> None:
+    if after is Phase.PAUSED and before is not Phase.PAUSED and draft.spec.paused:
+        draft.record(Transition.PAUSED, f"spec.paused is true: held at {draft.percent} %")
+    if before is Phase.PAUSED and after is Phase.PROGRESSING:
+        draft.set(resumed_at=draft.now)
+        draft.record(Transition.RESUMED, f"goes on at {draft.percent} %")
+
+
+def _clock(at: datetime) -> str:
+    return format_time(at.replace(microsecond=0)).replace(".000Z", "Z")

@@ -1,0 +1,118 @@
+"""`decide` for a FeatureRollout: which attempt → judge and move → what the flag should be → conditions and the next look."""
+
+import math
+from datetime import datetime, timedelta
+
+from tidegate.api.conditions import Reason
+from tidegate.api.feature_rollout import FeatureRolloutSpec
+from tidegate.api.rollout_status import Phase, State
+from tidegate.decide.rollout.begin import begin
+from tidegate.decide.rollout.conditions import conditions_for
+from tidegate.decide.rollout.deletion import decide_deletion
+from tidegate.decide.rollout.draft import Draft
+from tidegate.decide.rollout.motion import move
+from tidegate.decide.rollout.wishes import actions
+from tidegate.domain.decision import Action, Decision
+from tidegate.domain.snapshot import FlagReading, Policy, Problem, Snapshot
+
+RETRY = 30.0
+"""Seconds until a look at something that only somebody else can mend, should the event that tells of it be missed."""
+AFTER_TICK = 0.02
+"""Seconds after a tick of the evaluation interval at which the next look is taken, so that it never falls before the tick."""
+
+
+def decide(snapshot: Snapshot, now: datetime) -> Decision:
+    """What one rollout should do now: its status as it should be written, and the actions that make the world match it."""
+    now = now.replace(microsecond=now.microsecond // 1000 * 1000)
+    if snapshot.rollout.deleting:
+        return decide_deletion(snapshot)
+    spec = snapshot.rollout.followed_spec()
+    if spec is None:
+        return _never_valid(snapshot, now)
+    if isinstance(snapshot.flag, Problem):
+        return _flag_out_of_hand(snapshot, snapshot.flag, spec, now)
+    draft = Draft(snapshot, spec, spec.strategy.canary.resolved(), now, snapshot.rollout.status, snapshot.flag)
+    begin(draft)
+    if draft.status.state is State.ROLLBACK or draft.status.phase is Phase.DISABLED:
+        _read_back_zero(draft, snapshot.flag)
+    else:
+        move(draft)
+    return _finished(draft)
+
+
+def _read_back_zero(draft: Draft, flag: FlagReading) -> None:
+    if draft.status.percent is not None and flag.percent is None:
+        return
+    draft.set(percent=flag.percent)
+    if draft.status.state is State.ROLLBACK:
+        draft.set(phase=Phase.ROLLED_BACK if flag.percent == 0 else Phase.ROLLING_BACK)
+
+
+def _finished(draft: Draft) -> Decision:
+    snapshot = draft.snapshot
+    stalled = _stalled(draft)
+    waiting = None
+    if draft.waiting and draft.status.state in (State.DISABLED, State.ROLLING_OUT) and draft.status.phase is not Phase.DISABLED:
+        waiting = f"the next step waits for {', '.join(draft.waiting)}"[:1024]
+    draft.set(steps=len(draft.steps), step=_step(draft), waiting_for=waiting)
+    draft.set(conditions=conditions_for(draft.status, stalled, snapshot.answers, draft.now))
+    todo = actions(draft)
+    return Decision(draft.with_pending(), todo, _requeue_after(draft, todo))
+
+
+def _step(draft: Draft) -> int:
+    return sum(step.percent <= draft.percent for step in draft.steps) if draft.exposed else 0
+
+
+def _stalled(draft: Draft) -> Problem | None:
+    """The one thing that a person has to look at, the worst first."""
+    status = draft.status
+    if status.state is State.ROLLBACK:
+        revision = f"revision {status.revision}" if status.revision else "it"
+        return Problem(Reason.ROLLED_BACK, f"rolled back: set spec.revision to a new value to try again; {revision} stays rejected")
+    if draft.snapshot.rollout.problem is not None:
+        return draft.snapshot.rollout.problem
+    at_rest = status.phase in (Phase.DISABLED, Phase.SUCCEEDED)
+    if isinstance(draft.snapshot.policy, Problem) and not at_rest:
+        return draft.snapshot.policy
+    return draft.stalled
+
+
+def _requeue_after(draft: Draft, todo: tuple[Action, ...]) -> float | None:
+    if todo or (draft.status.raising is not None and draft.snapshot.rollout.status.raising is None):
+        return 0.0
+    if draft.status.phase in (Phase.DISABLED, Phase.ROLLED_BACK, Phase.SUCCEEDED):
+        return None
+    waits = [max((at - draft.now).total_seconds(), 0.0) for at in draft.wake_at]
+    policy = draft.snapshot.policy
+    if isinstance(policy, Policy) and (draft.spec.gates or policy.spec.guards):
+        waits.append(until_next_tick(draft.now, policy.spec.prometheus.interval))
+    return min(waits, default=RETRY)
+
+
+def until_next_tick(now: datetime, interval: timedelta) -> float:
+    """Seconds until the next multiple of the interval. All rollouts share these ticks, so that equal queries are asked once."""
+    seconds = interval.total_seconds()
+    return (math.floor(now.timestamp() / seconds) + 1) * seconds - now.timestamp() + AFTER_TICK
+
+
+def _never_valid(snapshot: Snapshot, now: datetime) -> Decision:
+    rollout = snapshot.rollout
+    status = rollout.status.model_copy(update={"phase": Phase.INVALID, "observed_generation": rollout.generation})
+    problem = rollout.problem or Problem(Reason.INVALID_SPEC, "spec can't be read")
+    return Decision(status.model_copy(update={"conditions": conditions_for(status, problem, {}, now)}), (), None)
+
+
+def _flag_out_of_hand(snapshot: Snapshot, problem: Problem, spec: FeatureRolloutSpec, now: datetime) -> Decision:
+    """The flag can't be read or belongs to somebody else: nothing is claimed, nothing is written."""
+    rollout = snapshot.rollout
+    status = rollout.status.model_copy(
+        update={
+            "observed_generation": rollout.generation,
+            "valid_spec": spec.to_wire(),
+            "steps": len(spec.strategy.canary.resolved()),
+            "waiting_for": f"the next step waits for {problem.message}"[:1024],
+        }
+    )
+    status = status.model_copy(update={"conditions": conditions_for(status, problem, {}, now)})
+    return Decision(status, (), RETRY)

@@ -1,0 +1,78 @@
+"""Bounds as rules write them: which series violates one, which satisfies all, and how that reads in a sentence."""
+
+import operator
+from collections.abc import Callable, Iterator
+
+from tidegate.api.gates import AdvanceRule, Gate, RollbackRule, Threshold
+from tidegate.api.types import format_duration
+from tidegate.decide.rollout.readings import Value
+from tidegate.domain.readings import SeriesValue
+
+DEFAULT_CONFIRM = 2
+_Compare = Callable[[float, float], bool]
+_BOUNDS: tuple[tuple[str, str, _Compare, bool], ...] = (
+    ("lt", "<", operator.lt, True),
+    ("lte", "<=", operator.le, True),
+    ("gt", ">", operator.gt, False),
+    ("gte", ">=", operator.ge, False),
+)
+
+
+def number(value: float) -> str:
+    """A float as the shortest decimal string that reads back as the same number."""
+    return repr(int(value)) if value == int(value) and abs(value) < 1e15 else repr(value)
+
+
+def _bounds(rule: Threshold) -> Iterator[tuple[str, _Compare, float, bool]]:
+    for name, sign, compare, is_upper in _BOUNDS:
+        bound = getattr(rule, name)
+        if bound is not None:
+            yield sign, compare, bound, is_upper
+
+
+def breaching_series(rule: RollbackRule | None, value: Value) -> SeriesValue | None:
+    """The worst series that a rollback rule holds for: the largest for an upper side (gt), the smallest for a lower one (lt)."""
+    if rule is None:
+        return None
+    for _, compare, bound, is_upper in _bounds(rule):
+        worst = value.smallest() if is_upper else value.largest()
+        if compare(worst.value, bound):
+            return worst
+    return None
+
+
+def failing_series(rule: AdvanceRule, value: Value) -> SeriesValue | None:
+    """The worst series that keeps an advance rule from holding, or None where it holds for all."""
+    for _, compare, bound, is_upper in _bounds(rule):
+        worst = value.largest() if is_upper else value.smallest()
+        if not compare(worst.value, bound):
+            return worst
+    return None
+
+
+def shown_series(gate: Gate, value: Value) -> SeriesValue:
+    """The series to show for a gate that neither fails nor breaches: the one nearest to trouble."""
+    if gate.rollback is not None:
+        return value.largest() if gate.rollback.gt is not None or gate.rollback.gte is not None else value.smallest()
+    rule = gate.advance
+    return value.largest() if rule is not None and (rule.lt is not None or rule.lte is not None) else value.smallest()
+
+
+def _in_words(rule: Threshold, joined_by: str) -> str:
+    return f" {joined_by} ".join(f"{sign} {number(bound)}" for sign, _, bound, _ in _bounds(rule))
+
+
+def thresholds_in_words(gate: Gate) -> str:
+    """`advance < 0.1, rollback > 0.15 for 10m`."""
+    parts = []
+    if gate.advance is not None:
+        parts.append(f"advance {_in_words(gate.advance, 'and')}")
+    if gate.rollback is not None:
+        how = f"for {format_duration(gate.rollback.for_)}" if gate.rollback.for_ else f"on {confirmations(gate.rollback)} samples"
+        parts.append(f"rollback {_in_words(gate.rollback, 'or')} {how}")
+    return ", ".join(parts)
+
+
+def confirmations(rule: RollbackRule) -> int:
+    """How many distinct samples a breach without `for` needs."""
+    return rule.confirm if rule.confirm is not None else DEFAULT_CONFIRM

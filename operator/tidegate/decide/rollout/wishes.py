@@ -1,0 +1,96 @@
+"""What the flag should be, against what it is: the one place where actions come from."""
+
+from tidegate.api.rollout_status import Phase, State
+from tidegate.decide.rollout.draft import Draft
+from tidegate.domain.decision import FINALIZER, Action, AddFinalizer, RemoveFinalizer, WriteFlag
+from tidegate.domain.snapshot import FlagReading, Marker
+from tidegate.levers.flag import Definition, definition_for, same_effect, switched_off
+
+
+def actions(draft: Draft) -> tuple[Action, ...]:
+    """The writes that make the world match the status. Lowerings need nothing; raises need a confirmed decision and the finalizer."""
+    has_finalizer = FINALIZER in draft.snapshot.rollout.finalizers
+    out: list[Action] = []
+    if _is_at_rest(draft):
+        if has_finalizer and _is_read_back(draft):
+            out.append(RemoveFinalizer())
+    elif not has_finalizer:
+        out.append(AddFinalizer())
+    write = _write(draft)
+    if write is not None and (has_finalizer or not write.raises):
+        out.append(write)
+    return tuple(out)
+
+
+def _is_at_rest(draft: Draft) -> bool:
+    """Nobody sees the feature and nobody is about to: deleting the object would leave nothing to undo."""
+    return draft.status.state is State.ROLLBACK or draft.status.phase is Phase.DISABLED
+
+
+def _is_read_back(draft: Draft) -> bool:
+    return same_effect(draft.flag.definition, switched_off())
+
+
+def _write(draft: Draft) -> WriteFlag | None:
+    wish = _wish(draft)
+    if wish is None:
+        return None
+    percent, definition = wish
+    flag, marker = draft.flag, _marker(draft)
+    if same_effect(flag.definition, definition) and _same_claim(flag.marker, marker):
+        return None
+    return WriteFlag(
+        config_map=draft.spec.target.flag.config_map,
+        key=draft.spec.target.flag.key,
+        percent=percent,
+        definition=definition,
+        marker=marker,
+        expected=flag.marker,
+        raises=percent > (flag.percent or 0),
+    )
+
+
+def _wish(draft: Draft) -> tuple[int, Definition] | None:
+    """(percent, definition) that should stand in the document now; None where it must be left as it is."""
+    target, status = draft.spec.target.flag, draft.status
+    if _is_at_rest(draft):
+        return 0, switched_off()
+    if draft.raise_confirmed and status.raising is not None:
+        return status.raising.percent, definition_for(target, status.raising.percent)
+    if status.state is State.DISABLED:
+        return 0, definition_for(target, 0)
+    was_lowered_by_hand = draft.flag.percent is not None and draft.flag.percent < draft.percent
+    if status.percent is None or was_lowered_by_hand:
+        return None
+    return draft.percent, definition_for(target, draft.percent)
+
+
+def _marker(draft: Draft) -> Marker:
+    status, rollout = draft.status, draft.snapshot.rollout
+    return Marker(
+        rollout=rollout.full_name,
+        uid=rollout.uid,
+        state=status.state,
+        attempt=status.attempt,
+        epoch=0,
+        revision=status.revision,
+        rejected=status.rejected_revision,
+        cause=draft.records[-1].message[:256] if status.state is State.ROLLBACK and draft.records else _cause_of(draft.flag),
+    )
+
+
+def _cause_of(flag: FlagReading) -> str | None:
+    return flag.marker.cause if flag.marker is not None and flag.marker.state is State.ROLLBACK else None
+
+
+def _same_claim(live: Marker | None, wished: Marker) -> bool:
+    """Whether the marker says what it should; epoch, cause and time belong to a write, not to the claim."""
+    if live is None:
+        return False
+    return (live.uid, live.state, live.attempt, live.revision, live.rejected) == (
+        wished.uid,
+        wished.state,
+        wished.attempt,
+        wished.revision,
+        wished.rejected,
+    )

@@ -1,0 +1,49 @@
+"""What `decide` returns: the status to be written and the actions to be taken, in this order of trust."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tidegate.api.rollout_status import FeatureRolloutStatus
+from tidegate.domain.snapshot import Marker
+
+FINALIZER = "tidegate.io/flag"
+
+
+@dataclass(frozen=True, slots=True)
+class WriteFlag:
+    """Write one flag of a flag set.
+
+    `expected` is the marker that the decision saw. A raise is refused if the flag's marker has changed since; a lowering is refused only
+    if the flag belongs to somebody else by now.
+    """
+
+    config_map: str
+    key: str
+    percent: int
+    definition: Mapping[str, Any]
+    marker: Marker
+    expected: Marker | None
+    raises: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AddFinalizer:
+    """Make sure that deletion waits for us."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveFinalizer:
+    """Nothing is left to undo."""
+
+
+Action = WriteFlag | AddFinalizer | RemoveFinalizer
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """`requeue_after` is in seconds; 0 means at once, None that only an event or the resync looks again."""
+
+    status: FeatureRolloutStatus
+    actions: tuple[Action, ...]
+    requeue_after: float | None

@@ -1,0 +1,65 @@
+"""Placeholders of a gate's PromQL: `$namespace $name $revision $variant` inside quoted strings, `$window` as a range. No others."""
+
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+
+from tidegate.domain.problems import QueryProblem
+
+IN_STRINGS = frozenset({"namespace", "name", "revision", "variant"})
+WINDOW = "window"
+MAX_WINDOW = timedelta(hours=1)
+_TOKEN = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)")
+
+
+def render(query: str, values: Mapping[str, str], window: timedelta) -> str:
+    """The query with every placeholder replaced. QueryProblem names a placeholder that is unknown or stands where it may not.
+
+    Values are escaped for the string that they stand in, so that no value can leave it.
+    """
+    out: list[str] = []
+    quote, position = "", 0
+    while position < len(query):
+        char = query[position]
+        token = _TOKEN.match(query, position)
+        if token is not None:
+            out.append(_replaced(token.group(1), quote, values, window))
+            position = token.end()
+            continue
+        if quote:
+            if char == "\\" and quote != "`":
+                out.append(query[position : position + 2])
+                position += 2
+                continue
+            quote = "" if char == quote else quote
+        elif char in "\"'`":
+            quote = char
+        elif char == "#":
+            end = query.find("\n", position)
+            position = len(query) if end < 0 else end
+            continue
+        out.append(char)
+        position += 1
+    return "".join(out)
+
+
+def window_since(elapsed: timedelta, interval: timedelta) -> timedelta:
+    """The range of `$window`: the time since the step took effect in whole intervals, at least one, at most an hour."""
+    intervals = max(1, elapsed // interval)
+    return max(min(intervals * interval, MAX_WINDOW), timedelta(seconds=1))
+
+
+def _replaced(name: str, quote: str, values: Mapping[str, str], window: timedelta) -> str:
+    if name == WINDOW and not quote:
+        return f"{int(window.total_seconds())}s"
+    if name in IN_STRINGS and quote:
+        value = values.get(name, "")
+        if quote == "`" and "`" in value:
+            raise QueryProblem(f"${name} holds a backquote, which a backquoted string can't: quote the string with \"")
+        return value if quote == "`" else value.replace("\\", "\\\\").replace(quote, f"\\{quote}").replace("\n", "\\n")
+    if name == WINDOW:
+        raise QueryProblem("$window is a duration: write it as a range, such as rate(x[$window]), not inside a string")
+    if name in IN_STRINGS:
+        raise QueryProblem(f'${name} must stand inside a quoted string, such as {{name="${name}"}}')
+    allowed = ", ".join(f"${one}" for one in (*sorted(IN_STRINGS), WINDOW))
+    raise QueryProblem(f"${name} is not a placeholder; there are {allowed}")

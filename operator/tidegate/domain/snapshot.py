@@ -1,0 +1,108 @@
+"""Everything that one decision may look at, read together and frozen."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from tidegate.api.conditions import Reason
+from tidegate.api.feature_rollout import FeatureRolloutSpec
+from tidegate.api.rollout_policy import RolloutPolicySpec
+from tidegate.api.rollout_status import FeatureRolloutStatus, GateStatus, State
+from tidegate.domain.readings import GateAnswer, GateId
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that stands in the way, as a condition will tell it."""
+
+    reason: Reason
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """A FeatureRollout as it was read. `spec` is None where it doesn't parse; `problem` says why it can't be followed."""
+
+    namespace: str
+    name: str
+    uid: str
+    generation: int
+    resource_version: str
+    deleting: bool
+    finalizers: tuple[str, ...]
+    spec: FeatureRolloutSpec | None
+    problem: Problem | None
+    status: FeatureRolloutStatus
+    last_valid_spec: FeatureRolloutSpec | None = None
+
+    @property
+    def full_name(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+    def followed_spec(self) -> FeatureRolloutSpec | None:
+        """The spec whose rules are armed: the written one, or the last valid one while the written one can't be followed.
+        `enabled` and `paused` are taken from the written one wherever it parses: switching off must not wait for a correct gate."""
+        if self.problem is None:
+            return self.spec
+        if self.last_valid_spec is None or self.spec is None:
+            return self.last_valid_spec
+        return self.last_valid_spec.model_copy(update={"enabled": self.spec.enabled, "paused": self.spec.paused})
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A RolloutPolicy that this rollout may use."""
+
+    name: str
+    uid: str
+    generation: int
+    spec: RolloutPolicySpec
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """What Tidegate wrote beside a flag: whose it is and what was decided. `epoch` grows with every write to the flag set."""
+
+    rollout: str
+    uid: str
+    state: State
+    attempt: int
+    epoch: int
+    revision: str | None = None
+    rejected: str | None = None
+    cause: str | None = None
+    written_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FlagReading:
+    """The flag as it stands in the flag set now. `percent` is None where the document has no such flag."""
+
+    percent: int | None
+    definition: Mapping[str, Any] | None
+    marker: Marker | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """The newest RolloutRun of a rollout of this name."""
+
+    name: str
+    attempt: int
+    revision: str | None
+    rejected: bool
+    seq: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The input of `decide`. `evidence` holds gate statuses that could not be written, so that a refused status write forgets no breach."""
+
+    rollout: Rollout
+    policy: Policy | Problem
+    flag: FlagReading | Problem
+    namespace_terminating: bool = False
+    answers: Mapping[GateId, GateAnswer] = field(default_factory=dict)
+    evidence: tuple[GateStatus, ...] = ()
+    newest_run: RunView | None = None

@@ -1,0 +1,186 @@
+"""The keyed queue: what wakes up is a key, and a key is looked at by one worker at a time.
+
+add ──► timetable (due later) ──┐
+ │                              ▼
+ └──────────────────────► ready, first in first out ──► worker ──► reconcile(key)
+                                ▲                                       │
+                                └── seconds until the next look ◄───────┤
+                                └── back-off ◄── exception, time limit ─┘
+"""
+
+import asyncio
+import logging
+import math
+import random
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from tidegate.domain.keys import Key
+from tidegate.logs import logging_for
+from tidegate.loop.backoff import Backoff
+from tidegate.loop.queue_metrics import QueueMetrics
+from tidegate.loop.timetable import Timetable
+
+logger = logging.getLogger("tidegate.loop.queue")
+
+Reconcile = Callable[[Key], Awaitable[float | None]]
+"""Looks at one object. Returns the seconds until it wants to look again, or None to wait for an event."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueSettings:
+    """`time_limit`: seconds after which a look is cancelled and counts as failed."""
+
+    workers: int = 16
+    time_limit: float = 60.0
+
+
+class Queue:
+    """Each key waits at most once, at the earliest time asked for; a key added while it is looked at is looked at again.
+
+    Ready keys are taken in the order in which they became ready, so that no busy key keeps others waiting, and a key that
+    fails or hangs costs the others nothing but one worker for at most `time_limit`.
+    """
+
+    def __init__(
+        self,
+        reconcile: Reconcile,
+        metrics: QueueMetrics,
+        settings: QueueSettings | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._reconcile = reconcile
+        self._metrics = metrics
+        self._settings = settings or QueueSettings()
+        self._clock = clock
+        self._backoff = Backoff(jitter)
+        self._timetable = Timetable()
+        self._ready: deque[Key] = deque()
+        self._ready_since: dict[Key, float] = {}
+        self._running: set[Key] = set()
+        self._again: dict[Key, float] = {}
+        self._arrived = asyncio.Semaphore(0)
+        self._earlier = asyncio.Event()
+        self._draining = False
+        self._idle_workers: set[asyncio.Task[None]] = set()
+        self._workers: set[asyncio.Task[None]] = set()
+        self._progress = clock()
+        metrics.observe(lambda: len(self._ready), lambda: len(self._timetable), lambda: len(self._running), self._backoff.failing)
+
+    def add(self, key: Key, delay: float = 0.0) -> None:
+        """Look at `key` in `delay` seconds at the latest. A key that has just failed rests for up to a second."""
+        now = self._clock()
+        due = max(now + delay, self._backoff.not_before(key))
+        if self._draining or key in self._ready_since:
+            return
+        if key in self._running:
+            self._again[key] = min(due, self._again.get(key, due))
+        elif due <= now:
+            self._timetable.discard(key)
+            self._make_ready(key, now)
+        elif self._timetable.add(key, due):
+            self._earlier.set()
+
+    async def run(self) -> None:
+        """Work until `drain` or cancellation. Raises what broke the queue itself; what breaks a look never does."""
+        async with asyncio.TaskGroup() as group:
+            timer = group.create_task(self._watch_the_clock(), name="queue timer")
+            self._workers = {group.create_task(self._work(), name=f"queue worker {n}") for n in range(self._settings.workers)}
+            await asyncio.wait(self._workers)
+            timer.cancel()
+
+    async def drain(self, grace: float) -> None:
+        """Take no more keys; let the looks in progress end within `grace` seconds, then cancel them."""
+        self._draining = True
+        for worker in list(self._idle_workers):
+            worker.cancel()
+        if self._workers:
+            _, late = await asyncio.wait(self._workers, timeout=grace)
+            for worker in late:
+                worker.cancel()
+            if late:
+                logger.warning("%d looks were cut short after %g s of grace", len(late), grace)
+                await asyncio.wait(late)
+
+    def stalled_for(self) -> float:
+        """Seconds since any look ended while a key was due and waiting; 0 when nothing waits."""
+        if not self._ready:
+            return 0.0
+        return max(0.0, self._clock() - max(self._progress, self._ready_since[self._ready[0]]))
+
+    def _make_ready(self, key: Key, due: float) -> None:
+        self._ready.append(key)
+        self._ready_since[key] = due
+        self._arrived.release()
+
+    async def _watch_the_clock(self) -> None:
+        while True:
+            for key, due in self._timetable.pop_due(self._clock()):
+                self._make_ready(key, due)
+            self._earlier.clear()
+            next_due = self._timetable.next_due()
+            try:
+                async with asyncio.timeout(None if next_due is None else max(0.0, next_due - self._clock())):
+                    await self._earlier.wait()
+            except TimeoutError:
+                pass
+
+    async def _work(self) -> None:
+        me = asyncio.current_task()
+        assert me is not None
+        while not self._draining:
+            self._idle_workers.add(me)
+            try:
+                await self._arrived.acquire()
+            finally:
+                self._idle_workers.discard(me)
+            key = self._ready.popleft()
+            due = self._ready_since.pop(key)
+            self._running.add(key)
+            self._metrics.wait.observe(max(0.0, self._clock() - due))
+            try:
+                delay = await self._look(key)
+            finally:
+                self._running.discard(key)
+            self._progress = self._clock()
+            self._schedule_next(key, delay)
+            # A look that never waits would otherwise keep the event loop from everybody else.
+            await asyncio.sleep(0)
+
+    async def _look(self, key: Key) -> float | None:
+        started = self._clock()
+        result = "ok"
+        with logging_for(key):
+            try:
+                async with asyncio.timeout(self._settings.time_limit) as limit:
+                    delay = await self._reconcile(key)
+                if delay is not None and not math.isfinite(delay):
+                    raise ValueError(f"the look asked to be repeated in {delay} seconds")
+                self._backoff.succeeded(key)
+            except (Exception, asyncio.CancelledError) as error:
+                if _is_cancelled_from_outside(error):
+                    raise
+                result = "timeout" if isinstance(error, TimeoutError) and limit.expired() else "error"
+                delay = self._backoff.failed(key, self._clock())
+                what = f"took longer than {self._settings.time_limit:g} s" if result == "timeout" else f"failed: {error!r}"
+                logger.exception("the look %s; next one in %.1f s", what, delay)
+        self._metrics.reconciles.labels(key.kind.value, result).inc()
+        self._metrics.seconds.labels(key.kind.value).observe(self._clock() - started)
+        return delay
+
+    def _schedule_next(self, key: Key, delay: float | None) -> None:
+        asked_meanwhile = self._again.pop(key, None)
+        if delay is not None:
+            self.add(key, delay)
+        if asked_meanwhile is not None:
+            self.add(key, asked_meanwhile - self._clock())
+
+
+def _is_cancelled_from_outside(error: BaseException) -> bool:
+    # A look may also end with the cancellation of something that it waited for: that is its failure, not our end.
+    task = asyncio.current_task()
+    return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0

@@ -1,0 +1,87 @@
+"""observe → decide → act → report, for one key. The verbs are called here, in this order, and nowhere else."""
+
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from tidegate.act.flag_sets import StaleDecisionError
+from tidegate.api.rollout_policy import RolloutPolicyStatus
+from tidegate.api.rollout_status import FeatureRolloutStatus
+from tidegate.clients.errors import Conflict
+from tidegate.decide.policy import decide_policy
+from tidegate.decide.rollout import decide
+from tidegate.domain.decision import Action
+from tidegate.domain.keys import Key, Kind
+from tidegate.domain.policy_view import PolicyView
+from tidegate.domain.snapshot import Rollout, Snapshot
+
+_log = logging.getLogger(__name__)
+LOOK_AGAIN_AFTER_CONFLICT = 0.05
+"""Seconds. Somebody else wrote between our read and our write: read again, but let their events arrive first."""
+
+
+class Perform(Protocol):
+    """Carries out actions; returns the rollout's resourceVersion afterwards."""
+
+    async def __call__(self, rollout: Rollout, actions: Iterable[Action]) -> str: ...
+
+
+class Report(Protocol):
+    """Writes what was decided."""
+
+    async def __call__(self, rollout: Rollout, status: FeatureRolloutStatus, resource_version: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Verbs:
+    """What the reconciler calls. `show` is told every decision for /metrics, `failed` the status that could not be brought about,
+    `gone` the key of an object that no longer exists."""
+
+    observe: Callable[[Key], Awaitable[Snapshot | None]]
+    perform: Perform
+    report: Report
+    observe_policy: Callable[[str], Awaitable[PolicyView | None]]
+    report_policy: Callable[[PolicyView, RolloutPolicyStatus], Awaitable[None]]
+    show: Callable[[Key, Snapshot, FeatureRolloutStatus], None]
+    failed: Callable[[str, FeatureRolloutStatus], None]
+    gone: Callable[[Key], None]
+
+
+class Reconciler:
+    """Looks at one object and returns the seconds until the next look."""
+
+    def __init__(self, verbs: Verbs, clock: Callable[[], datetime]) -> None:
+        self._verbs = verbs
+        self._clock = clock
+
+    async def __call__(self, key: Key) -> float | None:
+        try:
+            return await (self._rollout(key) if key.kind is Kind.FEATURE_ROLLOUT else self._policy(key))
+        except (Conflict, StaleDecisionError) as error:
+            _log.debug("looking again: %s", error)
+            return LOOK_AGAIN_AFTER_CONFLICT
+
+    async def _rollout(self, key: Key) -> float | None:
+        snapshot = await self._verbs.observe(key)
+        if snapshot is None:
+            self._verbs.gone(key)
+            return None
+        decision = decide(snapshot, self._clock())
+        self._verbs.show(key, snapshot, decision.status)
+        try:
+            version = await self._verbs.perform(snapshot.rollout, decision.actions)
+        except Exception:
+            self._verbs.failed(snapshot.rollout.uid, decision.status)
+            raise
+        await self._verbs.report(snapshot.rollout, decision.status, version)
+        return decision.requeue_after
+
+    async def _policy(self, key: Key) -> float | None:
+        view = await self._verbs.observe_policy(key.name)
+        if view is None:
+            return None
+        status, again = decide_policy(view, self._clock())
+        await self._verbs.report_policy(view, status)
+        return again

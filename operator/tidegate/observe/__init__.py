@@ -1,0 +1,1 @@
+"""Key → Snapshot: all reads, and nothing but reads."""

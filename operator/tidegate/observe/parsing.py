@@ -1,0 +1,72 @@
+"""JSON of the API server → the domain's nouns. What doesn't parse becomes a Problem that names the field."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from tidegate.api.conditions import Reason
+from tidegate.api.feature_rollout import FeatureRolloutSpec
+from tidegate.api.rollout_policy import RolloutPolicySpec
+from tidegate.api.rollout_status import FeatureRolloutStatus
+from tidegate.domain.asks import query_fault
+from tidegate.domain.snapshot import Policy, Problem, Rollout, RunView
+
+
+def parse_rollout(raw: Mapping[str, Any]) -> Rollout:
+    """A FeatureRollout of any age: a status that an older or newer version wrote is read as far as it is understood."""
+    metadata = raw["metadata"]
+    spec, problem = _spec(raw.get("spec") or {})
+    status = FeatureRolloutStatus.model_validate(raw.get("status") or {})
+    return Rollout(
+        namespace=metadata["namespace"],
+        name=metadata["name"],
+        uid=metadata["uid"],
+        generation=metadata["generation"],
+        resource_version=metadata["resourceVersion"],
+        deleting="deletionTimestamp" in metadata,
+        finalizers=tuple(metadata.get("finalizers") or ()),
+        spec=spec,
+        problem=problem,
+        status=status,
+        last_valid_spec=None if problem is None or status.valid_spec is None else _spec(status.valid_spec)[0],
+    )
+
+
+def _spec(raw: Mapping[str, Any]) -> tuple[FeatureRolloutSpec | None, Problem | None]:
+    try:
+        spec = FeatureRolloutSpec.model_validate(raw)
+        spec.strategy.canary.resolved()
+    except ValidationError as error:
+        return None, Problem(Reason.INVALID_SPEC, explained(error, "spec"))
+    except ValueError as error:
+        return None, Problem(Reason.INVALID_SPEC, str(error))
+    fault = query_fault(spec.gates, "spec.gates")
+    return spec, None if fault is None else Problem(Reason.INVALID_QUERY, fault)
+
+
+def parse_policy(raw: Mapping[str, Any]) -> Policy | Problem:
+    """A RolloutPolicy, or why it can't be used."""
+    metadata = raw["metadata"]
+    name = metadata["name"]
+    try:
+        spec = RolloutPolicySpec.model_validate(raw.get("spec") or {})
+    except ValidationError as error:
+        return Problem(Reason.POLICY_INVALID, f"RolloutPolicy {name}: {explained(error, 'spec')}")
+    fault = query_fault(spec.guards, "spec.guards")
+    if fault is not None:
+        return Problem(Reason.POLICY_INVALID, f"RolloutPolicy {name}: {fault}")
+    return Policy(name, metadata["uid"], metadata["generation"], spec)
+
+
+def parse_run(raw: Mapping[str, Any]) -> RunView:
+    """The parts of a RolloutRun that a later attempt must know."""
+    spec, status = raw["spec"], raw.get("status") or {}
+    return RunView(raw["metadata"]["name"], spec["attempt"], spec.get("revision"), bool(status.get("rejected")), status.get("seq", 0))
+
+
+def explained(error: ValidationError, root: str) -> str:
+    """The first fault of a validation, as `spec.strategy.canary.steps[0].percent: Input should be …, not 0`."""
+    first = error.errors(include_url=False, include_context=False)[0]
+    path = root + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"])
+    return f"{path}: {first['msg']}, not {first['input']!r}"[:1024]

@@ -1,0 +1,140 @@
+"""Which RolloutPolicy a rollout runs under, whether it may, and with which credentials its Prometheus is asked."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tidegate.api.conditions import Reason
+from tidegate.api.feature_rollout import FeatureRolloutSpec
+from tidegate.api.rollout_policy import DEFAULT_POLICY_ANNOTATION, RolloutPolicyStatus, SecretKeyRef
+from tidegate.clients.errors import ApiError, NotFound
+from tidegate.clients.kubernetes import JsonObject, Kubernetes
+from tidegate.clients.prometheus import Endpoint
+from tidegate.clients.resources import NAMESPACES, ROLLOUT_POLICIES, SECRETS
+from tidegate.domain.policy_view import PolicyView
+from tidegate.domain.readings import Failure
+from tidegate.domain.snapshot import Policy, Problem, Rollout
+from tidegate.observe.parsing import parse_policy
+from tidegate.observe.questions import Questions, Source
+from tidegate.observe.recent import Recent
+from tidegate.observe.secrets import decoded
+
+SHARED_FOR = 1.0
+"""Seconds for which a policy or namespace that was read serves all rollouts."""
+CREDENTIALS_FOR = 30.0
+ALIVE = "count(up)"
+"""Any query shows whether a Prometheus answers; this one every Prometheus has."""
+
+
+class Policies:
+    """Reads policies, the labels of namespaces, and the Secrets that policies name in the operator's own namespace."""
+
+    def __init__(self, kubernetes: Kubernetes, own_namespace: str) -> None:
+        self._kubernetes = kubernetes
+        self._own_namespace = own_namespace
+        self._all = Recent(self._list, SHARED_FOR)
+        self.namespaces = Recent(self._namespace, SHARED_FOR)
+        self._secrets = Recent(self._secret, CREDENTIALS_FOR)
+
+    async def resolve(self, rollout: Rollout, spec: FeatureRolloutSpec) -> Policy | Problem:
+        """The pinned policy of the running attempt, or what the spec or the default says."""
+        everything = await self._all.get("")
+        name = self._wanted(rollout, spec, everything)
+        if isinstance(name, Problem):
+            return name
+        if name not in everything:
+            return Problem(Reason.POLICY_MISSING, f"RolloutPolicy {name} does not exist: create it, or name another in spec.policyRef.name")
+        policy = parse_policy(everything[name])
+        if isinstance(policy, Problem):
+            return policy
+        return await self._not_allowed(policy, rollout.namespace) or policy
+
+    async def source(self, policy: Policy) -> Source | Problem:
+        """Where and how to ask the policy's Prometheus."""
+        prometheus = policy.spec.prometheus
+        authorization = None
+        if prometheus.secret_ref is not None:
+            token = await self._secrets.get((prometheus.secret_ref.name, prometheus.secret_ref.key))
+            if token is None:
+                return self._no_credentials(policy.name, prometheus.secret_ref)
+            authorization = f"Bearer {token}"
+        return Source(policy.name, Endpoint(prometheus.url, prometheus.timeout.total_seconds(), authorization, prometheus.ca_bundle))
+
+    async def view(self, name: str, questions: Questions, at: float) -> PolicyView | None:
+        """One policy for its own sake, or None where it no longer exists."""
+        try:
+            raw = await self._kubernetes.get(ROLLOUT_POLICIES, "", name)
+        except NotFound:
+            return None
+        policy, metadata = parse_policy(raw), raw["metadata"]
+        return PolicyView(
+            name=name,
+            uid=metadata["uid"],
+            generation=metadata["generation"],
+            resource_version=metadata["resourceVersion"],
+            policy=policy,
+            source=None if isinstance(policy, Problem) else await self._silence(policy, questions, at),
+            status=RolloutPolicyStatus.model_validate(raw.get("status") or {}),
+        )
+
+    async def _silence(self, policy: Policy, questions: Questions, at: float) -> Failure | Problem | None:
+        """Why the policy's Prometheus gives no answer; None where it does."""
+        source = await self.source(policy)
+        if isinstance(source, Problem):
+            return source
+        answer = await questions.answer(source, ALIVE, at, with_freshness=False)
+        return answer if isinstance(answer, Failure) else None
+
+    def forget(self) -> None:
+        """A policy changed: the next rollout that asks reads it anew."""
+        self._all.forget("")
+
+    def _wanted(self, rollout: Rollout, spec: FeatureRolloutSpec, everything: Mapping[str, JsonObject]) -> str | Problem:
+        if rollout.status.policy is not None:
+            return rollout.status.policy.name
+        if spec.policy_ref is not None:
+            return spec.policy_ref.name
+        defaults = sorted(name for name, raw in everything.items() if _is_default(raw))
+        if len(defaults) == 1:
+            return defaults[0]
+        if defaults:
+            text = f"RolloutPolicies {', '.join(defaults)} are all annotated as default: leave one, or name one in spec.policyRef.name"
+            return Problem(Reason.AMBIGUOUS_DEFAULT, text)
+        remedy = f"name one in spec.policyRef.name, or annotate one with {DEFAULT_POLICY_ANNOTATION}=true"
+        return Problem(Reason.POLICY_MISSING, f"no RolloutPolicy is annotated as default: {remedy}")
+
+    async def _not_allowed(self, policy: Policy, namespace: str) -> Problem | None:
+        selector = policy.spec.namespace_selector
+        if selector is None:
+            return None
+        labels = ((await self.namespaces.get(namespace)).get("metadata") or {}).get("labels") or {}
+        missing = [f"{key}={value}" for key, value in selector.match_labels.items() if labels.get(key) != value]
+        if not missing:
+            return None
+        text = f"RolloutPolicy {policy.name} is not for namespace {namespace}: the namespace lacks the label {', '.join(missing)}"
+        return Problem(Reason.POLICY_NOT_ALLOWED, text)
+
+    def _no_credentials(self, policy: str, ref: SecretKeyRef) -> Problem:
+        text = f"RolloutPolicy {policy}: Secret {ref.name} with key {ref.key} is not in namespace {self._own_namespace}"
+        return Problem(Reason.CREDENTIALS_MISSING, text)
+
+    async def _list(self, _: str) -> dict[str, JsonObject]:
+        return {raw["metadata"]["name"]: raw async for page in self._kubernetes.pages(ROLLOUT_POLICIES) for raw in page.items}
+
+    async def _namespace(self, name: str) -> JsonObject:
+        try:
+            return await self._kubernetes.get(NAMESPACES, "", name)
+        except NotFound:
+            return {}
+
+    async def _secret(self, ref: tuple[str, str]) -> str | None:
+        name, key = ref
+        try:
+            secret = await self._kubernetes.get(SECRETS, self._own_namespace, name)
+        except ApiError:
+            return None
+        return decoded(secret, key)
+
+
+def _is_default(raw: Mapping[str, Any]) -> bool:
+    annotations = raw["metadata"].get("annotations") or {}
+    return bool(annotations.get(DEFAULT_POLICY_ANNOTATION) == "true")

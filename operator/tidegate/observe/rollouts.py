@@ -1,0 +1,129 @@
+"""One FeatureRollout → the Snapshot that its decision is made from."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from tidegate.api.conditions import Reason
+from tidegate.api.feature_rollout import FeatureRolloutSpec
+from tidegate.api.gates import Gate
+from tidegate.clients.errors import NotFound
+from tidegate.clients.kubernetes import JsonObject, Kubernetes
+from tidegate.clients.resources import CONFIG_MAPS, FEATURE_ROLLOUTS, ROLLOUT_RUNS
+from tidegate.domain.asks import gates_to_ask, last_tick, rendered
+from tidegate.domain.keys import Key
+from tidegate.domain.readings import GateAnswer, GateId
+from tidegate.domain.snapshot import FlagReading, Policy, Problem, Rollout, RunView, Snapshot
+from tidegate.levers.flag_set import FlagSet, UnreadableError, parse_flag_set, read_flag
+from tidegate.observe.evidence import Evidence
+from tidegate.observe.parsing import parse_rollout, parse_run
+from tidegate.observe.policies import Policies
+from tidegate.observe.questions import Questions, Source
+from tidegate.observe.recent import Recent
+
+FLAG_SET_SHARED_FOR = 1.0
+ROLLOUT_LABEL = "tidegate.io/rollout"
+
+
+class Rollouts:
+    """Reads everything that decisions about FeatureRollouts need."""
+
+    def __init__(
+        self, kubernetes: Kubernetes, policies: Policies, questions: Questions, evidence: Evidence, clock: Callable[[], datetime]
+    ) -> None:
+        self._kubernetes = kubernetes
+        self._policies = policies
+        self._questions = questions
+        self._evidence = evidence
+        self._clock = clock
+        self.flag_sets: Recent[tuple[str, str], FlagSet | Problem] = Recent(self._flag_set, FLAG_SET_SHARED_FOR)
+
+    async def snapshot(self, key: Key) -> Snapshot | None:
+        """Everything about one rollout, or None where it no longer exists."""
+        try:
+            rollout = parse_rollout(await self._kubernetes.get(FEATURE_ROLLOUTS, key.namespace, key.name))
+        except NotFound:
+            return None
+        spec = rollout.followed_spec()
+        if spec is None:
+            missing = Problem(Reason.INVALID_SPEC, "no valid spec was seen yet")
+            return Snapshot(rollout, missing, missing)
+        flag, policy = await asyncio.gather(self._flag(rollout, spec), self._policies.resolve(rollout, spec))
+        answers: Mapping[GateId, GateAnswer] = {}
+        if isinstance(policy, Policy) and not rollout.deleting:
+            source = await self._policies.source(policy)
+            if isinstance(source, Problem):
+                policy = source
+            else:
+                answers = await self._answers(rollout, spec, policy, source)
+        return Snapshot(
+            rollout=rollout,
+            policy=policy,
+            flag=flag,
+            namespace_terminating=rollout.deleting and await self._terminating(rollout.namespace),
+            answers=answers,
+            evidence=self._evidence.of(rollout.uid, rollout.status.attempt),
+            newest_run=await self._newest_run(rollout) if rollout.status.attempt == 0 else None,
+        )
+
+    async def _flag(self, rollout: Rollout, spec: FeatureRolloutSpec) -> FlagReading | Problem:
+        target = spec.target.flag
+        flag_set = await self.flag_sets.get((rollout.namespace, target.config_map))
+        if isinstance(flag_set, Problem):
+            return flag_set
+        reading = read_flag(flag_set, target.key)
+        if isinstance(reading, Problem) or reading.marker is None or reading.marker.uid == rollout.uid:
+            return reading
+        return await self._claimed(rollout, reading, target.key) or reading
+
+    async def _claimed(self, rollout: Rollout, reading: FlagReading, key: str) -> Problem | None:
+        """The first claimant of a flag keeps it for as long as it lives. One of our own name that is gone was this rollout, re-created."""
+        assert reading.marker is not None
+        namespace, _, name = reading.marker.rollout.partition("/")
+        if namespace != rollout.namespace or name == rollout.name:
+            return None
+        try:
+            owner = await self._kubernetes.get(FEATURE_ROLLOUTS, namespace, name)
+        except NotFound:
+            return None
+        if owner["metadata"]["uid"] != reading.marker.uid:
+            return None
+        return Problem(Reason.CLAIMED, f"flag {key} belongs to FeatureRollout {name}: delete that one, or choose another flag")
+
+    async def _answers(self, rollout: Rollout, spec: FeatureRolloutSpec, policy: Policy, source: Source) -> Mapping[GateId, GateAnswer]:
+        prometheus = policy.spec.prometheus
+        tick = last_tick(self._clock(), prometheus.interval)
+        gates = list(gates_to_ask(spec, policy.spec, rollout.status))
+        asked = [self._gate_answer(gate, rollout, policy, source, tick) for _, gate in gates]
+        return {(owner, gate.name): answer for (owner, gate), answer in zip(gates, await asyncio.gather(*asked), strict=True)}
+
+    async def _gate_answer(self, gate: Gate, rollout: Rollout, policy: Policy, source: Source, tick: datetime) -> GateAnswer:
+        interval, at = policy.spec.prometheus.interval, (tick - policy.spec.prometheus.delay).timestamp()
+        value = self._questions.answer(source, rendered(gate.query, rollout, interval, tick), at)
+        if gate.samples is None:
+            return GateAnswer(await value)
+        count = rendered(gate.samples.count, rollout, interval, tick)
+        return GateAnswer(*await asyncio.gather(value, self._questions.answer(source, count, at, with_freshness=False)))
+
+    async def _terminating(self, namespace: str) -> bool:
+        return "deletionTimestamp" in ((await self._policies.namespaces.get(namespace)).get("metadata") or {"deletionTimestamp": ""})
+
+    async def _newest_run(self, rollout: Rollout) -> RunView | None:
+        runs = [
+            parse_run(raw)
+            async for page in self._kubernetes.pages(ROLLOUT_RUNS, rollout.namespace, label_selector=f"{ROLLOUT_LABEL}={rollout.name}")
+            for raw in page.items
+        ]
+        return max(runs, key=lambda run: (run.attempt, run.rejected), default=None)
+
+    async def _flag_set(self, where: tuple[str, str]) -> FlagSet | Problem:
+        namespace, name = where
+        raw: JsonObject | None
+        try:
+            raw = await self._kubernetes.get(CONFIG_MAPS, namespace, name)
+        except NotFound:
+            raw = None
+        try:
+            return parse_flag_set(raw)
+        except UnreadableError as error:
+            return Problem(Reason.FLAG_SET_UNREADABLE, f"ConfigMap {name}: {error}; mend it by hand, Tidegate won't overwrite it")

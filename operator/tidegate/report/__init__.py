@@ -1,0 +1,1 @@
+"""Decision → status, RolloutRun, Events, metrics."""

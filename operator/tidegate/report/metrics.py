@@ -1,0 +1,87 @@
+"""What `/metrics` tells of each rollout: state, phase, percent, step, and every gate's reading beside its thresholds."""
+
+from collections.abc import Iterable, Iterator
+
+from prometheus_client import CollectorRegistry, Counter
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from tidegate.api.feature_rollout import FeatureRolloutSpec
+from tidegate.api.gates import Gate, Threshold
+from tidegate.api.rollout_status import FeatureRolloutStatus, GateSource, GateStatus
+from tidegate.domain.keys import Key
+from tidegate.domain.snapshot import Policy, Snapshot
+
+_BOUNDS = ("lt", "lte", "gt", "gte")
+_ROLLOUT = ("namespace", "name")
+_GATE = (*_ROLLOUT, "source", "gate")
+
+
+class RolloutMetrics(Collector):
+    """Holds the newest status of every rollout that this replica decides about, and renders it when it is scraped."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._shown: dict[Key, tuple[FeatureRolloutStatus, tuple[tuple[GateSource, Gate], ...]]] = {}
+        self._transitions = Counter(
+            "tidegate_rollout_transitions", "Records written, by what they tell.", [*_ROLLOUT, "transition"], registry=registry
+        )
+        registry.register(self)
+
+    def show(self, key: Key, snapshot: Snapshot, status: FeatureRolloutStatus) -> None:
+        """The newest decision about a rollout."""
+        spec = snapshot.rollout.followed_spec()
+        self._shown[key] = (status, tuple(_gates(spec, snapshot)))
+        before = snapshot.rollout.status
+        if status.pending is not None and status.seq > before.seq:
+            for record in status.pending.records:
+                if record.seq > before.seq:
+                    self._transitions.labels(key.namespace, key.name, record.transition.value).inc()
+
+    def forget(self, key: Key) -> None:
+        """The rollout is gone."""
+        self._shown.pop(key, None)
+        self._transitions.remove_by_labels({"namespace": key.namespace, "name": key.name})
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        state = GaugeMetricFamily("tidegate_rollout_state", "1 for the state that the rollout is in.", labels=[*_ROLLOUT, "state"])
+        phase = GaugeMetricFamily("tidegate_rollout_phase", "1 for the phase that the rollout is in.", labels=[*_ROLLOUT, "phase"])
+        percent = GaugeMetricFamily("tidegate_rollout_percent", "Exposure as read back, 0 to 100.", labels=_ROLLOUT)
+        step = GaugeMetricFamily("tidegate_rollout_step", "Number of the current step.", labels=_ROLLOUT)
+        value = GaugeMetricFamily("tidegate_gate_value", "The gate's latest reading: its worst series.", labels=_GATE)
+        threshold = GaugeMetricFamily("tidegate_gate_threshold", "A bound of the gate.", labels=[*_GATE, "rule", "bound"])
+        verdict = GaugeMetricFamily("tidegate_gate_verdict", "1 for the gate's verdict.", labels=[*_GATE, "verdict"])
+        for key, (status, gates) in list(self._shown.items()):  # scraped in a thread of its own
+            where = [key.namespace, key.name]
+            state.add_metric([*where, status.state.value], 1)
+            phase.add_metric([*where, status.phase.value], 1)
+            if status.percent is not None:
+                percent.add_metric(where, status.percent)
+            step.add_metric(where, status.step)
+            _add_readings(value, verdict, where, status.gates)
+            _add_thresholds(threshold, where, gates)
+        yield from (state, phase, percent, step, value, threshold, verdict)
+
+
+def _gates(spec: FeatureRolloutSpec | None, snapshot: Snapshot) -> Iterator[tuple[GateSource, Gate]]:
+    if spec is not None:
+        yield from ((GateSource.ROLLOUT, gate) for gate in spec.gates)
+    if isinstance(snapshot.policy, Policy):
+        yield from ((GateSource.POLICY, guard) for guard in snapshot.policy.spec.guards)
+
+
+def _add_readings(value: GaugeMetricFamily, verdict: GaugeMetricFamily, where: list[str], gates: Iterable[GateStatus]) -> None:
+    for gate in gates:
+        labels = [*where, gate.source.value, gate.name]
+        if gate.value is not None:
+            value.add_metric(labels, float(gate.value))
+        verdict.add_metric([*labels, gate.verdict.value], 1)
+
+
+def _add_thresholds(threshold: GaugeMetricFamily, where: list[str], gates: Iterable[tuple[GateSource, Gate]]) -> None:
+    for source, gate in gates:
+        rules: tuple[tuple[str, Threshold | None], ...] = (("advance", gate.advance), ("rollback", gate.rollback))
+        for rule, bounds in rules:
+            for bound in _BOUNDS:
+                limit = getattr(bounds, bound) if bounds is not None else None
+                if limit is not None:
+                    threshold.add_metric([*where, source.value, gate.name, rule, bound], limit)

@@ -1,0 +1,30 @@
+"""What one operator process is started with."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorSettings:
+    """`namespaces` are names or globs, empty for all; `own_namespace` holds the Lease and the Secrets that policies name.
+    Times are in seconds."""
+
+    own_namespace: str
+    candidate: str
+    kubeconfig: str | None = None
+    namespaces: tuple[str, ...] = ()
+    host: str = "0.0.0.0"
+    port: int = 8080
+    workers: int = 16
+    lease_name: str = "tidegate"
+    lease_duration: float = 10.0
+    grace: float = 10.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.port < 65536:
+            raise ValueError(f"--port is {self.port}: a port lies between 1 and 65535")
+        if not 1 <= self.workers <= 256:
+            raise ValueError(f"--workers is {self.workers}: give a number from 1 to 256")
+        if self.lease_duration < 2:
+            raise ValueError(f"--lease-duration is {self.lease_duration:g}: give at least 2 seconds")
+        if self.grace < 0:
+            raise ValueError(f"--grace is {self.grace:g}: give 0 or more seconds")

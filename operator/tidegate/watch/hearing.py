@@ -1,0 +1,126 @@
+"""Events and lists come in, keys go out; what was seen already and what we wrote ourselves stays quiet."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from tidegate.domain.keys import Key
+from tidegate.loop.echoes import Echoes
+from tidegate.watch.settings import WatchSettings
+from tidegate.watch.watched import ROLLOUTS, Body, Watched
+
+
+@dataclass(frozen=True, slots=True)
+class Sinks:
+    """Where the news goes; all are called in the program's own event loop and must not block.
+
+    `enqueue` looks at an object. `seen` gets the body of each new version of a FeatureRollout, `gone` the key of an object
+    that was deleted. `flag_set_changed` gets namespace, name, uid and resourceVersion of a flag set that somebody else
+    created, changed, or deleted. `listed` is called once, when everything that exists has been enqueued.
+    """
+
+    enqueue: Callable[[Key], None]
+    seen: Callable[[Body], None]
+    gone: Callable[[Key], None]
+    flag_set_changed: Callable[[str, str, str, str], None]
+    listed: Callable[[], None]
+
+
+class Ref(NamedTuple):
+    """One watched object."""
+
+    watched: Watched
+    namespace: str
+    name: str
+
+
+class Version(NamedTuple):
+    """One state of one object."""
+
+    uid: str
+    resource_version: str
+
+
+class Hearing:
+    """Knows the last version of every watched object, some 200 bytes each."""
+
+    def __init__(self, settings: WatchSettings, sinks: Sinks, echoes: Echoes) -> None:
+        self._settings = settings
+        self._sinks = sinks
+        self._echoes = echoes
+        self._known: dict[Ref, Version] = {}
+
+    def event(self, watched: Watched, event_type: str | None, body: Body) -> None:
+        """A watch event; of type None when it comes from a list that the watcher made to start, or to start over."""
+        ref, version = identify(watched, body)
+        if not self._settings.covers(ref.namespace):
+            return
+        if event_type == "DELETED":
+            # A successor of the same name may have been heard of first.
+            if self._known.get(ref, version).uid == version.uid:
+                self._vanished(ref, version)
+            return
+        if not self._is_new(ref, version):
+            return
+        self._known[ref] = version
+        # After a gap, a list shows our own write where somebody else's came before it: only an event is an echo.
+        if event_type is None or not self._echoes.heard(*version):
+            self._changed(ref, version, body)
+
+    def listed(self, watched: Watched, body: Body) -> Ref | None:
+        """An object of a list of ours. Returns what to look at, or None if it isn't ours."""
+        ref, version = identify(watched, body)
+        if not self._settings.covers(ref.namespace):
+            return None
+        if self._is_new(ref, version):
+            self._known[ref] = version
+            self._tell(ref, version, body)
+        return ref
+
+    def known(self, watched: Watched) -> dict[Ref, Version]:
+        """The objects of a kind, as they are known now."""
+        return {ref: version for ref, version in self._known.items() if ref.watched == watched}
+
+    def forget_missing(self, before: dict[Ref, Version], listed: Iterable[Ref]) -> None:
+        """Objects known `before` a complete list began, not in it, and not heard of since, were deleted unseen."""
+        for ref in before.keys() - set(listed):
+            if self._known.get(ref) == before[ref]:
+                self._vanished(ref, before[ref])
+
+    def look_at(self, ref: Ref) -> None:
+        """Enqueue an object that has a key."""
+        if ref.watched.kind is not None:
+            self._sinks.enqueue(Key(ref.watched.kind, ref.namespace, ref.name))
+
+    def _is_new(self, ref: Ref, version: Version) -> bool:
+        before = self._known.get(ref)
+        if before is None or before.uid != version.uid:
+            return True
+        older, newer = before.resource_version, version.resource_version
+        # The API promises order for versions that are numbers, and only those.
+        return int(newer) > int(older) if older.isdecimal() and newer.isdecimal() else newer != older
+
+    def _changed(self, ref: Ref, version: Version, body: Body) -> None:
+        self._tell(ref, version, body)
+        self.look_at(ref)
+
+    def _tell(self, ref: Ref, version: Version, body: Body) -> None:
+        if ref.watched == ROLLOUTS:
+            self._sinks.seen(body)
+        elif ref.watched.kind is None:
+            self._sinks.flag_set_changed(ref.namespace, ref.name, *version)
+
+    def _vanished(self, ref: Ref, version: Version) -> None:
+        self._known.pop(ref, None)
+        if ref.watched.kind is None:
+            self._sinks.flag_set_changed(ref.namespace, ref.name, *version)
+            return
+        self._sinks.gone(Key(ref.watched.kind, ref.namespace, ref.name))
+        self.look_at(ref)
+
+
+def identify(watched: Watched, body: Body) -> tuple[Ref, Version]:
+    """Which object a body is of, and in which state."""
+    metadata = body["metadata"]
+    ref = Ref(watched, metadata.get("namespace") or "", metadata["name"])
+    return ref, Version(metadata["uid"], metadata["resourceVersion"])

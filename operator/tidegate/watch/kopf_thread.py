@@ -1,0 +1,159 @@
+"""kopf in an event loop and a thread of its own.
+
+kopf takes the event loop that it runs in for its own: it installs handlers for SIGINT and SIGTERM, and when it ends, for
+whatever reason, it cancels every task that is younger than itself. In a loop of its own it has no signals to take and no
+task of ours to cancel, and a burst of events to parse doesn't delay the renewal of the Lease.
+"""
+
+import asyncio
+import itertools
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import kopf
+
+# Private, but the only way to learn whether kopf found the kinds that it was told to watch: otherwise it just watches nothing.
+from kopf._cogs.structs.references import Insights
+
+from tidegate.watch.settings import WatchSettings, kopf_settings
+from tidegate.watch.watched import WATCHED, Body, Connection, Login, Watched
+
+Deliver = Callable[[Watched, str | None, Body], None]
+
+_LOGIN_PAUSE = 1.0
+_EXIT_PATIENCE = 5.0
+_CHATTER = {
+    "kopf.objects": logging.WARNING,  # one line per event
+    "kopf._core.reactor.running": logging.ERROR,  # that signals are not handled outside the main thread
+}
+
+
+class WatchEndedError(Exception):
+    """kopf has stopped watching although nobody asked it to."""
+
+
+async def run_kopf(settings: WatchSettings, login: Login, deliver: Deliver) -> None:
+    """Deliver events, in the calling event loop, until cancelled. Raises WatchEndedError when kopf ends by itself."""
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[BaseException | None] = loop.create_future()
+    operation = _Operation(settings, login, lambda *event: _call_in(loop, deliver, *event))
+
+    def work() -> None:
+        problem: BaseException | None = None
+        try:
+            asyncio.run(operation.run())
+        except BaseException as error:  # noqa: BLE001 - carried over to the thread that waits for it
+            problem = root_cause(error)
+        _call_in(loop, ended.set_result, problem)
+
+    for name, level in _CHATTER.items():
+        logging.getLogger(name).setLevel(level)
+    # A daemon, so that a kopf that hangs can't keep the process from its end.
+    threading.Thread(target=work, name="kopf", daemon=True).start()
+    try:
+        problem = await asyncio.shield(ended)
+    except asyncio.CancelledError:
+        operation.stop()
+        await asyncio.wait([ended], timeout=_EXIT_PATIENCE)
+        raise
+    raise WatchEndedError(f"the watch ended: {problem or 'no reason was given'}") from problem
+
+
+def root_cause(problem: BaseException) -> BaseException:
+    """The first error inside groups of errors."""
+    while isinstance(problem, BaseExceptionGroup):
+        problem = problem.exceptions[0]
+    return problem
+
+
+def _call_in(loop: asyncio.AbstractEventLoop, call: Callable[..., object], *arguments: Any) -> None:
+    try:
+        loop.call_soon_threadsafe(call, *arguments)
+    except RuntimeError:
+        # The program's loop is closed: there is nobody left to tell.
+        if not loop.is_closed():
+            raise
+
+
+class _Operation:
+    """What happens in kopf's own loop."""
+
+    def __init__(self, settings: WatchSettings, login: Login, deliver: Deliver) -> None:
+        self._settings = settings
+        self._login = login
+        self._deliver = deliver
+        self._attempts = itertools.count(1)
+        self._started = threading.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._running: asyncio.Task[None] | None = None
+
+    def stop(self) -> None:
+        """Ask for the end, from any thread."""
+        if self._started.wait(_EXIT_PATIENCE) and self._loop is not None and self._running is not None:
+            _call_in(self._loop, self._running.cancel)
+
+    async def run(self) -> None:
+        # Without a stop flag, whose waiting task kopf would give five seconds to end before it tells of an error.
+        insights = Insights()
+        namespaces = self._settings.exact_namespaces
+        operator = kopf.operator(
+            registry=self._registry(),
+            settings=kopf_settings(),
+            insights=insights,
+            clusterwide=not namespaces,
+            namespaces=namespaces,
+        )
+        async with asyncio.TaskGroup() as group:
+            self._loop, self._running = asyncio.get_running_loop(), asyncio.current_task()
+            self._started.set()
+            group.create_task(_verify(insights))
+            group.create_task(operator)
+
+    def _registry(self) -> kopf.OperatorRegistry:
+        registry = kopf.OperatorRegistry()
+        kopf.on.login(registry=registry, id="login", backoff=_LOGIN_PAUSE)(self._log_in)
+        for watched in WATCHED:
+            kopf.on.event(watched.group, watched.version, watched.plural, registry=registry, id=watched.plural)(self._handler(watched))
+        return registry
+
+    def _handler(self, watched: Watched) -> Callable[..., Any]:
+        async def handle(event: kopf.RawEvent, **_: Any) -> None:
+            self._deliver(watched, event["type"], event["object"])
+
+        return handle
+
+    async def _log_in(self, **_: Any) -> kopf.ConnectionInfo:
+        attempt = next(self._attempts)
+        if attempt > 1:
+            await asyncio.sleep(_LOGIN_PAUSE)
+        return connection_info(await self._login(), attempt)
+
+
+async def _verify(insights: Insights) -> None:
+    await insights.ready_resources.wait()
+    served = {(resource.group, resource.plural) for resource in insights.watched_resources}
+    missing = sorted(watched.plural for watched in WATCHED if (watched.group, watched.plural) not in served)
+    if missing:
+        raise WatchEndedError(f"the API server's discovery doesn't show {', '.join(missing)}")
+
+
+def connection_info(connection: Connection, attempt: int) -> kopf.ConnectionInfo:
+    """kopf's form of the credentials.
+
+    kopf refuses credentials for ever that were refused once, and ends when it has no others. An API server that is just
+    starting answers 401 to good tokens, so each login must look new: that is what the growing `priority` is for.
+    """
+    scheme, _, token = (connection.authorization or "").partition(" ")
+    return kopf.ConnectionInfo(
+        server=connection.server,
+        ca_path=connection.ca_path,
+        insecure=not connection.verify,
+        scheme=scheme or None,
+        token=token or None,
+        certificate_path=connection.certificate_path,
+        private_key_path=connection.private_key_path,
+        proxy_url=connection.proxy,
+        priority=attempt,
+    )

@@ -1,0 +1,38 @@
+"""First a list, then kopf's watches, and a list again from time to time."""
+
+import asyncio
+
+from tidegate.loop.echoes import Echoes
+from tidegate.watch.hearing import Hearing, Sinks
+from tidegate.watch.kopf_thread import root_cause, run_kopf
+from tidegate.watch.listing import Listing
+from tidegate.watch.settings import WatchSettings
+from tidegate.watch.watched import Lister, Login
+
+
+async def watch(settings: WatchSettings, sinks: Sinks, echoes: Echoes, *, login: Login, lister: Lister, stop: asyncio.Event) -> None:
+    """Turn every change into calls of `sinks` until `stop` is set. Raises WatchEndedError when the watch breaks for good.
+
+    Each object that exists is enqueued before anything else; an object is enqueued again for every version of it that
+    isn't in `echoes`, when it is deleted, and at each resync.
+    """
+    hearing = Hearing(settings, sinks, echoes)
+    listing = Listing(settings, hearing, lister)
+
+    async def work() -> None:
+        await listing.first()
+        sinks.listed()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(run_kopf(settings, login, hearing.event), name="kopf")
+            group.create_task(listing.again_and_again(), name="resync")
+
+    working = asyncio.create_task(work(), name="watch")
+    stopping = asyncio.create_task(stop.wait(), name="watch stop")
+    try:
+        await asyncio.wait([working, stopping], return_when=asyncio.FIRST_COMPLETED)
+        if working.done() and (problem := working.exception()) is not None:
+            raise root_cause(problem)
+    finally:
+        working.cancel()
+        stopping.cancel()
+        await asyncio.wait([working, stopping])
