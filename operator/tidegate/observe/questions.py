@@ -10,7 +10,10 @@ from tidegate.clients.prometheus import Endpoint, InstantVector, Prometheus, Ser
 from tidegate.domain.problems import QueryProblem
 from tidegate.domain.queries import compile_query
 from tidegate.domain.readings import Answer, Failure, SeriesValue
+from tidegate.observe.silence import Silence
 
+KEPT_FOR = 120.0
+"""Seconds for which an answer is remembered: looks of the same tick come within one interval, and a late one asks anew."""
 _LABELS_SHOWN = 512
 
 
@@ -28,7 +31,8 @@ class Questions:
     def __init__(self, prometheus: Prometheus, keep: int = 20_000) -> None:
         self._prometheus = prometheus
         self._keep = keep
-        self._asked: OrderedDict[tuple[Source, str, float], asyncio.Task[InstantVector | Failure]] = OrderedDict()
+        self._asked: OrderedDict[tuple[Source, str, float], tuple[float, asyncio.Task[InstantVector | Failure]]] = OrderedDict()
+        self._silence = Silence()
         self.requests = 0
 
     async def answer(self, source: Source, query: str, at: float, *, with_freshness: bool = True) -> Answer | Failure:
@@ -50,31 +54,34 @@ class Questions:
         return _answer(value, at, oldest, compiled.reach.total_seconds())
 
     async def _ask(self, source: Source, query: str, at: float) -> InstantVector | Failure:
-        key = (source, query, at)
-        task = self._asked.get(key)
-        if task is None:
-            while len(self._asked) >= self._keep:
-                self._asked.popitem(last=False)
-            task = self._asked[key] = asyncio.create_task(self._fetch(source, query, at))
-            self._forget_before(at - 120.0)
-        return await asyncio.shield(task)
+        key, now = (source, query, at), asyncio.get_running_loop().time()
+        if key not in self._asked:
+            dead = self._silence.known(source.policy, now)
+            if dead is not None:
+                return dead
+            self._forget_before(now - KEPT_FOR)
+            self._asked[key] = (now, asyncio.create_task(self._fetch(source, query, at)))
+        return await asyncio.shield(self._asked[key][1])
 
     async def _fetch(self, source: Source, query: str, at: float) -> InstantVector | Failure:
         self.requests += 1
         try:
             value = await self._prometheus.instant(source.endpoint, query, at)
-        except SourceUnreachable as error:
-            return Failure(Reason.PROMETHEUS_UNREACHABLE, str(error))
-        except SourceTimeout as error:
-            return Failure(Reason.PROMETHEUS_TIMEOUT, str(error))
+        except (SourceUnreachable, SourceTimeout) as error:
+            reason = Reason.PROMETHEUS_TIMEOUT if isinstance(error, SourceTimeout) else Reason.PROMETHEUS_UNREACHABLE
+            failure = Failure(reason, str(error))
+            self._silence.failed(source.policy, failure, asyncio.get_running_loop().time())
+            return failure
         except SourceError as error:
+            self._silence.answered(source.policy)
             return Failure(Reason.PROMETHEUS_ERROR, str(error))
+        self._silence.answered(source.policy)
         if value.warnings:
             return Failure(Reason.PROMETHEUS_WARNING, value.warnings[0])
         return value
 
-    def _forget_before(self, at: float) -> None:
-        while self._asked and next(iter(self._asked))[2] < at:
+    def _forget_before(self, moment: float) -> None:
+        while self._asked and (len(self._asked) >= self._keep or next(iter(self._asked.values()))[0] < moment):
             self._asked.popitem(last=False)
 
 

@@ -10,6 +10,7 @@ from tidegate.api.types import format_duration, format_time
 from tidegate.decide.rollout.draft import Draft
 from tidegate.decide.rollout.gates import HELD_BEYOND_DEADLINE, Context, judge
 from tidegate.decide.rollout.steps import dwell_at, next_after, number_of
+from tidegate.domain.readings import Failure
 from tidegate.domain.snapshot import Policy, Problem
 
 OUT_OF_REACH = "held, not rolled back"
@@ -71,7 +72,7 @@ def _settle(draft: Draft) -> None:
 
 def _judge_all(draft: Draft) -> None:
     policy = draft.snapshot.policy
-    if not isinstance(policy, Policy) or _bake_is_over(draft):
+    if not isinstance(policy, Policy) or draft.status.phase is Phase.SUCCEEDED:
         return
     before = _latest_evidence(draft)
     context = Context(
@@ -234,17 +235,16 @@ def _bake_ends(draft: Draft) -> datetime | None:
     return None if draft.status.state is not State.ENABLED or enabled is None else enabled + draft.spec.bake
 
 
-def _bake_is_over(draft: Draft) -> bool:
-    ends = _bake_ends(draft)
-    return ends is not None and draft.now >= ends
-
-
 def _finish_bake(draft: Draft) -> None:
+    """A bake ends while it is watched: with its source silent or its policy gone it goes on."""
     ends = _bake_ends(draft)
     if ends is None or draft.status.phase is Phase.SUCCEEDED:
         return
     if draft.now < ends:
         draft.wake_at.append(ends)
+        return
+    is_silent = any(isinstance(answer.value, Failure) for answer in draft.snapshot.answers.values())
+    if is_silent or isinstance(draft.snapshot.policy, Problem):
         return
     draft.set(phase=Phase.SUCCEEDED, gates=())
     draft.record(Transition.SUCCEEDED, f"baked for {format_duration(draft.spec.bake)} at {draft.percent} %")

@@ -1,0 +1,168 @@
+"""The one writer of a flag set: what goes out together, what is refused, and what a conflict costs."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fakes.apiserver import ApiServer, Fault
+from tidegate.act.fence import Fence, NotLeaderError
+from tidegate.act.flag_sets import FlagSets, StaleDecisionError
+from tidegate.api.feature_rollout import FlagTarget
+from tidegate.api.rollout_status import State
+from tidegate.clients.errors import Conflict, Unavailable
+from tidegate.clients.kubernetes import Kubernetes
+from tidegate.domain.decision import WriteFlag
+from tidegate.domain.snapshot import Marker
+from tidegate.levers.flag import definition_for, read_marker, switched_off
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+def marker(owner: str = "a", epoch: int = 0, state: State = State.ROLLING_OUT) -> Marker:
+    return Marker(rollout=f"shop/{owner}", uid=f"uid-{owner}", state=state, attempt=1, epoch=epoch)
+
+
+def write(percent: int, *, key: str = "search", owner: str = "a", expected: Marker | None = None, raises: bool = True) -> WriteFlag:
+    target = FlagTarget(key=key, config_map="flags")
+    definition = definition_for(target, percent) if percent else switched_off()
+    return WriteFlag("flags", key, percent, definition, marker(owner), expected, raises)
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[ApiServer]:
+    async with ApiServer.running() as running:
+        yield running
+
+
+@pytest.fixture
+async def kubernetes(server: ApiServer, tmp_path: Path) -> AsyncIterator[Kubernetes]:
+    async with Kubernetes.connect(server.kubeconfig(tmp_path), time_limit=2.0) as client:
+        yield client
+
+
+@pytest.fixture
+def flag_sets(kubernetes: Kubernetes) -> FlagSets:
+    return FlagSets(kubernetes, Fence(lambda: True).check, lambda: NOW, lambda stored: None)
+
+
+def stored(server: ApiServer) -> dict[str, Any]:
+    config_map = server.store.objects["configmaps", "shop", "flags"]
+    document: dict[str, Any] = json.loads(config_map["data"]["flags.flagd.json"])
+    return document | {"epoch": config_map["metadata"]["annotations"]["tidegate.io/epoch"]}
+
+
+def writes(server: ApiServer) -> int:
+    return sum(request.verb in ("create", "patch", "update") and request.plural == "configmaps" for request in server.requests)
+
+
+async def test_a_missing_flag_set_is_created_with_label_and_epoch(server: ApiServer, flag_sets: FlagSets) -> None:
+    await flag_sets.write("shop", write(25))
+    config_map = server.store.objects["configmaps", "shop", "flags"]
+    assert config_map["metadata"]["labels"] == {"tidegate.io/flag-set": "true"}
+    assert stored(server)["epoch"] == "1"
+    assert stored(server)["flags"]["search"]["metadata"]["percent"] == 25
+
+
+async def test_every_write_carries_the_next_epoch_also_when_the_content_is_equal(server: ApiServer, flag_sets: FlagSets) -> None:
+    for expected in ("1", "2", "3"):
+        await flag_sets.write("shop", write(0, raises=False))
+        assert stored(server)["epoch"] == expected
+
+
+async def test_hand_written_flags_and_other_parts_of_the_document_are_kept(server: ApiServer, flag_sets: FlagSets) -> None:
+    by_hand: dict[str, Any] = {"flags": {"mine": {"state": "ENABLED", "variants": {"x": 1, "y": 2}, "defaultVariant": "x"}}, "$evaluators": {"e": True}}
+    await server.put("configmaps", "shop", {"metadata": {"name": "flags"}, "data": {"flags.flagd.json": json.dumps(by_hand), "other": "text"}})
+    await flag_sets.write("shop", write(25))
+    document = stored(server)
+    assert document["flags"]["mine"] == by_hand["flags"]["mine"]
+    assert document["$evaluators"] == {"e": True}
+    assert server.store.objects["configmaps", "shop", "flags"]["data"]["other"] == "text"
+
+
+async def test_rollouts_that_move_together_cost_one_write(server: ApiServer, flag_sets: FlagSets) -> None:
+    await flag_sets.write("shop", write(25, key="first"))
+    before = writes(server)
+    together = [flag_sets.write("shop", write(25, key=f"flag-{n}", owner=f"r{n}")) for n in range(50)]
+    await asyncio.gather(*together)
+    # the first of the fifty may go out alone, the rest while it is under way go out in one
+    assert writes(server) - before <= 2
+    assert len(stored(server)["flags"]) == 51
+
+
+async def test_a_raise_is_refused_once_the_flag_was_written_again(server: ApiServer, flag_sets: FlagSets) -> None:
+    await flag_sets.write("shop", write(25))
+    seen = read_marker(stored(server)["flags"]["search"])
+    await flag_sets.write("shop", write(0, expected=seen, raises=False))
+    with pytest.raises(StaleDecisionError, match="written since this raise was decided"):
+        await flag_sets.write("shop", write(50, expected=seen))
+    assert stored(server)["flags"]["search"]["metadata"]["percent"] == 0
+
+
+async def test_a_lowering_holds_although_the_flag_was_written_again(server: ApiServer, flag_sets: FlagSets) -> None:
+    await flag_sets.write("shop", write(25))
+    seen = read_marker(stored(server)["flags"]["search"])
+    await flag_sets.write("shop", write(50, expected=seen))
+    await flag_sets.write("shop", write(0, expected=seen, raises=False))
+    assert stored(server)["flags"]["search"]["metadata"]["percent"] == 0
+
+
+async def test_another_owner_refuses_even_a_lowering(server: ApiServer, flag_sets: FlagSets) -> None:
+    await flag_sets.write("shop", write(25, owner="first"))
+    with pytest.raises(StaleDecisionError, match="belongs to shop/first"):
+        await flag_sets.write("shop", write(0, owner="second", raises=False))
+
+
+async def test_one_refused_write_does_not_hold_up_the_others_of_its_batch(server: ApiServer, flag_sets: FlagSets) -> None:
+    await flag_sets.write("shop", write(25, key="taken", owner="first"))
+    results = await asyncio.gather(
+        flag_sets.write("shop", write(25, key="free", owner="second")),
+        flag_sets.write("shop", write(25, key="taken", owner="second")),
+        return_exceptions=True,
+    )
+    assert results[0] is None
+    assert isinstance(results[1], StaleDecisionError)
+
+
+async def test_a_conflict_is_read_again_and_written_again(server: ApiServer, flag_sets: FlagSets) -> None:
+    await flag_sets.write("shop", write(25))
+    seen = read_marker(stored(server)["flags"]["search"])
+    server.faults.append(Fault("patch", "configmaps", status=409, reason="Conflict", times=2))
+    await flag_sets.write("shop", write(50, expected=seen))
+    assert stored(server)["flags"]["search"]["metadata"]["percent"] == 50
+
+
+async def test_conflicts_without_end_are_given_back(server: ApiServer, flag_sets: FlagSets) -> None:
+    await flag_sets.write("shop", write(25))
+    server.faults.append(Fault("patch", "configmaps", status=409, reason="Conflict", times=99))
+    with pytest.raises(Conflict):
+        await flag_sets.write("shop", write(0, raises=False))
+
+
+async def test_a_failed_write_leaves_the_line_open_for_the_next(server: ApiServer, flag_sets: FlagSets) -> None:
+    server.faults.append(Fault("create", "configmaps", status=503, times=1))
+    with pytest.raises(Unavailable):
+        await flag_sets.write("shop", write(25))
+    await flag_sets.write("shop", write(25))
+    assert stored(server)["epoch"] == "1"
+
+
+async def test_without_the_lease_nothing_is_written(server: ApiServer, kubernetes: Kubernetes) -> None:
+    deposed = FlagSets(kubernetes, Fence(lambda: False).check, lambda: NOW, lambda stored: None)
+    with pytest.raises(NotLeaderError):
+        await deposed.write("shop", write(0, raises=False))
+    assert writes(server) == 0
+
+
+async def test_the_epoch_of_a_re_created_flag_set_goes_on_from_the_markers(server: ApiServer, flag_sets: FlagSets) -> None:
+    for _ in range(3):
+        await flag_sets.write("shop", write(0, raises=False))
+    text = server.store.objects["configmaps", "shop", "flags"]["data"]["flags.flagd.json"]
+    await server.remove("configmaps", "shop", "flags")
+    await server.put("configmaps", "shop", {"metadata": {"name": "flags"}, "data": {"flags.flagd.json": text}})
+    await flag_sets.write("shop", write(0, raises=False))
+    assert stored(server)["epoch"] == "4"

@@ -1,0 +1,178 @@
+"""What reaches the API server of a decision: status, records, Events, and in which order."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fakes.apiserver import ApiServer, Fault
+from tidegate.act.fence import Fence
+from tidegate.api.records import Record, Transition
+from tidegate.api.rollout_run import MAX_RECORDS
+from tidegate.api.rollout_status import FeatureRolloutStatus, GateSource, GateStatus, Pending, Phase, Verdict
+from tidegate.clients.errors import ApiError, Conflict
+from tidegate.clients.kubernetes import Kubernetes
+from tidegate.domain.snapshot import Rollout
+from tidegate.observe.evidence import Evidence
+from tidegate.report.chain import chained
+from tidegate.report.rollouts import RolloutReports, significant
+from tidegate.report.runs import Runs
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+def record(seq: int, transition: Transition = Transition.STEP_DECIDED) -> Record:
+    return Record(seq=seq, time=NOW, transition=transition, message=f"number {seq}")
+
+
+def status(*records: Record, **fields: Any) -> FeatureRolloutStatus:
+    pending = Pending(records=records) if records else None
+    return FeatureRolloutStatus(attempt=1, phase=Phase.PROGRESSING, percent=25, pending=pending, **fields)
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[ApiServer]:
+    async with ApiServer.running() as running:
+        yield running
+
+
+@pytest.fixture
+async def kubernetes(server: ApiServer, tmp_path: Path) -> AsyncIterator[Kubernetes]:
+    async with Kubernetes.connect(server.kubeconfig(tmp_path), time_limit=2.0) as client:
+        yield client
+
+
+@pytest.fixture
+async def rollout(server: ApiServer) -> Rollout:
+    body = await server.put("featurerollouts", "shop", {"metadata": {"name": "search"}, "spec": {}})
+    metadata = body["metadata"]
+    return Rollout("shop", "search", metadata["uid"], 1, metadata["resourceVersion"], False, (), None, None, FeatureRolloutStatus())
+
+
+@pytest.fixture
+def evidence() -> Evidence:
+    return Evidence()
+
+
+@pytest.fixture
+def reports(kubernetes: Kubernetes, evidence: Evidence) -> RolloutReports:
+    check = Fence(lambda: True).check
+    return RolloutReports(kubernetes, Runs(kubernetes, check), check, lambda stored: None, evidence.keep, evidence.drop)
+
+
+def run(server: ApiServer, name: str = "search-1") -> dict[str, Any]:
+    return server.store.objects["rolloutruns", "shop", name]
+
+
+def written(server: ApiServer) -> dict[str, Any]:
+    found: dict[str, Any] = server.store.objects["featurerollouts", "shop", "search"]["status"]
+    return found
+
+
+def status_writes(server: ApiServer) -> int:
+    return sum(request.subresource == "status" and request.plural == "featurerollouts" for request in server.requests)
+
+
+async def test_records_are_appended_with_a_chain_of_hashes_and_pending_is_cleared(
+    server: ApiServer, reports: RolloutReports, rollout: Rollout
+) -> None:
+    records = (record(1), record(2))
+    await reports.report(rollout, status(*records, seq=2), rollout.resource_version)
+    stored = run(server)["status"]
+    assert [one["hash"] for one in stored["records"]] == [one.hash for one in chained("", records)]
+    assert stored["head"] == stored["records"][-1]["hash"]
+    assert "pending" not in written(server)
+    assert run(server)["metadata"]["labels"] == {"tidegate.io/rollout": "search"}
+
+
+async def test_records_appended_before_a_crash_are_not_appended_again(server: ApiServer, reports: RolloutReports, rollout: Rollout) -> None:
+    await reports.report(rollout, status(record(1), seq=1), rollout.resource_version)
+    current = server.store.objects["featurerollouts", "shop", "search"]["metadata"]["resourceVersion"]
+    await reports.report(rollout, status(record(1), record(2), seq=2), current)
+    assert [one["seq"] for one in run(server)["status"]["records"]] == [1, 2]
+
+
+async def test_each_record_makes_one_event_however_often_it_is_told(server: ApiServer, reports: RolloutReports, rollout: Rollout) -> None:
+    await reports.report(rollout, status(record(1), record(2, Transition.ROLLED_BACK), seq=2), rollout.resource_version)
+    events = [body for key, body in server.store.objects.items() if key[0] == "events"]
+    assert sorted((event["reason"], event["type"]) for event in events) == [("RolledBack", "Warning"), ("StepDecided", "Normal")]
+
+
+async def test_an_event_that_is_refused_loses_nothing(server: ApiServer, reports: RolloutReports, rollout: Rollout) -> None:
+    server.faults.append(Fault("create", "events", status=403, reason="Forbidden", times=9))
+    await reports.report(rollout, status(record(1), seq=1), rollout.resource_version)
+    assert run(server)["status"]["seq"] == 1
+    assert "pending" not in written(server)
+
+
+async def test_a_status_that_says_nothing_new_is_not_written(server: ApiServer, reports: RolloutReports, rollout: Rollout) -> None:
+    gate = GateStatus(source=GateSource.ROLLOUT, name="errors", verdict=Verdict.HOLD, value="0.1", message="between")
+    before = replace(rollout, status=status(gates=(gate,)))
+    after = status(gates=(gate.model_copy(update={"value": "0.2", "message": "still between"}),))
+    await reports.report(before, after, rollout.resource_version)
+    assert status_writes(server) == 0
+    await reports.report(before, status(gates=(gate.model_copy(update={"verdict": Verdict.ADVANCE}),)), rollout.resource_version)
+    assert status_writes(server) == 1
+
+
+async def test_a_field_that_is_gone_is_gone_from_the_server_too(server: ApiServer, reports: RolloutReports, rollout: Rollout) -> None:
+    await reports.report(rollout, status(waiting_for="the dwell"), rollout.resource_version)
+    current = server.store.objects["featurerollouts", "shop", "search"]["metadata"]["resourceVersion"]
+    await reports.report(replace(rollout, status=status(waiting_for="the dwell")), status(), current)
+    assert "waitingFor" not in written(server)
+
+
+async def test_a_write_between_read_and_report_is_a_conflict(server: ApiServer, reports: RolloutReports, rollout: Rollout) -> None:
+    await server.put("featurerollouts", "shop", {"metadata": {"name": "search"}, "spec": {"paused": True}})
+    with pytest.raises(Conflict):
+        await reports.report(rollout, status(record(1), seq=1), rollout.resource_version)
+    assert ("rolloutruns", "shop", "search-1") not in server.store.objects
+
+
+async def test_a_refused_status_is_kept_as_evidence_until_one_is_written(
+    server: ApiServer, reports: RolloutReports, rollout: Rollout, evidence: Evidence
+) -> None:
+    gate = GateStatus(source=GateSource.ROLLOUT, name="errors", verdict=Verdict.HOLD, breached_samples=1)
+    server.faults.append(Fault("patch", "featurerollouts", status=500))
+    with pytest.raises(ApiError):
+        await reports.report(rollout, status(gates=(gate,)), rollout.resource_version)
+    assert evidence.of(rollout.uid, 1) == (gate,)
+    assert evidence.of(rollout.uid, 2) == ()
+    await reports.report(rollout, status(gates=(gate,)), rollout.resource_version)
+    assert evidence.of(rollout.uid, 1) == ()
+
+
+async def test_a_full_run_goes_on_in_the_next_part_with_the_chain_unbroken(
+    server: ApiServer, kubernetes: Kubernetes, rollout: Rollout
+) -> None:
+    runs = Runs(kubernetes, lambda: None)
+    for first in range(1, MAX_RECORDS + 41, 20):
+        await runs.append(rollout, status(), tuple(record(seq) for seq in range(first, first + 20)))
+    parts = [run(server), run(server, "search-1-part2")]
+    records = [one for part in parts for one in part["status"]["records"]]
+    assert [one["seq"] for one in records] == list(range(1, MAX_RECORDS + 41))
+    assert [one["hash"] for one in records] == [one.hash for one in chained("", [record(seq) for seq in range(1, MAX_RECORDS + 41)])]
+    assert parts[1]["spec"]["previous"] == {"name": "search-1", "head": parts[0]["status"]["head"]}
+
+
+async def test_a_rollback_marks_its_run_as_rejected(server: ApiServer, kubernetes: Kubernetes, rollout: Rollout) -> None:
+    runs = Runs(kubernetes, lambda: None)
+    await runs.append(rollout, status(), (record(1),))
+    assert run(server)["status"]["rejected"] is False
+    await runs.append(rollout, status(), (record(2, Transition.ROLLED_BACK),))
+    await runs.append(rollout, status(), (record(3),))
+    assert run(server)["status"]["rejected"] is True
+
+
+async def test_the_status_of_a_rollout_that_is_gone_is_no_error(server: ApiServer, reports: RolloutReports, rollout: Rollout) -> None:
+    await server.remove("featurerollouts", "shop", "search")
+    await reports.report(rollout, status(), rollout.resource_version)
+
+
+def test_what_is_significant_ignores_live_values_only() -> None:
+    gate = GateStatus(source=GateSource.ROLLOUT, name="errors", verdict=Verdict.HOLD, breached_samples=1, value="1")
+    assert significant(status(gates=(gate,))) == significant(status(gates=(gate.model_copy(update={"value": "2"}),)))
+    assert significant(status(gates=(gate,))) != significant(status(gates=(gate.model_copy(update={"breached_samples": 2}),)))
