@@ -27,3 +27,15 @@ fast: $(UV)  ## Tests that need no cluster (under a minute)
 	$(RUN) pytest -q --ignore=tests/e2e -n 2
 
 .PHONY: help check generate test fast
+
+e2e: $(UV)  ## Tests on a real cluster, which is brought up first and stays up
+	dev/cluster up
+	$(RUN) pytest tests/e2e -q -n 4
+
+demo: $(UV)  ## A real cluster, Tidegate, an application under traffic: one rollout climbs, one falls
+	$(RUN) python dev/demo/run.py
+
+image: $(UV)  ## Build the image of operator and flag server, and what a plain `docker build -f Dockerfile build/image` needs
+	dev/cluster build-image
+
+.PHONY: e2e demo image

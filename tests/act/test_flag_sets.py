@@ -75,11 +75,12 @@ async def test_every_write_carries_the_next_epoch_also_when_the_content_is_equal
 
 
 async def test_hand_written_flags_and_other_parts_of_the_document_are_kept(server: ApiServer, flag_sets: FlagSets) -> None:
-    by_hand: dict[str, Any] = {"flags": {"mine": {"state": "ENABLED", "variants": {"x": 1, "y": 2}, "defaultVariant": "x"}}, "$evaluators": {"e": True}}
-    await server.put("configmaps", "shop", {"metadata": {"name": "flags"}, "data": {"flags.flagd.json": json.dumps(by_hand), "other": "text"}})
+    mine = {"state": "ENABLED", "variants": {"x": 1, "y": 2}, "defaultVariant": "x"}
+    data = {"flags.flagd.json": json.dumps({"flags": {"mine": mine}, "$evaluators": {"e": True}}), "other": "text"}
+    await server.put("configmaps", "shop", {"metadata": {"name": "flags"}, "data": data})
     await flag_sets.write("shop", write(25))
     document = stored(server)
-    assert document["flags"]["mine"] == by_hand["flags"]["mine"]
+    assert document["flags"]["mine"] == mine
     assert document["$evaluators"] == {"e": True}
     assert server.store.objects["configmaps", "shop", "flags"]["data"]["other"] == "text"
 

@@ -1,8 +1,10 @@
 import asyncio
+import gzip
 import json
 import math
 import ssl
 import subprocess
+import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -180,15 +182,19 @@ async def test_an_endless_answer_is_cut_off_while_it_streams(prometheus: Prometh
 
 
 async def test_compressed_bytes_are_not_inflated(prometheus: Prometheus) -> None:
+    bomb = gzip.compress(bytes(16 * 1024 * 1024))
+
     async def handler(request: web.Request) -> web.StreamResponse:
         assert request.headers["Accept-Encoding"] == "identity"
-        response = web.json_response(success("vector", []))
-        response.enable_compression(web.ContentCoding.gzip)
-        return response
+        return web.Response(body=bomb, headers={"Content-Encoding": "gzip", "Content-Type": "application/json"})
 
     async with source(handler) as url:
+        tracemalloc.start()
         with pytest.raises(errors.SourceBadAnswer, match="compressed"):
             await prometheus.instant(Endpoint(url), "x", AT)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert peak < 4 * 1024 * 1024
 
 
 async def test_a_slow_drip_ends_at_the_total_time(prometheus: Prometheus) -> None:

@@ -198,7 +198,7 @@ class ApiServer:
         )
         self.requests.append(request)
         if kind is None:
-            raise RefusalError(404, "NotFound", "the server could not find the requested resource")
+            return web.Response(text="404 page not found\n", status=404)
         fault = next((fault for fault in self.faults if fault.hits(verb, plural)), None)
         if fault is not None:
             fault.times -= 1

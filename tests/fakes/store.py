@@ -4,9 +4,11 @@ import asyncio
 import copy
 import json
 import uuid
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 import jsonpatch
@@ -145,9 +147,10 @@ class Store:
         return self._remove(kind, namespace, before)
 
     def since(self, version: int, kind: Kind, namespace: str) -> Iterator[Change]:
-        for change in self.history:
+        first = bisect_right(self.history, version, key=lambda change: change.version)
+        for change in islice(self.history, first, None):
             place = change.after["metadata"].get("namespace", "")
-            if change.version > version and change.kind == kind and namespace in ("", place):
+            if change.kind == kind and namespace in ("", place):
                 yield change
 
     def _write(self, kind: Kind, namespace: str, before: JsonObject | None, after: JsonObject, manager: str) -> JsonObject:

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from tidegate.api.base import API_VERSION, GROUP, VERSION
+from tidegate.api.base import GROUP, VERSION, Rule
 from tidegate.api.feature_rollout import FeatureRolloutSpec
 from tidegate.api.rollout_policy import RolloutPolicySpec, RolloutPolicyStatus
 from tidegate.api.rollout_run import RolloutRunSpec, RolloutRunStatus
@@ -40,6 +40,7 @@ class KindDefinition:
     status: type[BaseModel]
     columns: tuple[Column, ...]
     status_default: dict[str, Any]
+    rules: tuple[Rule, ...] = ()
 
 
 _AGE = Column("Age", ".metadata.creationTimestamp", "date")
@@ -66,6 +67,12 @@ KINDS: tuple[KindDefinition, ...] = (
             _AGE,
         ),
         status_default=_NEVER_OBSERVED,
+        rules=(
+            Rule(
+                "size(self.metadata.name) <= 63",
+                "metadata.name must have at most 63 characters: it becomes the value of a label on the rollout's records",
+            ),
+        ),
     ),
     KindDefinition(
         kind="RolloutPolicy",
@@ -109,7 +116,7 @@ def custom_resource_definition(definition: KindDefinition) -> dict[str, Any]:
     if definition.status_default:
         # kstatus reads an object without a status as Current: until the operator has looked, it must not be
         status["default"] = definition.status_default
-    schema = {
+    schema: dict[str, Any] = {
         "type": "object",
         "required": ["spec"],
         "properties": {
@@ -120,6 +127,8 @@ def custom_resource_definition(definition: KindDefinition) -> dict[str, Any]:
             "status": status,
         },
     }
+    if definition.rules:
+        schema["x-kubernetes-validations"] = [rule.to_schema() for rule in definition.rules]
     version = {
         "name": VERSION,
         "served": True,
@@ -142,6 +151,3 @@ def custom_resource_definition(definition: KindDefinition) -> dict[str, Any]:
         "metadata": {"name": f"{definition.plural}.{GROUP}"},
         "spec": {"group": GROUP, "scope": "Namespaced" if definition.namespaced else "Cluster", "names": names, "versions": [version]},
     }
-
-
-__all__ = ["API_VERSION", "KINDS", "Column", "KindDefinition", "custom_resource_definition"]

@@ -72,10 +72,9 @@ class Prometheus:
     ) -> AsyncIterator[Self]:
         """A client that lives as long as the `async with` block. `answer_limit` is in bytes."""
         connector = aiohttp.TCPConnector(limit=connections, limit_per_host=connections_per_endpoint)
-        # A compressed answer could be a thousand times its size on the wire: ask for plain bytes, and never inflate.
+        # A compressed answer could be a thousand times its size on the wire: ask for plain bytes, and take nothing else.
         async with aiohttp.ClientSession(
             connector=connector,
-            auto_decompress=False,
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "tidegate"},
             timeout=aiohttp.ClientTimeout(total=None),

@@ -39,7 +39,9 @@ def refusal(target: str, status: int, retry_after: str | None, body: bytes, *, c
     """The error for an answer of 300 or more. `confidential` keeps the server's message out: it may quote a Secret's value."""
     answer = _status_object(body)
     reason = str(answer.get("reason") or "")
-    message = short(answer.get("message") or reason or f"HTTP {status}", _MESSAGE_LIMIT)
+    # For a kind that it doesn't know at all, the API server sends no Status object.
+    unnamed = "the API server doesn't serve this kind; is its CRD installed?" if status == 404 else f"HTTP {status}"
+    message = short(answer.get("message") or reason or unnamed, _MESSAGE_LIMIT)
     if confidential:
         message = f"{reason or 'refused'} (HTTP {status})"
     if status == 429:

@@ -9,6 +9,7 @@ import asyncio
 import itertools
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -38,7 +39,7 @@ async def run_kopf(settings: WatchSettings, login: Login, deliver: Deliver) -> N
     """Deliver events, in the calling event loop, until cancelled. Raises WatchEndedError when kopf ends by itself."""
     loop = asyncio.get_running_loop()
     ended: asyncio.Future[BaseException | None] = loop.create_future()
-    operation = _Operation(settings, login, lambda *event: _call_in(loop, deliver, *event))
+    operation = _Operation(settings, login, _Mailbox(loop, deliver).post)
 
     def work() -> None:
         problem: BaseException | None = None
@@ -77,6 +78,33 @@ def _call_in(loop: asyncio.AbstractEventLoop, call: Callable[..., object], *argu
             raise
 
 
+# By default kopf names itself after the user who runs it, and in a container that uid has no name. Only peering would use it.
+_IDENTITY: Any = "tidegate"
+
+
+class _Mailbox:
+    """Events on their way from kopf's thread to the program's: one wake-up for all that have piled up."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, deliver: Deliver) -> None:
+        self._loop = loop
+        self._deliver = deliver
+        self._events = deque[tuple[Watched, str | None, Body]]()
+        self._opening = False
+
+    def post(self, watched: Watched, event_type: str | None, body: Body) -> None:
+        """To be called in kopf's thread."""
+        self._events.append((watched, event_type, body))
+        if not self._opening:
+            self._opening = True
+            _call_in(self._loop, self._open)
+
+    def _open(self) -> None:
+        # First the mark, then the look: what is posted after the last look finds the mark gone and wakes us again.
+        self._opening = False
+        while self._events:
+            self._deliver(*self._events.popleft())
+
+
 class _Operation:
     """What happens in kopf's own loop."""
 
@@ -102,6 +130,7 @@ class _Operation:
             registry=self._registry(),
             settings=kopf_settings(),
             insights=insights,
+            identity=_IDENTITY,
             clusterwide=not namespaces,
             namespaces=namespaces,
         )

@@ -6,6 +6,7 @@ from fnmatch import fnmatchcase
 
 import kopf
 
+from tidegate.watch.no_memory import NoDiffs, NoProgress
 from tidegate.watch.watched import FLAG_SETS
 
 _NAME_OR_GLOB = re.compile(r"[a-z0-9*?]([-a-z0-9*?]{0,61}[a-z0-9*?])?")
@@ -60,6 +61,8 @@ def kopf_settings() -> kopf.OperatorSettings:
     settings.networking.request_timeout = 15.0
     settings.networking.connect_timeout = 5.0
     settings.networking.error_backoffs = (0.2, 0.5, 1.0, 2.0, 3.0, 5.0, 5.0, 5.0)
+    settings.persistence.diffbase_storage = NoDiffs()
+    settings.persistence.progress_storage = NoProgress()
     settings.execution.default_backoff = 1.0
     # Otherwise kopf kills the whole process some time after its own end.
     settings.process.ultimate_exiting_timeout = None

@@ -7,7 +7,10 @@ from tidegate.watch.hearing import Hearing, Sinks
 from tidegate.watch.kopf_thread import root_cause, run_kopf
 from tidegate.watch.listing import Listing
 from tidegate.watch.settings import WatchSettings
-from tidegate.watch.watched import Lister, Login
+from tidegate.watch.watched import Body, Lister, Login, Watched
+
+# The event of our own write often overtakes the answer to it, and only the answer makes it known as ours.
+_ECHO_DELAY = 0.03
 
 
 async def watch(settings: WatchSettings, sinks: Sinks, echoes: Echoes, *, login: Login, lister: Lister, stop: asyncio.Event) -> None:
@@ -18,12 +21,16 @@ async def watch(settings: WatchSettings, sinks: Sinks, echoes: Echoes, *, login:
     """
     hearing = Hearing(settings, sinks, echoes)
     listing = Listing(settings, hearing, lister)
+    loop = asyncio.get_running_loop()
+
+    def deliver(watched: Watched, event_type: str | None, body: Body) -> None:
+        loop.call_later(_ECHO_DELAY, hearing.event, watched, event_type, body)
 
     async def work() -> None:
         await listing.first()
         sinks.listed()
         async with asyncio.TaskGroup() as group:
-            group.create_task(run_kopf(settings, login, hearing.event), name="kopf")
+            group.create_task(run_kopf(settings, login, deliver), name="kopf")
             group.create_task(listing.again_and_again(), name="resync")
 
     working = asyncio.create_task(work(), name="watch")

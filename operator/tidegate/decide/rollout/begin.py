@@ -34,7 +34,7 @@ def _first_contact(draft: Draft) -> None:
         draft.set(rolled_back_at=draft.now)
         draft.record(Transition.ADOPTED, _named("was rolled back before: it stays rejected", draft.spec), to_percent=0)
         return
-    draft.set(attempt=last + 1, revision=draft.spec.revision)
+    draft.set(attempt=last if _died_before_status(draft) else last + 1, revision=draft.spec.revision)
     if draft.flag.percent is None and draft.spec.initial_percent > 0:
         percent = draft.spec.initial_percent
         raising = Raise(step=number_of(draft.steps, percent), percent=percent, decided_at=draft.now, adopts=True)
@@ -46,6 +46,14 @@ def _first_contact(draft: Draft) -> None:
     else:
         adopt_exposure(draft, draft.flag.percent)
         draft.record(Transition.ADOPTED, f"adopted as it was found, at {draft.flag.percent} %")
+
+
+def _died_before_status(draft: Draft) -> bool:
+    """The flag carries this object's own mark, and nothing was ever recorded: the process that began the attempt was killed."""
+    marker, run = draft.flag.marker, draft.snapshot.newest_run
+    if marker is None or marker.uid != draft.snapshot.rollout.uid:
+        return False
+    return run is None or run.attempt < marker.attempt
 
 
 def adopt_exposure(draft: Draft, percent: int) -> None:

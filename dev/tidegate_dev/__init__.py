@@ -1,0 +1,1 @@
+"""The local Kubernetes cluster on which Tidegate is developed, demonstrated and tested."""

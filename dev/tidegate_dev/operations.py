@@ -1,0 +1,144 @@
+"""What each command of dev/cluster does."""
+
+import json
+import shlex
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tidegate_dev import archives, backends, locks, pinning, project_image, tools, upstreams
+from tidegate_dev.addons import Addons
+from tidegate_dev.backends import Cluster, Workshop
+from tidegate_dev.errors import ClusterError
+from tidegate_dev.gobuild import Builder
+from tidegate_dev.kube import Kube
+from tidegate_dev.program_images import Archive, ProgramImages
+from tidegate_dev.settings import Settings
+
+
+def up(settings: Settings, backend: str, addons: Sequence[str], scrape_interval: str) -> str:
+    """Makes the cluster with its addons, or what of them is missing or out of date. On a whole one it changes nothing."""
+    workshop = _workshop(settings)
+    with locks.exclusive(settings.lock, "changing this cluster") as lock:
+        chosen = backends.choose(settings, backend)
+        cluster = workshop.cluster(chosen, lock)
+        installer = Addons(settings, workshop.tools, workshop.builder, workshop.images, scrape_interval)
+        cluster.prepare()
+        installer.prepare(addons)
+        cluster.make()
+        with ThreadPoolExecutor() as pool:
+            for done in [pool.submit(installer.install, name, cluster) for name in addons]:
+                done.result()
+    return chosen
+
+
+def down(settings: Settings) -> bool:
+    """Removes the cluster: processes, mounts, links, namespaces, control groups, files. Returns whether there was one.
+
+    Only what this cluster started is ended. What was built and downloaded stays in the cache.
+    """
+    with locks.exclusive(settings.lock, "changing this cluster") as lock:
+        backend = backends.recorded(settings)
+        if backend is None and not settings.runtime.exists():
+            return False
+        _workshop(settings).cluster(backend or backends.NATIVE, lock).remove()
+    return True
+
+
+@dataclass(frozen=True)
+class Report:
+    """The health of a cluster. `deployments` maps namespace/name to whether it is complete."""
+
+    backend: str
+    faults: list[str]
+    deployments: dict[str, bool]
+
+    @property
+    def healthy(self) -> bool:
+        return not self.faults and all(self.deployments.values())
+
+
+def status(settings: Settings, *, as_json: bool, leftovers: bool) -> int:
+    """Shows what runs and what does not; exits 0 when the cluster is whole, 1 when it is not or is not there."""
+    backend = backends.recorded(settings)
+    if leftovers:
+        found = _inspect(settings, backend or backends.NATIVE).leftovers()
+        print(json.dumps(found) if as_json else "\n".join(found) or f"nothing of cluster {settings.name!r} is on this machine")
+        return 1 if found else 0
+    if backend is None:
+        print(json.dumps(None) if as_json else f"cluster {settings.name!r} is not there: make it with dev/cluster up")
+        return 1
+    report = _report(settings, backend)
+    if as_json:
+        print(json.dumps({"backend": backend, "healthy": report.healthy, "faults": report.faults, "deployments": report.deployments}))
+    else:
+        print(f"cluster {settings.name!r} ({backend}) is {'whole' if report.healthy else 'not whole: dev/cluster up repairs it'}")
+        print(f"  kubeconfig  {settings.kubeconfig}")
+        for fault in report.faults:
+            print(f"  ✗ {fault}")
+        for name, complete in report.deployments.items():
+            print(f"  {'✓' if complete else '✗'} {name}")
+    return 0 if report.healthy else 1
+
+
+def kubeconfig(settings: Settings) -> Path:
+    """Prints where the administrator's kubeconfig stands; fails when there is no cluster."""
+    if not settings.kubeconfig.exists():
+        raise ClusterError(f"cluster {settings.name!r} is not there: make it with dev/cluster up")
+    return settings.kubeconfig
+
+
+def environment(settings: Settings) -> str:
+    """Prints lines for a shell to evaluate: KUBECONFIG, and PATH with the kubectl and helm that match the cluster."""
+    programs = tools.ensure(settings).folder
+    return f"export KUBECONFIG={shlex.quote(str(kubeconfig(settings)))}\nexport PATH={shlex.quote(str(programs))}:$PATH"
+
+
+def build_image(settings: Settings) -> Archive:
+    """Builds the project's image, tagged by its content; an unchanged one is not built again. Needs no cluster."""
+    return project_image.build(settings, docker=backends.uses_docker(settings))
+
+
+def load_image(settings: Settings, archive: Path | None) -> str:
+    """Makes an image known to the cluster's node, where pods find it under the printed reference (imagePullPolicy: IfNotPresent)."""
+    kubeconfig(settings)
+    image = build_image(settings) if archive is None else Archive(archive.resolve(), archives.reference(archive))
+    with _locked_cluster(settings) as cluster:
+        cluster.load_image(image)
+    return image.reference
+
+
+def pin(settings: Settings, name: str, version: str) -> None:
+    """Writes dev/go/UPSTREAM/go.mod and go.sum for another version; the next `up` builds it and replaces what runs."""
+    upstream = next(upstream for upstream in upstreams.UPSTREAMS if upstream.name == name)
+    pinning.pin(upstream, version, tools.ensure(settings))
+
+
+def _workshop(settings: Settings) -> Workshop:
+    programs = tools.ensure(settings)
+    builder = Builder(settings, programs)
+    return Workshop(settings, programs, builder, ProgramImages(settings, builder, programs))
+
+
+@contextmanager
+def _locked_cluster(settings: Settings) -> Iterator[Cluster]:
+    with locks.exclusive(settings.lock, "changing this cluster") as lock:
+        yield _workshop(settings).cluster(backends.recorded(settings) or backends.NATIVE, lock)
+
+
+def _inspect(settings: Settings, backend: str) -> Cluster:
+    """A cluster to look at only: without the lock nothing may be started."""
+    return _workshop(settings).cluster(backend, lock=-1)
+
+
+def _report(settings: Settings, backend: str) -> Report:
+    workshop = _workshop(settings)
+    kube = Kube(workshop.tools.kubectl, settings.kubeconfig)
+    faults = _inspect(settings, backend).faults()
+    if not kube.answers():
+        return Report(backend, [*faults, "the API server does not answer"], {})
+    if not kube.node_ready():
+        faults.append("the node is not ready")
+    return Report(backend, faults, kube.deployments())

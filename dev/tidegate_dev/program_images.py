@@ -1,0 +1,57 @@
+"""The images of the programs that run as pods: one program each, on nothing."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from tidegate_dev import archives, commands, files
+from tidegate_dev.errors import ClusterError
+from tidegate_dev.gobuild import Builder
+from tidegate_dev.progress import progress
+from tidegate_dev.settings import Settings
+from tidegate_dev.tools import Tools
+
+
+@dataclass(frozen=True)
+class Archive:
+    """An image as a file, and the reference under which a node knows it once it is loaded."""
+
+    path: Path
+    reference: str
+
+
+class ProgramImages:
+    """Makes each image once per content; programs are built on the way where the cache lacks them."""
+
+    def __init__(self, settings: Settings, builder: Builder, tools: Tools) -> None:
+        self._folder = settings.cache / "images"
+        self._builder = builder
+        self._tools = tools
+
+    def archive(self, name: str) -> Archive:
+        """`name`: pause, coredns, prometheus, envoy-gateway or envoy."""
+        program = self._program(name).resolve()
+        # The program's folder is named by what it was built from; size and time tell apart what came as a wheel.
+        stat = program.stat()
+        key = files.digest(str(program), str(stat.st_size), str(stat.st_mtime_ns))
+        found = Archive(self._folder / f"{name}-{key}.tar", f"localhost/tidegate-dev/{name}:{key}")
+        if not found.path.exists():
+            with progress.step(f"packing the image of {name}"):
+                content = {f"usr/local/bin/{name}": program, **_libraries(program)}
+                archives.write(archives.Image(found.reference, content, (f"/usr/local/bin/{name}",)), found.path)
+        return found
+
+    def _program(self, name: str) -> Path:
+        if name == "pause":
+            return self._builder.pause()
+        return self._tools.envoy if name == "envoy" else self._builder.program(name)
+
+
+def _libraries(program: Path) -> dict[str, Path]:
+    """The shared libraries that a program needs, where it looks for them; none for a static one."""
+    try:
+        listing = commands.output(["ldd", program])
+    except ClusterError:
+        return {}
+    found = re.findall(r"(?:=> )?(/\S+) \(0x", listing)
+    return {path.lstrip("/"): Path(path).resolve() for path in found}

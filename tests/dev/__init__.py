@@ -1,0 +1,1 @@
+"""Tests of the tooling in dev/ that need no cluster."""

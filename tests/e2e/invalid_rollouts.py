@@ -1,0 +1,129 @@
+"""FeatureRollouts that the API server must refuse: (what is wrong, how the spec differs from a valid one, words of the message)."""
+
+from typing import Any
+
+Case = tuple[str, dict[str, Any], tuple[str, ...]]
+
+
+def canary(**fields: Any) -> dict[str, Any]:
+    return {"strategy": {"canary": fields}}
+
+
+def steps(*percents: int) -> dict[str, Any]:
+    return canary(steps=[{"percent": percent, "dwell": "1m"} for percent in percents])
+
+
+def flag(**fields: Any) -> dict[str, Any]:
+    return {"target": {"flag": {"key": "k", "configMap": "flags"} | fields}}
+
+
+def gate(**fields: Any) -> dict[str, Any]:
+    return {"gates": [{"name": "errors", "query": "errors", "advance": {"lt": 0.1}} | fields]}
+
+
+def advance(**bounds: Any) -> dict[str, Any]:
+    return gate(advance=bounds)
+
+
+def rollback(**rule: Any) -> dict[str, Any]:
+    return gate(rollback=rule)
+
+
+CASES: tuple[Case, ...] = (
+    ("no target", {"target": None}, ("spec.target", "Required")),
+    ("no flag in the target", {"target": {}}, ("spec.target.flag", "Required")),
+    ("no key", {"target": {"flag": {"configMap": "flags"}}}, ("spec.target.flag.key", "Required")),
+    ("empty key", flag(key=""), ("spec.target.flag.key", "at least 1 chars")),
+    ("key with a space", flag(key="new search"), ("spec.target.flag.key", "should match")),
+    ("key of 129 characters", flag(key="k" * 129), ("spec.target.flag.key", "may not be more than 128")),
+    ("ConfigMap with upper case", flag(configMap="Flags"), ("spec.target.flag.configMap", "should match")),
+    ("unknown field of the flag", flag(segment=[]), ('unknown field "spec.target.flag.segment"',)),
+    ("empty targeting key", flag(allow=[""]), ("spec.target.flag.allow[0]", "at least 1 chars")),
+    ("257 targeting keys", flag(deny=[f"u{n}" for n in range(257)]), ("spec.target.flag.deny", "must have at most 256 items")),
+    (
+        "a key both allowed and denied",
+        flag(allow=["bob"], deny=["bob"]),
+        ("spec.target.flag", "both allow and deny", "remove it from allow"),
+    ),
+    ("no strategy", {"strategy": None}, ("spec.strategy", "Required")),
+    ("neither steps nor percents", canary(), ("spec.strategy.canary", "either steps or the shorthand")),
+    (
+        "steps and percents",
+        canary(steps=[{"percent": 100, "dwell": "1m"}], percents=[100], dwell="1m"),
+        ("spec.strategy.canary", "either steps or the shorthand"),
+    ),
+    ("percents without dwell", canary(percents=[50, 100]), ("spec.strategy.canary", "percents and dwell belong together")),
+    (
+        "dwell beside steps",
+        canary(steps=[{"percent": 100, "dwell": "1m"}], dwell="1m"),
+        ("spec.strategy.canary", "percents and dwell belong together"),
+    ),
+    ("percents that fall", canary(percents=[50, 25, 100], dwell="1m"), ("spec.strategy.canary.percents", "must rise from step to step")),
+    ("a percent twice", canary(percents=[50, 50, 100], dwell="1m"), ("spec.strategy.canary.percents", "must rise from step to step")),
+    ("percents that end at 50", canary(percents=[10, 50], dwell="1m"), ("spec.strategy.canary.percents", "last percent must be 100")),
+    ("no percents", canary(percents=[], dwell="1m"), ("spec.strategy.canary.percents", "at least 1 items")),
+    ("a percent of 0", canary(percents=[0, 100], dwell="1m"), ("spec.strategy.canary.percents[0]", "greater than or equal to 1")),
+    ("a percent of 101", canary(percents=[50, 101], dwell="1m"), ("spec.strategy.canary.percents[1]", "less than or equal to 100")),
+    ("half a percent", canary(percents=[0.5, 100], dwell="1m"), ("spec.strategy.canary.percents[0]", "integer")),
+    ("33 percents", canary(percents=[*range(1, 33), 100], dwell="1m"), ("spec.strategy.canary.percents", "must have at most 32 items")),
+    ("steps that fall", steps(50, 25, 100), ("spec.strategy.canary.steps", "must be above that of the step before")),
+    ("a step twice", steps(50, 50, 100), ("spec.strategy.canary.steps", "must be above that of the step before")),
+    ("steps that end at 50", steps(25, 50), ("spec.strategy.canary.steps", "last step must have percent 100")),
+    ("a step without dwell", canary(steps=[{"percent": 100}]), ("spec.strategy.canary.steps[0].dwell", "Required")),
+    ("a step with an unknown field", canary(steps=[{"percent": 100, "dwell": "1m", "wait": 1}]), ("steps[0].wait", "unknown field")),
+    ("dwell without a unit", canary(percents=[100], dwell="90"), ("spec.strategy.canary.dwell", "should match")),
+    ("dwell in weeks", canary(percents=[100], dwell="1w"), ("spec.strategy.canary.dwell", "should match")),
+    ("dwell of nothing", canary(percents=[100], dwell="0s"), ("spec.strategy.canary.dwell", "should match")),
+    ("negative dwell", canary(percents=[100], dwell="-5m"), ("spec.strategy.canary.dwell", "should match")),
+    ("compound dwell", canary(percents=[100], dwell="1h30m"), ("spec.strategy.canary.dwell", "should match")),
+    ("dwell as a number", canary(percents=[100], dwell=60), ("spec.strategy.canary.dwell", "string")),
+    ("a gate without a name", {"gates": [{"query": "x", "advance": {"lt": 1}}]}, ("spec.gates[0].name", "Required")),
+    ("a gate name with upper case", gate(name="Errors"), ("spec.gates[0].name", "should match")),
+    (
+        "two gates of one name",
+        {"gates": [{"name": "a", "query": "x", "advance": {"lt": 1}}] * 2},
+        ("spec.gates[1]", "Duplicate value"),
+    ),
+    (
+        "17 gates",
+        {"gates": [{"name": f"g{n}", "query": "x", "advance": {"lt": 1}} for n in range(17)]},
+        ("spec.gates", "must have at most 16 items"),
+    ),
+    ("an empty query", gate(query=""), ("spec.gates[0].query", "at least 1 chars")),
+    ("a query of 4097 characters", gate(query="x" * 4097), ("spec.gates[0].query", "may not be more than 4096")),
+    ("a gate without thresholds", {"gates": [{"name": "errors", "query": "x"}]}, ("spec.gates[0]", "decides nothing without thresholds")),
+    ("advance without a bound", advance(), ("spec.gates[0].advance", "needs a bound")),
+    ("advance with lt and lte", advance(lt=1, lte=2), ("spec.gates[0].advance", "lt and lte")),
+    ("advance with gt and gte", advance(gt=1, gte=2), ("spec.gates[0].advance", "gt and gte")),
+    ("advance that never holds", advance(gt=2, lt=1), ("spec.gates[0].advance", "can never hold")),
+    ("a bound that is a word", advance(lt="low"), ("spec.gates[0].advance.lt", "number")),
+    ("rollback without a bound", rollback(**{"for": "5m"}), ("spec.gates[0].rollback", "needs a bound")),
+    ("rollback with for and confirm", rollback(gt=1, confirm=2, **{"for": "5m"}), ("spec.gates[0].rollback", "for and confirm")),
+    ("rollback for every value", rollback(lt=5, gt=1), ("spec.gates[0].rollback", "hold for every value")),
+    ("confirm of 0", rollback(gt=1, confirm=0), ("spec.gates[0].rollback.confirm", "greater than or equal to 1")),
+    (
+        "advance above rollback",
+        gate(advance={"lt": 0.2}, rollback={"gt": 0.1}),
+        ("spec.gates[0]", "advance reaches into rollback", "upper"),
+    ),
+    (
+        "advance below rollback",
+        gate(advance={"gt": 0.1}, rollback={"lt": 0.2}),
+        ("spec.gates[0]", "advance reaches into rollback", "lower"),
+    ),
+    ("advance inside rollback", gate(advance={"gt": 0.9}, rollback={"gt": 0.5}), ("spec.gates[0]", "would also roll back")),
+    ("advance inside a lower rollback", gate(advance={"lt": 0.2}, rollback={"lt": 0.5}), ("spec.gates[0]", "would also roll back")),
+    ("samples without min", gate(samples={"count": "x"}), ("spec.gates[0].samples.min", "Required")),
+    ("no samples at least", gate(samples={"count": "x", "min": 0}), ("spec.gates[0].samples.min", "greater than 0")),
+    ("a gate kind that isn't served", gate(latency={}), ('unknown field "spec.gates[0].latency"',)),
+    ("a revision with a space", {"revision": "v 7"}, ("spec.revision", "should match")),
+    ("a revision of 64 characters", {"revision": "v" * 64}, ("spec.revision", "may not be more than 63")),
+    ("an initial percent of 101", {"initialPercent": 101}, ("spec.initialPercent", "less than or equal to 100")),
+    ("enabled as a word", {"enabled": "yes"}, ("spec.enabled", "boolean")),
+    ("an unknown field", {"schedules": {}}, ('unknown field "spec.schedules"',)),
+    ("a policy without a name", {"policyRef": {}}, ("spec.policyRef.name", "Required")),
+    ("a noData action that doesn't exist", {"noData": {"then": "advance"}}, ("spec.noData.then", '"hold", "rollback"')),
+    ("a deletion policy that doesn't exist", {"deletionPolicy": "Delete"}, ("spec.deletionPolicy", '"Keep", "Off"')),
+    ("a deadline of nothing", {"stepDeadline": "0s"}, ("spec.stepDeadline", "should match")),
+    ("a bake without a unit", {"bake": "7"}, ("spec.bake", "should match")),
+)

@@ -1,0 +1,82 @@
+"""What clients would see: the flag set's document, evaluated by flagd's own evaluator. Never the operator's word for it."""
+
+import asyncio
+import json
+from dataclasses import dataclass, field
+
+from openfeature.contrib.tools.flagd.core import FlagdCore
+from openfeature.evaluation_context import EvaluationContext
+
+from tests.e2e.support.api import Api, Json, RefusedError
+
+KEYS = 400
+DOCUMENT = "flags.flagd.json"
+
+
+def share_on(document: str, key: str) -> float | None:
+    """The percentage of 400 targeting keys that see the feature; None where the document has no such flag."""
+    parsed = json.loads(document)
+    if key not in parsed["flags"]:
+        return None
+    core = FlagdCore()
+    core.set_flags(parsed)
+    seen = sum(bool(core.resolve_boolean_value(key, False, EvaluationContext(f"user-{n}")).value) for n in range(KEYS))
+    return 100 * seen / KEYS
+
+
+def sees(document: str, key: str, targeting_key: str) -> bool:
+    """Whether one client sees the feature."""
+    core = FlagdCore()
+    core.set_flags(json.loads(document))
+    return bool(core.resolve_boolean_value(key, False, EvaluationContext(targeting_key)).value)
+
+
+def nearest_percent(share: float | None, percents: tuple[int, ...] = (0, 5, 10, 25, 30, 50, 60, 75, 100)) -> int | None:
+    """Which step a measured share belongs to (±4 points at 400 keys)."""
+    return None if share is None else min(percents, key=lambda percent: abs(percent - share))
+
+
+@dataclass
+class Trace:
+    """Every version of a flag's exposure, as a watch saw it. Evaluated when it is looked at, so that evaluating delays no arrival."""
+
+    key: str = "feature"
+    versions: list[tuple[float, Json]] = field(default_factory=list)
+    opened: asyncio.Event = field(default_factory=asyncio.Event)
+    _points: list[tuple[float, int | None]] = field(default_factory=list)
+
+    @property
+    def points(self) -> list[tuple[float, int | None]]:
+        """(time of arrival, percent), one for each version."""
+        self._points += [(at, _percent(body, self.key)) for at, body in self.versions[len(self._points) :]]
+        return self._points
+
+    @property
+    def percents(self) -> list[int | None]:
+        """The exposures in order, without repetitions."""
+        out: list[int | None] = []
+        for _, percent in self.points:
+            if not out or out[-1] != percent:
+                out.append(percent)
+        return out
+
+    def first(self, percent: int) -> float:
+        return next(at for at, seen in self.points if seen == percent)
+
+    def highest(self) -> int:
+        return max((percent or 0 for _, percent in self.points), default=0)
+
+
+async def record(api: Api, namespace: str, config_map: str, trace: Trace) -> None:
+    """Watches until cancelled. Started before the rollout, so that it misses nothing."""
+    while True:
+        try:
+            async for version in api.watch("configmaps", namespace, config_map, trace.opened.set):
+                trace.versions.append(version)
+        except (OSError, RefusedError, asyncio.IncompleteReadError):
+            await asyncio.sleep(0.05)
+
+
+def _percent(body: Json, key: str) -> int | None:
+    text = (body.get("data") or {}).get(DOCUMENT)
+    return None if text is None else nearest_percent(share_on(text, key))

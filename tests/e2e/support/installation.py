@@ -1,0 +1,137 @@
+"""The cluster and what is installed on it, once for all test processes: `dev/cluster up`, the image, the chart, the tools' pods."""
+
+import fcntl
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.e2e.support.world import PROMETHEUS, TOOLS
+
+ROOT = Path(__file__).resolve().parents[3]
+PODS = Path(__file__).resolve().parent / "pods"
+OPERATOR_NAMESPACE = "tidegate-system"
+WATCHED = "e2e-*"
+"""The installed operator looks after these namespaces only, so that tests can run operators of their own in others."""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Where the cluster is, and the programs that fit it."""
+
+    kubeconfig: Path
+    kubectl: Path
+    helm: Path
+    image: str
+
+    def run(self, program: Path, *arguments: str, text: str | None = None, seconds: float = 180) -> str:
+        """Output of kubectl or helm; AssertionError with all that it said where it fails."""
+        done = subprocess.run(
+            [str(program), *arguments, "--kubeconfig", str(self.kubeconfig)],
+            input=text,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
+        assert done.returncode == 0, f"{program.name} {' '.join(arguments)}: {done.stderr or done.stdout}"
+        return done.stdout
+
+    def apply(self, *objects: dict[str, Any]) -> None:
+        items = {"apiVersion": "v1", "kind": "List", "items": list(objects)}
+        self.run(self.kubectl, "apply", "--server-side", "--force-conflicts", "-f", "-", text=json.dumps(items))
+
+
+@contextmanager
+def once(name: str, folder: Path) -> Iterator[None]:
+    """One test process at a time."""
+    with (folder / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def bring_up(folder: Path) -> Cluster:
+    """A whole cluster with the current image installed. The first process of a test run makes it so, the others find it."""
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID")
+    known = folder / f"tidegate-e2e-{run}.json"
+    with once("tidegate-e2e", folder):
+        if run is None or not known.exists():
+            cluster = _prepared()
+            _install(cluster)
+            known.write_text(json.dumps(asdict(cluster), default=str))
+        found = json.loads(known.read_text())
+    return Cluster(Path(found["kubeconfig"]), Path(found["kubectl"]), Path(found["helm"]), found["image"])
+
+
+def _prepared() -> Cluster:
+    dev = str(ROOT / "dev/cluster")
+    subprocess.run([sys.executable, dev, "up"], check=True, stdout=sys.stderr)
+    image = _said(dev, "load-image").splitlines()[-1]
+    environment = dict(line.removeprefix("export ").split("=", 1) for line in _said(dev, "env").splitlines() if "=" in line)
+    programs = Path(environment["PATH"].strip("\"'").split(":")[0])
+    return Cluster(Path(_said(dev, "kubeconfig").strip()), programs / "kubectl", programs / "helm", image)
+
+
+def _said(*command: str) -> str:
+    return subprocess.run([sys.executable, *command], check=True, capture_output=True, text=True).stdout
+
+
+def _install(cluster: Cluster) -> None:
+    repository, _, tag = cluster.image.rpartition(":")
+    values = {
+        "image": {"repository": repository, "tag": tag, "pullPolicy": "Never"},
+        "watch": {"namespaces": [WATCHED]},
+    }
+    arguments = ["upgrade", "--install", "tidegate", str(ROOT / "helm/tidegate"), "--namespace", OPERATOR_NAMESPACE]
+    cluster.run(cluster.helm, *arguments, "--create-namespace", "--wait", "--timeout", "120s", "--values", "-", text=json.dumps(values))
+    scripts = {path.name: path.read_text() for path in PODS.glob("*.py")}
+    cluster.apply(
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": TOOLS}},
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "scripts", "namespace": TOOLS}, "data": scripts},
+        *tool_pod(cluster.image, "exporter", 9000, scraped=True),
+        *tool_pod(cluster.image, "fake-prometheus", 9090, scraped=False),
+    )
+    for name in ("exporter", "fake-prometheus"):
+        cluster.run(cluster.kubectl, "-n", TOOLS, "rollout", "status", f"deployment/{name}", "--timeout=90s")
+
+
+def tool_pod(image: str, name: str, port: int, *, scraped: bool, namespace: str = TOOLS) -> list[dict[str, Any]]:
+    """A Deployment that runs one of the scripts in support/pods on the project's own image, and its Service."""
+    labels = {"app": name}
+    script = PODS / f"{name.replace('-', '_')}.py"
+    annotations = {"tests/script": hashlib.sha256(script.read_bytes()).hexdigest()}  # a pod doesn't notice a new script by itself
+    if scraped:
+        annotations |= {"prometheus.io/scrape": "true", "prometheus.io/port": str(port)}
+    container = {
+        "name": name,
+        "image": image,
+        "imagePullPolicy": "Never",
+        "command": ["python3", f"/scripts/{script.name}"],
+        "env": [{"name": "PROMETHEUS", "value": PROMETHEUS}],
+        "ports": [{"containerPort": port}],
+        "readinessProbe": {"tcpSocket": {"port": port}, "periodSeconds": 1},
+        "volumeMounts": [{"name": "scripts", "mountPath": "/scripts"}],
+    }
+    pod = {
+        "terminationGracePeriodSeconds": 1,
+        "containers": [container],
+        "volumes": [{"name": "scripts", "configMap": {"name": "scripts"}}],
+    }
+    template = {"metadata": {"labels": labels, "annotations": annotations}, "spec": pod}
+    spec = {"selector": {"matchLabels": labels}, "strategy": {"type": "Recreate"}, "template": template}
+    ports = [{"port": port, "targetPort": port}]
+    return [
+        {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name, "namespace": namespace}, "spec": spec},
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": name, "namespace": namespace},
+            "spec": {"selector": labels, "ports": ports},
+        },
+    ]

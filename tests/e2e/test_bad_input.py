@@ -1,0 +1,94 @@
+"""Bad input is refused by the API server itself, with a sentence that names the field and what is wrong with it."""
+
+from typing import Any
+
+import pytest
+
+from tests.e2e import invalid_policies, invalid_rollouts
+from tests.e2e.support.api import Api, Json, RefusedError
+
+API_VERSION = "tidegate.io/v1alpha1"
+
+
+def rollout(changes: dict[str, Any], name: str = "bad-input") -> Json:
+    spec = {"target": {"flag": {"key": "k", "configMap": "flags"}}, "strategy": {"canary": {"percents": [50, 100], "dwell": "1m"}}}
+    full = {key: value for key, value in (spec | changes).items() if value is not None}
+    return {"apiVersion": API_VERSION, "kind": "FeatureRollout", "metadata": {"name": name, "namespace": "default"}, "spec": full}
+
+
+def policy(changes: dict[str, Any]) -> Json:
+    spec = {key: value for key, value in ({"prometheus": {"url": "http://prometheus"}} | changes).items() if value is not None}
+    return {"apiVersion": API_VERSION, "kind": "RolloutPolicy", "metadata": {"name": "bad-input"}, "spec": spec}
+
+
+async def refusal(api: Api, kind: str, body: Json) -> str:
+    with pytest.raises(RefusedError) as refused:
+        await api.create(kind, body, dry_run=True)
+    return refused.value.message
+
+
+def named(cases: tuple[invalid_rollouts.Case, ...]) -> Any:
+    return pytest.mark.parametrize(("changes", "words"), [pytest.param(case[1], case[2], id=case[0]) for case in cases])
+
+
+@named(invalid_rollouts.CASES)
+async def test_an_invalid_rollout_is_refused(api: Api, changes: dict[str, Any], words: tuple[str, ...]) -> None:
+    message = await refusal(api, "featurerollouts", rollout(changes))
+    assert all(word in message for word in words), message
+
+
+@named(invalid_policies.CASES)
+async def test_an_invalid_policy_is_refused(api: Api, changes: dict[str, Any], words: tuple[str, ...]) -> None:
+    message = await refusal(api, "rolloutpolicies", policy(changes))
+    assert all(word in message for word in words), message
+
+
+async def test_a_name_that_can_not_be_a_label_is_refused(api: Api) -> None:
+    message = await refusal(api, "featurerollouts", rollout({}, name="n" * 64))
+    assert "metadata.name must have at most 63 characters" in message
+
+
+VALID: dict[str, dict[str, Any]] = {
+    "the short form": {},
+    "one step": invalid_rollouts.canary(percents=[100], dwell="1s"),
+    "32 steps": invalid_rollouts.canary(percents=[*range(1, 32), 100], dwell="999999d"),
+    "bounds that touch": invalid_rollouts.gate(advance={"lt": 0.1}, rollback={"gt": 0.1, "for": "1s"}),
+    "closed bounds that touch": invalid_rollouts.gate(advance={"gte": 0.2}, rollback={"lte": 0.2}),
+    "a band": invalid_rollouts.gate(advance={"gt": 0.4, "lt": 0.6}, rollback={"lt": 0.3, "gt": 0.7}),
+    "whole numbers": invalid_rollouts.gate(advance={"lt": 1}, rollback={"gt": 2}),
+    "negative and tiny": invalid_rollouts.gate(advance={"lt": -1e-9}, rollback={"gt": 0}),
+    "advance above a low floor": invalid_rollouts.gate(advance={"lt": 1}, rollback={"lt": 0.4}),
+    "a rule that only rolls back": {"gates": [{"name": "errors", "query": "x", "rollback": {"gt": 1}}]},
+    "a slash in the key": invalid_rollouts.flag(key="shop/new_search.v2"),
+    "no bake": {"bake": "0s"},
+}
+
+
+@pytest.mark.parametrize("changes", VALID.values(), ids=VALID.keys())
+async def test_a_valid_edge_is_accepted(api: Api, changes: dict[str, Any]) -> None:
+    await api.create("featurerollouts", rollout(changes), dry_run=True)
+
+
+async def test_an_object_that_nobody_has_looked_at_says_so(api: Api) -> None:
+    created = await api.create("featurerollouts", rollout({}), dry_run=True)
+    assert created["status"] == {"observedGeneration": -1}
+
+
+@pytest.mark.parametrize(("field", "value"), [("key", "other"), ("configMap", "other")])
+async def test_what_a_rollout_moves_can_not_be_changed(api: Api, field: str, value: str) -> None:
+    body = rollout({}, name=f"immutable-{field.lower()}")
+    await api.create("featurerollouts", body)
+    try:
+        with pytest.raises(RefusedError, match=f"spec.target.flag.{field}.*is immutable: delete this rollout"):
+            await api.patch("featurerollouts", "default", body["metadata"]["name"], {"spec": {"target": {"flag": {field: value}}}})
+    finally:
+        await api.delete("featurerollouts", "default", body["metadata"]["name"])
+
+
+async def test_a_record_can_not_be_rewritten(world: Any, api: Api) -> None:
+    await world.policy()
+    await world.rollout(canary={"percents": [100], "dwell": "1s"}, bake="1s")
+    await world.until(phase="Succeeded")
+    status = await world.status()
+    with pytest.raises(RefusedError):
+        await api.patch("rolloutruns", world.namespace, status["run"], {"spec": {"rollout": "other"}})

@@ -1,0 +1,267 @@
+"""dev/cluster itself, on a cluster of its own beside the one that the other tests share."""
+
+import contextlib
+import dataclasses
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tidegate_dev import archives, settings
+from tidegate_dev.helm import Helm
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPT = [sys.executable, str(ROOT / "dev/cluster")]
+GATEWAY = """
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: door, namespace: monitoring}
+spec: {gatewayClassName: envoy, listeners: [{name: http, port: 80, protocol: HTTP}]}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: door, namespace: monitoring}
+spec: {parentRefs: [{name: door}], rules: [{backendRefs: [{name: prometheus, port: 9090}]}]}
+"""
+NEVER_READY = """
+apiVersion: batch/v1
+kind: Job
+metadata: {name: never, annotations: {helm.sh/hook: pre-install}}
+spec:
+  template:
+    spec: {restartPolicy: Never, containers: [{name: never, image: "localhost/test/absent:1", imagePullPolicy: Never}]}
+"""
+
+
+def until(what: str, condition: Callable[[], bool], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
+        time.sleep(0.02)
+
+
+def _cpu_seconds() -> float:
+    """What all ended child processes, with theirs, have used so far."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+@dataclasses.dataclass
+class Second:
+    """A cluster with a name and a state folder of its own."""
+
+    settings: settings.Settings
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, "TIDEGATE_CLUSTER": self.settings.name, "TIDEGATE_STATE": str(self.settings.state.parent)}
+
+    def begin(self, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [*SCRIPT, *arguments], env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        )
+
+    def call(self, *arguments: str) -> tuple[int, str]:
+        running = self.begin(*arguments)
+        text, _ = running.communicate(timeout=600)
+        return running.returncode, text
+
+    def run(self, *arguments: str) -> str:
+        code, text = self.call(*arguments)
+        assert code == 0, text
+        return text
+
+    def kubectl(self, *arguments: str, text: str | None = None) -> str:
+        folder = next(self.settings.cache.glob("tools/*/programs"))
+        argv = [str(folder / "kubectl"), f"--kubeconfig={self.settings.kubeconfig}", *arguments]
+        done = subprocess.run(argv, input=text, capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    @property
+    def native(self) -> bool:
+        return self.settings.backend.read_text() == "native"
+
+    def records(self) -> dict[str, dict[str, Any]]:
+        """The daemons of a native cluster: name → pid and start time."""
+        return {path.stem: json.loads(path.read_text()) for path in (self.settings.state / "processes").glob("*.json")}
+
+    def traces(self) -> list[str]:
+        """What this machine shows of the cluster, looked up without the help of dev/cluster."""
+        own = (str(self.settings.state), str(self.settings.runtime), self.settings.full_name)
+        found = [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if any(text in line for text in own)]
+        for entry in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                words = (entry / "cmdline").read_bytes().decode(errors="replace") + (entry / "cgroup").read_text()
+                found += [f"process {entry.name}: {words}"] if any(text in words for text in own) else []
+        found += [str(path) for path in Path("/sys/fs/cgroup").glob(f"**/{self.settings.full_name}")]
+        found += [str(path) for path in Path("/var/log/containers").glob("*") if str(path.readlink()).startswith(own[0])]
+        found += [str(path) for path in (self.settings.state, self.settings.runtime) if path.exists()]
+        return found
+
+
+@pytest.fixture(scope="module")
+def second() -> Iterator[Second]:
+    root = Path(tempfile.mkdtemp(prefix="tidegate-"))
+    name = f"test-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
+    chosen = dataclasses.replace(settings.load(name), state=root / name)
+    cluster = Second(chosen)
+    try:
+        yield cluster
+    finally:
+        cluster.run("down")
+        shutil.rmtree(root)
+
+
+def test_a_second_up_changes_nothing_and_takes_no_time(second: Second) -> None:
+    second.run("up")
+    before = second.records()
+    versions = second.kubectl("get", "deployments,daemonsets,services,configmaps", "-A", "-o", "jsonpath={.items[*].metadata.generation}")
+    began = _cpu_seconds()
+    second.run("up")
+    # Processor time, because other tests may keep the machine busy; on an idle one it is what a person waits.
+    assert _cpu_seconds() - began < 3
+    assert second.records() == before
+    after = second.kubectl("get", "deployments,daemonsets,services,configmaps", "-A", "-o", "jsonpath={.items[*].metadata.generation}")
+    assert after == versions
+    assert "is whole" in second.run("status")
+
+
+def test_prometheus_finds_pods_by_their_annotation(second: Second) -> None:
+    second.run("up", "--addons", "prometheus")
+    pod = second.kubectl("get", "pod", "-n", "monitoring", "-o", "jsonpath={.items[0].metadata.name}")
+    second.kubectl("annotate", "pod", pod, "-n", "monitoring", "--overwrite", "prometheus.io/scrape=true", "prometheus.io/port=9090")
+    path = (
+        "/api/v1/namespaces/monitoring/services/prometheus:9090/proxy/api/v1/query?query=count_over_time(up{namespace='monitoring'}[10s])"
+    )
+
+    def scraped_every_second() -> bool:
+        result = json.loads(second.kubectl("get", f"--raw={path}"))["data"]["result"]
+        return any(series["metric"]["pod"] == pod and int(series["value"][1]) >= 8 for series in result)
+
+    until("the pod is scraped once a second", scraped_every_second)
+
+
+def test_the_gateway_carries_requests(second: Second) -> None:
+    second.run("up")
+    second.kubectl("apply", "-f", "-", text=GATEWAY)
+    second.kubectl("wait", "--for=condition=Programmed", "gateway/door", "-n", "monitoring", "--timeout=90s")
+    labels = "gateway.envoyproxy.io/owning-gateway-name=door"
+    service = second.kubectl("get", "service", "-n", "envoy-gateway-system", "-l", labels, "-o", "jsonpath={.items[0].metadata.name}")
+
+    def answered() -> bool:
+        with contextlib.suppress(AssertionError):
+            return "Ready" in second.kubectl("get", f"--raw=/api/v1/namespaces/envoy-gateway-system/services/{service}:80/proxy/-/ready")
+        return False
+
+    until("Prometheus answers through Envoy", answered)
+
+
+def test_a_loaded_image_runs_without_any_registry(second: Second, tmp_path: Path) -> None:
+    second.run("up", "--addons", "none")
+    archive, reference = tmp_path / "image.tar", "localhost/test/pause:1"
+    program = next(second.settings.cache.glob("programs/pause-*/pause"))
+    archives.write(archives.Image(reference, {"pause": program}, ("/pause",)), archive)
+    assert second.run("load-image", str(archive)).splitlines()[-1] == reference
+    assert second.run("load-image", str(archive)).splitlines() == [reference]
+    second.kubectl("run", "loaded", f"--image={reference}", "--image-pull-policy=Never")
+    second.kubectl("wait", "--for=condition=Ready", "pod/loaded", "--timeout=60s")
+    assert second.kubectl("logs", "loaded") == ""
+
+
+def test_a_release_that_a_killed_helm_left_pending_is_installed_anew(second: Second, tmp_path: Path) -> None:
+    second.run("up", "--addons", "none")
+    (tmp_path / "templates").mkdir()
+    (tmp_path / "Chart.yaml").write_text("{apiVersion: v2, name: stuck, version: 1.0.0}")
+    (tmp_path / "templates/config.yaml").write_text("{apiVersion: v1, kind: ConfigMap, metadata: {name: arrived}}")
+    hook = tmp_path / "templates/hook.yaml"
+    hook.write_text(NEVER_READY)
+    folder = next(second.settings.cache.glob("tools/*/programs"))
+    stuck = subprocess.Popen([folder / "helm", "install", "stuck", tmp_path, f"--kubeconfig={second.settings.kubeconfig}"])
+    until("the hook runs", lambda: "never" in second.kubectl("get", "jobs", "-o", "name"))
+    stuck.kill()
+    stuck.wait()
+    hook.unlink()
+    Helm(folder / "helm", second.settings).install("stuck", tmp_path, "default", {})
+    assert "arrived" in second.kubectl("get", "configmaps", "-o", "name")
+    second.kubectl("delete", "job", "never")
+
+
+def test_dead_parts_are_told_and_replaced(second: Second) -> None:
+    second.run("up", "--addons", "none")
+    before = second.records()
+    if second.native:
+        for name in ("kube-apiserver", "containerd"):
+            os.kill(before[name]["pid"], signal.SIGKILL)
+    else:
+        subprocess.run(["docker", "kill", f"{second.settings.full_name}-control-plane"], check=True, capture_output=True)
+    code, text = second.call("status")
+    assert code == 1
+    assert "the API server does not answer" in text
+    second.run("up", "--addons", "none")
+    assert "is whole" in second.run("status")
+    after = second.records()
+    assert {name for name in before if after[name] != before[name]} == ({"kube-apiserver", "containerd"} if second.native else set())
+
+
+def test_an_up_killed_anywhere_is_repaired_by_the_next(second: Second) -> None:
+    second.run("up", "--addons", "none")
+    native = [second.settings.state / "processes" / f"{name}.json" for name in ("kube-apiserver", "kubelet")]
+    points = [second.settings.runtime / "network", *native] if second.native else [second.settings.backend]
+    for point in points:
+        second.run("down")
+        running = second.begin("up", "--addons", "none")
+        until(f"{point} is there", point.exists)
+        running.kill()
+        running.communicate()
+        second.run("up", "--addons", "none")
+        assert "is whole" in second.run("status"), f"killed when {point} appeared"
+
+
+def test_two_at_once_make_one_cluster(second: Second) -> None:
+    second.run("up", "--addons", "none")
+    second.run("down")
+    both = [second.begin("up", "--addons", "none") for _ in range(2)]
+    texts = [running.communicate(timeout=300)[0] for running in both]
+    assert [running.returncode for running in both] == [0, 0], texts
+    assert "is whole" in second.run("status")
+
+
+def test_down_leaves_nothing_and_ends_nobody_elses_process(second: Second) -> None:
+    second.run("up", "--addons", "prometheus")
+    assert second.call("status", "--leftovers")[0] == 1
+    bystander = subprocess.Popen(["sleep", "600"])
+    try:
+        record = second.settings.state / "processes" / "etcd.json"
+        if second.native:
+            forged = json.loads(record.read_text()) | {"pid": bystander.pid}
+            (record.parent / "recycled.json").write_text(json.dumps(forged))
+        second.run("down")
+        assert second.traces() == []
+        assert second.call("status", "--leftovers")[0] == 0
+        assert bystander.poll() is None
+        assert "was not there" in second.run("down")
+    finally:
+        bystander.kill()
+        bystander.wait()
+
+
+def test_a_killed_down_is_finished_by_the_next(second: Second) -> None:
+    second.run("up", "--addons", "none")
+    gone = second.settings.state / "processes" / "kube-scheduler.json" if second.native else second.settings.kubeconfig
+    running = second.begin("down")
+    until(f"{gone} is gone", lambda: not gone.exists())
+    running.kill()
+    running.communicate()
+    second.run("down")
+    assert second.traces() == []

@@ -1,0 +1,132 @@
+"""What is told and what stays quiet, without a server."""
+
+from typing import Any
+
+import pytest
+
+from tidegate.domain.keys import Key, Kind
+from tidegate.loop.echoes import Echoes
+from tidegate.watch.hearing import Hearing, Sinks
+from tidegate.watch.settings import WatchSettings
+from tidegate.watch.watched import FLAG_SETS, POLICIES, ROLLOUTS
+
+
+class Ear:
+    """A Hearing whose news is written down."""
+
+    def __init__(self, *namespaces: str) -> None:
+        self.news = list[tuple[Any, ...]]()
+        self.echoes = Echoes()
+        sinks = Sinks(
+            enqueue=lambda key: self.news.append(("look", key.name)),
+            seen=lambda body: self.news.append(("seen", body["metadata"]["name"], body["metadata"]["resourceVersion"])),
+            gone=lambda key: self.news.append(("gone", str(key))),
+            flag_set_changed=lambda *change: self.news.append(("flags", *change)),
+            listed=lambda: None,
+        )
+        self.hearing = Hearing(WatchSettings(namespaces), sinks, self.echoes)
+
+    def hear(self, event: str | None, body: dict[str, Any]) -> list[tuple[Any, ...]]:
+        self.hearing.event(ROLLOUTS, event, body)
+        return self.take()
+
+    def take(self) -> list[tuple[Any, ...]]:
+        taken = list(self.news)
+        self.news.clear()
+        return taken
+
+
+def body(version: int | str, uid: str = "u1", name: str = "a", namespace: str = "shop") -> dict[str, Any]:
+    return {"metadata": {"namespace": namespace, "name": name, "uid": uid, "resourceVersion": str(version)}}
+
+
+def test_each_version_is_told_once() -> None:
+    ear = Ear()
+    assert ear.hear("ADDED", body(5)) == [("seen", "a", "5"), ("look", "a")]
+    assert ear.hear(None, body(5)) == []
+    assert ear.hear("MODIFIED", body(6)) == [("seen", "a", "6"), ("look", "a")]
+    assert ear.hear("MODIFIED", body(5)) == [], "old news"
+    assert ear.hear("MODIFIED", body(10)) == [("seen", "a", "10"), ("look", "a")], "10 is newer than 6"
+    assert ear.hear("MODIFIED", body("x9")) == [("seen", "a", "x9"), ("look", "a")], "without numbers, other is new"
+
+
+def test_our_own_write_is_quiet_as_an_event_and_loud_in_a_list() -> None:
+    ear = Ear()
+    ear.hear(None, body(5))
+    ear.echoes.wrote("u1", "6")
+    assert ear.hear("MODIFIED", body(6)) == []
+    assert ear.hear("MODIFIED", body(7)) == [("seen", "a", "7"), ("look", "a")]
+    ear.echoes.wrote("u1", "9")
+    assert ear.hear(None, body(9)) == [("seen", "a", "9"), ("look", "a")], "8 may have been somebody else's, and was missed"
+
+
+def test_a_deletion_is_told_and_a_successor_is_another_object() -> None:
+    ear = Ear()
+    ear.hear("ADDED", body(5))
+    assert ear.hear("DELETED", body(6)) == [("gone", "FeatureRollout/shop/a"), ("look", "a")]
+    assert ear.hear("ADDED", body(7, uid="u2")) == [("seen", "a", "7"), ("look", "a")]
+    assert ear.hear("DELETED", body(6, uid="u1")) == [], "the predecessor's end comes late"
+    assert ear.hear("MODIFIED", body(8, uid="u2")) == [("seen", "a", "8"), ("look", "a")]
+
+
+def test_our_own_deletion_is_no_echo() -> None:
+    ear = Ear()
+    ear.hear("ADDED", body(5))
+    ear.echoes.wrote("u1", "6")
+    assert ear.hear("DELETED", body(6)) == [("gone", "FeatureRollout/shop/a"), ("look", "a")]
+
+
+def test_flag_sets_have_a_call_of_their_own() -> None:
+    ear = Ear()
+    ear.hearing.event(FLAG_SETS, "ADDED", body(5))
+    ear.echoes.wrote("u1", "6")
+    ear.hearing.event(FLAG_SETS, "MODIFIED", body(6))
+    ear.hearing.event(FLAG_SETS, "DELETED", body(7))
+    assert ear.take() == [("flags", "shop", "a", "u1", "5"), ("flags", "shop", "a", "u1", "7")]
+
+
+def test_policies_have_no_namespace() -> None:
+    ear = Ear("shop")
+    policy = body(5)
+    del policy["metadata"]["namespace"]
+    ear.hearing.event(POLICIES, "ADDED", policy)
+    ear.hearing.event(POLICIES, "DELETED", policy)
+    assert ear.take() == [("look", "a"), ("gone", str(Key(Kind.ROLLOUT_POLICY, "", "a"))), ("look", "a")]
+
+
+def test_other_namespaces_are_none_of_our_business() -> None:
+    ear = Ear("shop-*", "bank")
+    for namespace in ("shop", "shop-eu", "bank", "banks"):
+        ear.hear("ADDED", body(5, uid=namespace, name=namespace, namespace=namespace))
+        ear.hearing.event(ROLLOUTS, "DELETED", body(6, uid=namespace, name=namespace, namespace=namespace))
+    assert {entry[1] for entry in ear.take() if entry[0] == "look"} == set()
+    for namespace in ("shop", "shop-eu", "bank", "banks"):
+        ear.hearing.event(ROLLOUTS, "ADDED", body(5, uid=namespace, name=namespace, namespace=namespace))
+    assert {entry[1] for entry in ear.take() if entry[0] == "look"} == {"shop-eu", "bank"}
+
+
+def test_what_a_list_lacks_was_deleted_unless_it_was_heard_of_since() -> None:
+    ear = Ear()
+    for name in ("kept", "deleted", "changed"):
+        ear.hear("ADDED", body(5, uid=name, name=name))
+    before = ear.hearing.known(ROLLOUTS)
+    listed = [ear.hearing.listed(ROLLOUTS, body(5, uid="kept", name="kept"))]
+    ear.hear("MODIFIED", body(6, uid="changed", name="changed"))
+    ear.hear("ADDED", body(7, uid="new", name="new"))
+    ear.hearing.forget_missing(before, [ref for ref in listed if ref])
+    assert ear.take() == [("gone", "FeatureRollout/shop/deleted"), ("look", "deleted")]
+    assert {ref.name for ref in ear.hearing.known(ROLLOUTS)} == {"kept", "changed", "new"}
+
+
+@pytest.mark.parametrize("pattern", ["", "UPPER", "a,b", "!a", "a b", "-a", "a/b", "x" * 64])
+def test_a_namespace_pattern_that_would_match_nothing_is_refused(pattern: str) -> None:
+    with pytest.raises(ValueError, match="neither a name nor a glob"):
+        WatchSettings((pattern,))
+
+
+def test_plain_names_are_asked_for_one_by_one_and_globs_all_at_once() -> None:
+    assert WatchSettings(("a", "b", "a")).exact_namespaces == ("a", "b")
+    assert WatchSettings(("a", "b-*")).exact_namespaces == ()
+    assert WatchSettings().exact_namespaces == ()
+    with pytest.raises(ValueError, match="resync"):
+        WatchSettings(resync=(5.0, 1.0))

@@ -1,0 +1,379 @@
+"""kopf against the fault-injecting API server."""
+
+import asyncio
+import logging
+import signal
+import threading
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import kopf
+import pytest
+
+from tests.fakes.apiserver import BY_PLURAL, ApiServer, Fault
+from tidegate.clients import credentials
+from tidegate.clients.kubernetes import Kubernetes
+from tidegate.clients.resources import Resource
+from tidegate.loop.echoes import Echoes
+from tidegate.watch import Sinks, Watched, WatchSettings, watch
+from tidegate.watch.kopf_thread import WatchEndedError
+from tidegate.watch.settings import kopf_settings
+from tidegate.watch.watched import Body
+
+NEVER = (3600.0, 3600.0)
+
+
+class News:
+    """What the sinks were told."""
+
+    def __init__(self) -> None:
+        self.looks = list[str]()
+        self.seen = list[Body]()
+        self.gone = list[str]()
+        self.flags = list[tuple[str, str, str, str]]()
+        self.listings = 0
+        self.stop = asyncio.Event()
+        self.echoes = Echoes()
+        self.watching: asyncio.Task[None] | None = None
+
+    def sinks(self) -> Sinks:
+        def listed() -> None:
+            self.listings += 1
+
+        return Sinks(
+            enqueue=lambda key: self.looks.append(str(key)),
+            seen=self.seen.append,
+            gone=lambda key: self.gone.append(str(key)),
+            flag_set_changed=lambda *change: self.flags.append(change),
+            listed=listed,
+        )
+
+    async def until(self, condition: Callable[[], object], seconds: float = 8.0) -> None:
+        async with asyncio.timeout(seconds):
+            while not condition():
+                if self.watching is not None and self.watching.done():
+                    await self.watching
+                await asyncio.sleep(0.005)
+
+
+@asynccontextmanager
+async def watching(
+    server: ApiServer, folder: Path, *namespaces: str, resync: tuple[float, float] = NEVER, token: Path | None = None
+) -> AsyncIterator[News]:
+    """A watch whose streams are open."""
+    news = News()
+    kubeconfig = server.kubeconfig(folder, token)
+    async with Kubernetes.connect(kubeconfig) as kubernetes:
+
+        async def lister(watched: Watched, namespace: str) -> AsyncIterator[Sequence[Body]]:
+            resource = Resource(watched.group, watched.version, watched.plural, watched.namespaced)
+            async for page in kubernetes.pages(resource, namespace, label_selector=watched.label_selector):
+                yield page.items
+
+        settings = WatchSettings(namespaces, resync)
+        work = watch(settings, news.sinks(), news.echoes, login=lambda: credentials.connection(kubeconfig), lister=lister, stop=news.stop)
+        news.watching = asyncio.create_task(work)
+        try:
+            yield news
+        finally:
+            news.stop.set()
+            await asyncio.wait([news.watching], timeout=10)
+
+
+async def opened(server: ApiServer, news: News, streams: int = 3) -> None:
+    await news.until(lambda: len(server.asked("watch")) >= streams)
+
+
+@pytest.fixture(autouse=True)
+def _impatient_kopf(monkeypatch: pytest.MonkeyPatch) -> None:
+    """kopf with the program's settings, but for the waiting times that a test can't sit through."""
+
+    def impatient() -> kopf.OperatorSettings:
+        settings = kopf_settings()
+        settings.watching.inactivity_timeout = 1.0
+        settings.networking.request_timeout = 1.0
+        settings.networking.error_backoffs = (0.05, 0.05, 0.1)
+        return settings
+
+    monkeypatch.setattr("tidegate.watch.kopf_thread.kopf_settings", impatient)
+    monkeypatch.setattr("tidegate.watch.kopf_thread._LOGIN_PAUSE", 0.05)
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[ApiServer]:
+    async with ApiServer.running() as running:
+        yield running
+
+
+def rollout(name: str, **spec: Any) -> dict[str, Any]:
+    return {"metadata": {"name": name}, "spec": spec}
+
+
+def flag_set(name: str, **data: str) -> dict[str, Any]:
+    return {"metadata": {"name": name, "labels": {"tidegate.io/flag-set": "true"}}, "data": data}
+
+
+async def test_what_exists_is_looked_at_once_and_every_change_again(server: ApiServer, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        await server.put("featurerollouts", "shop", rollout(name))
+    await server.put("rolloutpolicies", "", {"metadata": {"name": "production"}})
+    async with watching(server, tmp_path) as news:
+        await opened(server, news)
+        assert sorted(news.looks) == ["FeatureRollout/shop/a", "FeatureRollout/shop/b", "RolloutPolicy/production"]
+        assert news.listings == 1
+        news.looks.clear()
+        await server.put("featurerollouts", "shop", rollout("a", paused=True))
+        await news.until(lambda: news.looks == ["FeatureRollout/shop/a"])
+        assert news.seen[-1]["spec"] == {"paused": True}
+        await server.put("featurerollouts", "bank", rollout("c"))
+        await news.until(lambda: "FeatureRollout/bank/c" in news.looks)
+        await server.remove("rolloutpolicies", "", "production")
+        await news.until(lambda: news.gone == ["RolloutPolicy/production"])
+        await server.remove("featurerollouts", "shop", "b")
+        await news.until(lambda: news.gone == ["RolloutPolicy/production", "FeatureRollout/shop/b"])
+        assert news.looks == ["FeatureRollout/shop/a", "FeatureRollout/bank/c", "RolloutPolicy/production", "FeatureRollout/shop/b"]
+
+
+async def test_kopf_leaves_no_trace(server: ApiServer, tmp_path: Path) -> None:
+    stored = await server.put("featurerollouts", "shop", rollout("a"))
+    async with watching(server, tmp_path) as news:
+        await opened(server, news)
+        await server.put("featurerollouts", "shop", rollout("a", paused=True))
+        await news.until(lambda: news.looks.count("FeatureRollout/shop/a") == 2)
+        await server.put("featurerollouts", "shop", {"metadata": {"name": "a", "finalizers": ["tidegate.io/x"]}})
+        await server.remove("featurerollouts", "shop", "a")
+        await news.until(lambda: news.looks.count("FeatureRollout/shop/a") == 4)
+    assert {request.verb for request in server.requests} == {"list", "watch"}
+    assert {request.plural for request in server.requests} == {"featurerollouts", "rolloutpolicies", "configmaps"}
+    now = server.store.objects["featurerollouts", "shop", "a"]["metadata"]
+    assert now["finalizers"] == ["tidegate.io/x"]
+    assert now.keys() - stored["metadata"].keys() == {"finalizers", "deletionTimestamp"}
+
+
+async def test_our_own_writes_are_not_looked_at(server: ApiServer, tmp_path: Path) -> None:
+    stored = await server.put("featurerollouts", "shop", rollout("a"))
+    flags = await server.put("configmaps", "shop", flag_set("flags"))
+    async with watching(server, tmp_path) as news:
+        await opened(server, news)
+        news.looks.clear()
+        news.flags.clear()
+        for plural, uid, body in (
+            ("featurerollouts", stored["metadata"]["uid"], rollout("a", ours=1)),
+            ("configmaps", flags["metadata"]["uid"], flag_set("flags", ours="1")),
+        ):
+            news.echoes.wrote(uid, str(server.store.version + 1))
+            await server.put(plural, "shop", body)
+        await server.put("featurerollouts", "shop", rollout("a", theirs=1))
+        foreign = await server.put("configmaps", "shop", flag_set("flags", theirs="1"))
+        await news.until(lambda: news.looks and news.flags)
+        assert news.looks == ["FeatureRollout/shop/a"]
+        assert news.flags == [("shop", "flags", flags["metadata"]["uid"], foreign["metadata"]["resourceVersion"])]
+
+
+async def test_only_labelled_config_maps_are_flag_sets(server: ApiServer, tmp_path: Path) -> None:
+    await server.put("configmaps", "shop", {"metadata": {"name": "other"}, "data": {"a": "1"}})
+    async with watching(server, tmp_path) as news:
+        await opened(server, news)
+        await server.put("configmaps", "shop", {"metadata": {"name": "other"}, "data": {"a": "2"}})
+        await server.put("configmaps", "shop", flag_set("flags"))
+        await news.until(lambda: len(news.flags) == 1)
+        await server.put("configmaps", "shop", {"metadata": {"name": "flags", "labels": {"tidegate.io/flag-set": None}}})
+        await news.until(lambda: len(news.flags) == 2)
+        assert {name for _, name, _, _ in news.flags} == {"flags"}
+    selectors = {request.query.get("labelSelector") for request in server.requests if request.plural == "configmaps"}
+    assert selectors == {"tidegate.io/flag-set=true"}, "other ConfigMaps never leave the API server"
+
+
+async def test_a_cut_stream_misses_nothing_and_repeats_nothing(server: ApiServer, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        await server.put("featurerollouts", "shop", rollout(name))
+    async with watching(server, tmp_path) as news:
+        await opened(server, news)
+        news.looks.clear()
+        await server.cut_watches()
+        await server.put("featurerollouts", "shop", rollout("a", paused=True))
+        await server.remove("featurerollouts", "shop", "b")
+        await opened(server, news, 6)
+        await news.until(lambda: len(news.looks) == 2)
+        assert sorted(news.looks) == ["FeatureRollout/shop/a", "FeatureRollout/shop/b"]
+        assert news.gone == ["FeatureRollout/shop/b"]
+
+
+async def test_after_a_gap_changes_are_seen_and_only_they(server: ApiServer, tmp_path: Path) -> None:
+    stored = {name: await server.put("featurerollouts", "shop", rollout(name)) for name in "abc"}
+    async with watching(server, tmp_path) as news:
+        await opened(server, news)
+        news.looks.clear()
+        await server.silence_watches(True)
+        await server.put("featurerollouts", "shop", rollout("b", paused=True))
+        await server.put("featurerollouts", "shop", rollout("c", theirs=1))
+        news.echoes.wrote(stored["c"]["metadata"]["uid"], str(server.store.version + 1))
+        await server.put("featurerollouts", "shop", rollout("c", ours=1))
+        server.compact()
+        await server.cut_watches()
+        await server.silence_watches(False)
+        await news.until(lambda: len(news.looks) >= 2)
+        await server.put("featurerollouts", "shop", rollout("d"))
+        await news.until(lambda: "FeatureRollout/shop/d" in news.looks)
+        assert sorted(news.looks) == ["FeatureRollout/shop/b", "FeatureRollout/shop/c", "FeatureRollout/shop/d"]
+
+
+async def test_a_resync_looks_at_everything_and_notices_what_vanished_in_a_gap(server: ApiServer, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        await server.put("featurerollouts", "shop", rollout(name))
+    await server.put("configmaps", "shop", flag_set("flags"))
+    async with watching(server, tmp_path, resync=(0.6, 0.7)) as news:
+        await opened(server, news)
+        news.looks.clear()
+        news.flags.clear()
+        await server.silence_watches(True)
+        await server.remove("featurerollouts", "shop", "b")
+        await server.remove("configmaps", "shop", "flags")
+        server.compact()
+        server.faults.append(Fault("list", "featurerollouts", status=500, times=1))
+        await news.until(lambda: news.gone == ["FeatureRollout/shop/b"])
+        await news.until(lambda: "FeatureRollout/shop/a" in news.looks)
+        assert [name for _, name, _, _ in news.flags] == ["flags"]
+
+
+async def test_a_stream_that_went_silent_is_replaced(server: ApiServer, tmp_path: Path) -> None:
+    async with watching(server, tmp_path) as news:
+        await opened(server, news)
+        await server.silence_watches(True)
+        await server.put("featurerollouts", "shop", rollout("a"))
+        await opened(server, news, 6)
+        await server.silence_watches(False)
+        await news.until(lambda: news.looks == ["FeatureRollout/shop/a"])
+
+
+async def test_an_error_in_a_stream_ends_the_watch_with_an_exception(server: ApiServer, tmp_path: Path) -> None:
+    bystander = asyncio.create_task(asyncio.Event().wait())
+    async with watching(server, tmp_path) as news:
+        await opened(server, news)
+        younger = asyncio.create_task(asyncio.Event().wait())
+        await server.break_watches(500)
+        assert news.watching is not None
+        with pytest.raises(WatchEndedError, match="injected"):
+            async with asyncio.timeout(8):
+                await news.watching
+        assert not bystander.done()
+        assert not younger.done(), "kopf cancels what is younger than itself, in its own loop only"
+        bystander.cancel()
+        younger.cancel()
+
+
+async def test_errors_of_the_api_server_are_outlasted(server: ApiServer, tmp_path: Path) -> None:
+    server.faults += [Fault("list", status=500, times=2), Fault("list", how="drop", times=2), Fault("watch", status=503, times=2)]
+    async with watching(server, tmp_path) as news:
+        await opened(server, news, 5)
+        server.faults += [Fault("watch", how="drop", times=2), Fault("watch", how="hang")]
+        await server.cut_watches()
+        await server.put("featurerollouts", "shop", rollout("a"))
+        await news.until(lambda: news.looks == ["FeatureRollout/shop/a"])
+
+
+async def test_a_refused_token_is_read_again_and_a_good_one_tried_again(server: ApiServer, tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("first")
+    server.tokens = {"first"}
+    async with watching(server, tmp_path, token=token) as news:
+        await opened(server, news)
+        server.tokens = {"second"}
+        token.write_text("second")
+        await server.cut_watches()
+        await server.put("featurerollouts", "shop", rollout("a"))
+        await news.until(lambda: news.looks == ["FeatureRollout/shop/a"])
+        assert server.asked("watch")[-1].authorization in ("Bearer second", "bearer second")
+        server.faults.append(Fault("watch", status=401, reason="Unauthorized", times=3))
+        await server.cut_watches()
+        await server.put("featurerollouts", "shop", rollout("b"))
+        await news.until(lambda: news.looks == ["FeatureRollout/shop/a", "FeatureRollout/shop/b"])
+
+
+async def test_plain_namespaces_need_no_right_outside_them(server: ApiServer, tmp_path: Path) -> None:
+    for namespace in ("shop", "bank", "other"):
+        await server.put("featurerollouts", namespace, rollout("a"))
+    async with watching(server, tmp_path, "shop", "bank") as news:
+        await opened(server, news, 5)
+        assert sorted(news.looks) == ["FeatureRollout/bank/a", "FeatureRollout/shop/a"]
+        await server.put("featurerollouts", "other", rollout("b"))
+        await server.put("featurerollouts", "bank", rollout("b"))
+        await news.until(lambda: "FeatureRollout/bank/b" in news.looks)
+        assert "FeatureRollout/other/b" not in news.looks
+    asked = {request.namespace for request in server.requests if BY_PLURAL[request.plural].namespaced}
+    assert asked == {"shop", "bank"}
+
+
+async def test_globs_choose_among_the_whole_cluster(server: ApiServer, tmp_path: Path) -> None:
+    async with watching(server, tmp_path, "shop-*") as news:
+        await opened(server, news)
+        for namespace in ("bank", "shop", "shop-eu"):
+            await server.put("featurerollouts", namespace, rollout("a"))
+        await news.until(lambda: news.looks)
+        assert news.looks == ["FeatureRollout/shop-eu/a"]
+
+
+async def test_missing_kinds_are_waited_for(server: ApiServer, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    everything = server.kinds
+    server.kinds = tuple(kind for kind in everything if kind.plural != "rolloutpolicies")
+    async with watching(server, tmp_path) as news:
+        await news.until(lambda: len(server.asked("list", "rolloutpolicies")) >= 2)
+        assert news.listings == 0
+        server.kinds = everything
+        await opened(server, news)
+        assert news.listings == 1
+    warnings = [record.getMessage() for record in caplog.records if record.name == "tidegate.watch.listing"]
+    assert "the first listing failed, next try in 0.2 s: list rolloutpolicies: the API server doesn't serve" in warnings[0]
+
+
+async def test_a_kind_that_kopf_does_not_find_is_an_error_not_silence(server: ApiServer, tmp_path: Path) -> None:
+    server.hidden = {"rolloutpolicies"}
+    async with watching(server, tmp_path) as news:
+        assert news.watching is not None
+        with pytest.raises(WatchEndedError, match=r"discovery doesn't show rolloutpolicies"):
+            async with asyncio.timeout(8):
+                await news.watching
+
+
+async def test_signals_stay_the_programs_own(server: ApiServer, tmp_path: Path) -> None:
+    caught = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, caught.set)
+    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    try:
+        async with watching(server, tmp_path) as news:
+            await opened(server, news)
+            assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
+            signal.raise_signal(signal.SIGTERM)
+            async with asyncio.timeout(2):
+                await caught.wait()
+            await server.put("featurerollouts", "shop", rollout("a"))
+            await news.until(lambda: news.looks == ["FeatureRollout/shop/a"])
+    finally:
+        asyncio.get_running_loop().remove_signal_handler(signal.SIGTERM)
+
+
+async def test_the_end_is_quick_and_complete(server: ApiServer, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    async with watching(server, tmp_path) as news:
+        await opened(server, news)
+        before = asyncio.get_running_loop().time()
+        news.stop.set()
+        assert news.watching is not None
+        await news.watching
+        assert asyncio.get_running_loop().time() - before < 2
+    async with asyncio.timeout(2):
+        while any(thread.name == "kopf" for thread in threading.enumerate()):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+async def test_it_can_be_stopped_while_it_still_waits_for_the_first_list(server: ApiServer, tmp_path: Path) -> None:
+    server.faults.append(Fault("list", status=500, times=1000))
+    async with watching(server, tmp_path) as news:
+        await news.until(lambda: server.asked("list"))
+        news.stop.set()
+        assert news.watching is not None
+        async with asyncio.timeout(2):
+            await news.watching
