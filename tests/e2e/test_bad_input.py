@@ -6,6 +6,7 @@ import pytest
 
 from tests.e2e import invalid_policies, invalid_rollouts
 from tests.e2e.support.api import Api, Json, RefusedError
+from tests.e2e.support.world import World
 
 API_VERSION = "tidegate.io/v1alpha1"
 
@@ -27,7 +28,7 @@ async def refusal(api: Api, kind: str, body: Json) -> str:
     return refused.value.message
 
 
-def named(cases: tuple[invalid_rollouts.Case, ...]) -> Any:
+def named(cases: tuple[invalid_rollouts.Case, ...]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize(("changes", "words"), [pytest.param(case[1], case[2], id=case[0]) for case in cases])
 
 
@@ -85,7 +86,7 @@ async def test_what_a_rollout_moves_can_not_be_changed(api: Api, field: str, val
         await api.delete("featurerollouts", "default", body["metadata"]["name"])
 
 
-async def test_a_record_can_not_be_rewritten(world: Any, api: Api) -> None:
+async def test_a_record_can_not_be_rewritten(world: World, api: Api) -> None:
     await world.policy()
     await world.rollout(canary={"percents": [100], "dwell": "1s"}, bake="1s")
     await world.until(phase="Succeeded")

@@ -29,7 +29,8 @@ Check = Callable[[], str | None]
 class HealthSettings:
     """How long the event loop (`stuck_after`) and the queue (`stalled_after`) may stand still, in seconds, and where to ask.
 
-    `host` None is every interface: the kubelet probes from outside the pod. `stalled_after` must exceed the time limit of one look, since all workers may be busy with slow ones.
+    `host` None is every interface: the kubelet probes from outside the pod. `stalled_after` must exceed the time limit of
+    one look, since all workers may be busy with slow ones.
     """
 
     host: str | None = None
