@@ -1,4 +1,4 @@
-"""Writes what is generated from the models: the CRDs (crds/ and the chart's copy). `--check` writes nothing and fails on a difference."""
+"""Writes what is generated: the CRDs (crds/ and the chart's copy) and the chart's table of values. `--check` writes nothing and fails on a difference."""
 
 import argparse
 import sys
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import yaml
 
+import tidegate_chart_docs
 from tidegate.api.crd import KINDS, custom_resource_definition
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -19,7 +20,7 @@ def rendered() -> dict[Path, str]:
         text = HEADER + yaml.safe_dump(custom_resource_definition(definition), sort_keys=False, width=140, allow_unicode=True)
         for folder in (ROOT / "crds", ROOT / "helm/tidegate/files/crds"):
             out[folder / f"{definition.plural}.yaml"] = text
-    return out
+    return out | tidegate_chart_docs.rendered()
 
 
 def main() -> int:

@@ -48,7 +48,7 @@ def parse_flag_set(config_map: Mapping[str, Any] | None) -> FlagSet:
     if not isinstance(document, dict) or not isinstance(document.setdefault("flags", {}), dict):
         raise UnreadableError(f'{DOCUMENT_KEY} is not a flagd document: it needs an object "flags"')
     written = (metadata.get("annotations") or {}).get(EPOCH_ANNOTATION, "0")
-    epoch = max([int(written) if written.isdigit() else 0, *(_epoch(flag) for flag in document["flags"].values())])
+    epoch = max([int(written) if written.isascii() and written.isdigit() else 0, *(_epoch(flag) for flag in document["flags"].values())])
     return FlagSet(document, epoch, metadata["resourceVersion"])
 
 

@@ -1,0 +1,140 @@
+"""Renders the chart and finds its way in what comes out. Nothing here needs a cluster."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+Json = dict[str, Any]
+ROOT = Path(__file__).resolve().parents[2]
+CHART = ROOT / "helm" / "tidegate"
+RELEASE, NAMESPACE = "tidegate", "tidegate-system"
+
+PEER = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}
+DIGEST = "sha256:" + "a" * 64
+MATRIX: dict[str, Json] = {
+    "defaults": {},
+    "operator alone": {"flags": {"enabled": False}, "crds": {"enabled": False}},
+    "bare": {
+        "rbac": {"create": False, "aggregateRoles": False},
+        "admissionPolicies": {"enabled": False},
+        "podDisruptionBudget": {"enabled": False},
+        "networkPolicy": {"enabled": False},
+        "metrics": {"scrapeAnnotations": False},
+    },
+    "some namespaces": {"watch": {"namespaces": ["shop", "pay"]}},
+    "namespaces by glob": {"watch": {"namespaces": ["team-*", "shop"]}},
+    "accounts of others": {
+        "operator": {"serviceAccount": {"create": False, "name": "ours"}},
+        "flags": {"serviceAccount": {"create": False, "name": "theirs"}},
+    },
+    "image by digest": {
+        "image": {"repository": "registry.internal:5000/tidegate", "digest": DIGEST},
+        "imagePullSecrets": [{"name": "pull"}],
+    },
+    "renamed": {"fullnameOverride": "gate", "nameOverride": "tide", "commonLabels": {"team": "platform"}},
+    "closed network": {
+        "networkPolicy": {
+            "flagsFrom": [PEER],
+            "metricsFrom": [PEER],
+            "egress": {"enabled": True, "rules": [{"to": [PEER], "ports": [{"port": 9090}]}]},
+        }
+    },
+    "scheduling": {
+        "priorityClassName": "system-cluster-critical",
+        "nodeSelector": {"kubernetes.io/os": "linux"},
+        "tolerations": [{"key": "dedicated", "operator": "Exists", "effect": "NoSchedule"}],
+        "affinity": {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": []}},
+        "podDisruptionBudget": {"maxUnavailable": "50%"},
+    },
+    "pods": {
+        "podLabels": {"mesh": "off", "app.kubernetes.io/name": "not-ours-to-change"},
+        "podAnnotations": {"prometheus.io/scrape": "false"},
+        "podSecurityContext": {"runAsUser": None, "runAsGroup": None},
+        "operator": {"grace": 12.5, "leaseDuration": 4.5, "replicas": 3, "logFormat": "text", "logLevel": "DEBUG", "resources": {}},
+        "flags": {"grace": 0, "maxStreams": 100000},
+    },
+}
+
+
+class RefusedError(Exception):
+    """helm's answer to values that it did not accept."""
+
+
+@dataclass(frozen=True)
+class Chart:
+    """`home` is helm's own folder for this test run. What was rendered once is not rendered again."""
+
+    helm: Path
+    home: Path
+    rendered: dict[str, "Rendered"] = field(default_factory=dict)
+
+    def run(self, *arguments: str, values: Json | None = None) -> str:
+        """Output of helm. Raises RefusedError with what it said where it fails."""
+        environment = {"PATH": "/usr/bin:/bin", "HOME": str(self.home), "KUBECONFIG": str(self.home / "no-cluster")}
+        done = subprocess.run(
+            [self.helm, *arguments, "--values=-"],
+            input=json.dumps(values or {}),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            env=environment,
+            check=False,
+        )
+        if done.returncode:
+            raise RefusedError(done.stdout + done.stderr)
+        return done.stdout
+
+    def render(self, values: Json | None = None, *options: str, release: str = RELEASE, namespace: str = NAMESPACE) -> "Rendered":
+        key = json.dumps([values, options, release, namespace])
+        if key not in self.rendered:
+            text = self.run("template", release, str(CHART), f"--namespace={namespace}", *options, values=values)
+            self.rendered[key] = Rendered([each for each in yaml.load_all(text, yaml.CSafeLoader) if each])
+        return self.rendered[key]
+
+    def notes(self, values: Json | None = None) -> str:
+        arguments = ("install", RELEASE, str(CHART), f"--namespace={NAMESPACE}", "--dry-run=client")
+        return self.run(*arguments, values=values).partition("NOTES:\n")[2]
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """The objects of one rendering."""
+
+    objects: list[Json]
+
+    def of(self, *kinds: str) -> list[Json]:
+        return [each for each in self.objects if each["kind"] in kinds]
+
+    def one(self, kind: str, name: str, namespace: str | None = None) -> Json:
+        found = [
+            each
+            for each in self.of(kind)
+            if each["metadata"]["name"] == name and (namespace is None or each["metadata"].get("namespace") == namespace)
+        ]
+        assert len(found) == 1, f"{len(found)} objects {kind} {name}"
+        return found[0]
+
+    def pods(self, component: str) -> Json:
+        """The pod template of one Deployment."""
+        found = [each for each in self.of("Deployment") if each["metadata"]["labels"]["app.kubernetes.io/component"] == component]
+        assert len(found) == 1, component
+        template: Json = found[0]["spec"]["template"]
+        return template
+
+
+Grant = tuple[str, str, str]
+"""Group, resource, verb."""
+
+
+def grants(role: Json) -> Iterator[Grant]:
+    """What a Role or ClusterRole allows, one by one."""
+    for rule in role["rules"]:
+        for group in rule["apiGroups"]:
+            for resource in rule["resources"]:
+                for verb in rule["verbs"]:
+                    yield group, resource, verb

@@ -1,0 +1,46 @@
+"""What the chart says of itself."""
+
+import tomllib
+
+import yaml
+
+import tidegate_chart_docs
+from tests.chart.support import CHART, ROOT
+from tidegate.api.base import ApiModel
+from tidegate.api.feature_rollout import FeatureRolloutSpec
+from tidegate.api.rollout_policy import RolloutPolicySpec
+
+METADATA = yaml.safe_load((CHART / "Chart.yaml").read_text())
+
+
+def test_readme_is_up_to_date() -> None:
+    for path, text in tidegate_chart_docs.rendered().items():
+        assert path.read_text() == text, "run `make generate`"
+
+
+def test_values_are_told_with_type_and_default() -> None:
+    rows = {row.key: row for row in tidegate_chart_docs.values()}
+    assert (rows["operator.replicas"].type, rows["operator.replicas"].default) == ("integer", "2")
+    assert rows["podDisruptionBudget.maxUnavailable"].type == "integer or string"
+    assert rows["image.pullPolicy"].type == "string"
+    assert "globs" in rows["watch.namespaces"].description
+
+
+def test_versions_agree() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert METADATA["version"] == METADATA["appVersion"] == version
+    assert f":{version}" in METADATA["annotations"]["artifacthub.io/images"]
+
+
+def test_every_kind_is_announced() -> None:
+    announced = {(each["name"], each["kind"]) for each in yaml.safe_load(METADATA["annotations"]["artifacthub.io/crds"])}
+    installed = [yaml.safe_load(path.read_text()) for path in (CHART / "files/crds").glob("*.yaml")]
+    assert announced == {(each["metadata"]["name"], each["spec"]["names"]["kind"]) for each in installed}
+
+
+def test_examples_are_valid() -> None:
+    models: dict[str, type[ApiModel]] = {"FeatureRollout": FeatureRolloutSpec, "RolloutPolicy": RolloutPolicySpec}
+    examples = yaml.safe_load(METADATA["annotations"]["artifacthub.io/crdsExamples"])
+    assert [each["kind"] for each in examples] == ["RolloutPolicy", "FeatureRollout"]
+    for each in examples:
+        assert models[each["kind"]].model_validate(each["spec"])

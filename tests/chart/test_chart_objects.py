@@ -1,0 +1,216 @@
+"""What the chart makes, for every combination of values: the parts must fit each other and the program that they run."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import typer
+import yaml
+
+from tests.chart.support import CHART, DIGEST, MATRIX, NAMESPACE, Chart, Json, Rendered
+from tidegate.__main__ import app
+from tidegate.levers.flag import DOCUMENT_KEY
+from tidegate.levers.flag_set import EPOCH_ANNOTATION, FLAG_SET_LABEL
+
+NAMESPACED = {"Deployment", "Service", "ServiceAccount", "Role", "RoleBinding", "PodDisruptionBudget", "NetworkPolicy", "ServiceMonitor"}
+EVERY_CASE = pytest.mark.parametrize("case", MATRIX)
+
+
+@EVERY_CASE
+def test_names_and_labels(chart: Chart, case: str) -> None:
+    rendered = chart.render(MATRIX[case])
+    seen = set()
+    for each in rendered.objects:
+        metadata = each["metadata"]
+        assert (each["kind"] in NAMESPACED) == ("namespace" in metadata)
+        assert metadata["labels"]["app.kubernetes.io/managed-by"] == "Helm"
+        assert MATRIX[case].get("commonLabels", {}).items() <= metadata["labels"].items()
+        seen.add((each["kind"], metadata.get("namespace"), metadata["name"]))
+    assert len(seen) == len(rendered.objects)
+
+
+@EVERY_CASE
+def test_selectors_find_the_pods_of_one_component(chart: Chart, case: str) -> None:
+    rendered = chart.render(MATRIX[case])
+    templates = {each["metadata"]["name"]: each["spec"]["template"] for each in rendered.of("Deployment")}
+    for selector in _selectors(rendered):
+        found = [name for name, template in templates.items() if selector.items() <= template["metadata"]["labels"].items()]
+        assert len(found) == 1
+
+
+def _selectors(rendered: Rendered) -> Iterator[dict[str, str]]:
+    for each in rendered.of("Deployment"):
+        yield each["spec"]["selector"]["matchLabels"]
+        yield from (one["labelSelector"]["matchLabels"] for one in each["spec"]["template"]["spec"]["topologySpreadConstraints"])
+    yield from (each["spec"]["selector"] for each in rendered.of("Service"))
+    yield from (each["spec"]["selector"]["matchLabels"] for each in rendered.of("PodDisruptionBudget"))
+    yield from (each["spec"]["podSelector"]["matchLabels"] for each in rendered.of("NetworkPolicy"))
+
+
+@EVERY_CASE
+def test_the_program_understands_its_arguments(chart: Chart, case: str) -> None:
+    commands: Any = typer.main.get_command(app)
+    for deployment in chart.render(MATRIX[case]).of("Deployment"):
+        template = deployment["spec"]["template"]
+        name, *arguments = template["spec"]["containers"][0]["args"]
+        given = commands.commands[name].make_context(name, arguments).params
+        assert template["spec"]["terminationGracePeriodSeconds"] >= math.ceil(given["grace"]) + 5
+        ports = {port["name"]: port["containerPort"] for port in template["spec"]["containers"][0]["ports"]}
+        assert ports["http"] == given.get("http_port", given.get("port"))
+        assert ports.get("grpc") == given.get("grpc_port")
+
+
+@EVERY_CASE
+def test_ports_fit(chart: Chart, case: str) -> None:
+    rendered = chart.render(MATRIX[case])
+    for deployment in rendered.of("Deployment"):
+        component = deployment["metadata"]["labels"]["app.kubernetes.io/component"]
+        container = deployment["spec"]["template"]["spec"]["containers"][0]
+        named = {port["name"]: port["containerPort"] for port in container["ports"]}
+        for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+            assert container[probe]["httpGet"]["port"] in named
+        service = rendered.one("Service", deployment["metadata"]["name"])
+        assert {port["targetPort"]: port["port"] for port in service["spec"]["ports"]} == named
+        for policy in rendered.of("NetworkPolicy"):
+            if policy["metadata"]["labels"]["app.kubernetes.io/component"] == component:
+                assert {port["port"] for port in policy["spec"]["ingress"][0]["ports"]} == set(named.values())
+
+
+@EVERY_CASE
+def test_pods_are_hardened(chart: Chart, case: str) -> None:
+    for deployment in chart.render(MATRIX[case]).of("Deployment"):
+        spec = deployment["spec"]["template"]["spec"]
+        assert spec["securityContext"]["runAsNonRoot"] is True
+        assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert spec["enableServiceLinks"] is False
+        assert "volumes" not in spec
+        (container,) = spec["containers"]
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+
+
+def test_the_user_is_no_systems_user(chart: Chart) -> None:
+    assert chart.render().pods("operator")["spec"]["securityContext"]["runAsUser"] > 10000
+
+
+def test_the_image(chart: Chart) -> None:
+    def image(values: Json) -> str:
+        return str(chart.render(values).pods("flags")["spec"]["containers"][0]["image"])
+
+    version = yaml.safe_load((CHART / "Chart.yaml").read_text())["appVersion"]
+    assert image({}) == f"ghcr.io/tidegate/tidegate:{version}"
+    assert image({"image": {"tag": "1.2.3"}}) == "ghcr.io/tidegate/tidegate:1.2.3"
+    assert image({"image": {"tag": "1.2.3", "digest": DIGEST}}) == f"ghcr.io/tidegate/tidegate@{DIGEST}"
+
+
+def test_scrape_annotations(chart: Chart) -> None:
+    def annotations(component: str, values: Json) -> Json:
+        found: Json = chart.render(values).pods(component)["metadata"].get("annotations", {})
+        return found
+
+    assert annotations("operator", {}) == {"prometheus.io/scrape": "true", "prometheus.io/port": "8080", "prometheus.io/path": "/metrics"}
+    assert annotations("flags", {})["prometheus.io/port"] == "8016"
+    assert annotations("flags", {"podAnnotations": {"prometheus.io/scrape": "false"}})["prometheus.io/scrape"] == "false"
+    assert annotations("flags", {"metrics": {"scrapeAnnotations": False}}) == {}
+
+
+def test_the_pods_labels_cannot_be_lost_to_their_selectors(chart: Chart) -> None:
+    labels = chart.render(MATRIX["pods"]).pods("operator")["metadata"]["labels"]
+    assert (labels["app.kubernetes.io/name"], labels["mesh"]) == ("tidegate", "off")
+
+
+def test_a_new_chart_version_alone_restarts_no_pod(chart: Chart) -> None:
+    labels = chart.render().pods("operator")["metadata"]["labels"]
+    assert not {"helm.sh/chart", "app.kubernetes.io/version"} & set(labels)
+
+
+def test_service_monitor(chart: Chart) -> None:
+    wanted = {"enabled": True, "labels": {"release": "kube-prometheus-stack"}, "interval": "15s"}
+    assert not chart.render({"metrics": {"serviceMonitor": wanted}}).of("ServiceMonitor")
+    rendered = chart.render({"metrics": {"serviceMonitor": wanted | {"renderMode": "alwaysRender"}}})
+    (monitor,) = rendered.of("ServiceMonitor")
+    assert monitor["metadata"]["labels"]["release"] == "kube-prometheus-stack"
+    (endpoint,) = monitor["spec"]["endpoints"]
+    assert (endpoint["interval"], endpoint["honorLabels"]) == ("15s", True)
+    for service in rendered.of("Service"):
+        assert monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+        assert endpoint["port"] in {port["name"] for port in service["spec"]["ports"]}
+
+
+def test_network_policies(chart: Chart) -> None:
+    default = chart.render().one("NetworkPolicy", "tidegate-flags")["spec"]
+    assert default["policyTypes"] == ["Ingress"]
+    assert "from" not in default["ingress"][0]
+    closed = chart.render(MATRIX["closed network"])
+    flags, operator = (closed.one("NetworkPolicy", f"tidegate-{name}")["spec"] for name in ("flags", "operator"))
+    assert flags["ingress"][0]["from"] == operator["ingress"][0]["from"] == MATRIX["closed network"]["networkPolicy"]["flagsFrom"]
+    assert [port["port"] for rule in flags["egress"] for port in rule["ports"]] == [53, 53, 443, 6443]
+    assert [port["port"] for rule in operator["egress"] for port in rule["ports"]] == [53, 53, 443, 6443, 9090]
+
+
+def test_definitions_are_the_generated_ones(chart: Chart) -> None:
+    files = [yaml.safe_load(path.read_text()) for path in sorted((CHART / "files/crds").glob("*.yaml"))]
+    rendered = chart.render({"crds": {"annotations": {"team": "platform"}}})
+    assert [each["spec"] for each in files] == [each["spec"] for each in rendered.of("CustomResourceDefinition")]
+    for each in rendered.of("CustomResourceDefinition"):
+        assert each["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep", "team": "platform"}
+    for each in chart.render({"crds": {"keep": False}}).of("CustomResourceDefinition"):
+        assert "annotations" not in each["metadata"]
+    assert not chart.render({"crds": {"enabled": False}}).of("CustomResourceDefinition")
+
+
+def test_policies_speak_of_the_program_s_own_names(chart: Chart) -> None:
+    text = yaml.safe_dump(chart.render().one("ValidatingAdmissionPolicy", f"tidegate-epoch.{NAMESPACE}"), width=1000)
+    for name in (FLAG_SET_LABEL, EPOCH_ANNOTATION, DOCUMENT_KEY):
+        assert f"'{name}'" in text
+
+
+@EVERY_CASE
+def test_every_policy_is_bound_and_denies(chart: Chart, case: str) -> None:
+    rendered = chart.render(MATRIX[case])
+    policies = {each["metadata"]["name"]: each["spec"] for each in rendered.of("ValidatingAdmissionPolicy")}
+    bindings = {each["spec"]["policyName"]: each["spec"] for each in rendered.of("ValidatingAdmissionPolicyBinding")}
+    assert set(policies) == set(bindings)
+    assert len(policies) == (0 if case == "bare" else 2)
+    account = rendered.pods("operator")["spec"]["serviceAccountName"]
+    for spec in policies.values():
+        assert spec["failurePolicy"] == "Fail"
+        assert f"request.userInfo.username == 'system:serviceaccount:{NAMESPACE}:{account}'" in str(spec)
+    assert all(spec["validationActions"] == ["Deny"] for spec in bindings.values())
+
+
+@pytest.mark.parametrize(
+    ("case", "pattern"), [("defaults", None), ("some namespaces", "^(shop|pay)$"), ("namespaces by glob", "^(team-.*|shop)$")]
+)
+def test_status_is_guarded_where_the_operator_looks(chart: Chart, case: str, pattern: str | None) -> None:
+    spec = chart.render(MATRIX[case]).one("ValidatingAdmissionPolicy", f"tidegate-status.{NAMESPACE}")["spec"]
+    expressions = [condition["expression"] for condition in spec.get("matchConditions", [])]
+    assert expressions == ([] if pattern is None else [f"request.namespace.matches('{pattern}')"])
+    guarded = {resource for rule in spec["matchConstraints"]["resourceRules"] for resource in rule["resources"]}
+    shared = {"rolloutpolicies/status"} if pattern is None else set()
+    assert guarded == {"featurerollouts/status", "rolloutruns", "rolloutruns/status"} | shared
+
+
+def test_two_releases_meet_nowhere(chart: Chart) -> None:
+    values = {"crds": {"enabled": False}, "watch": {"namespaces": ["shop"]}}
+
+    def places(namespace: str) -> set[tuple[str, str | None, str]]:
+        objects = chart.render(values, namespace=namespace).objects
+        return {(each["kind"], each["metadata"].get("namespace"), each["metadata"]["name"]) for each in objects}
+
+    assert not places("one") & places("two")
+
+
+def test_notes_say_what_comes_next_and_what_is_risky(chart: Chart) -> None:
+    notes = chart.notes()
+    assert "tidegate-flags.tidegate-system:8015" in notes
+    assert "kind: RolloutPolicy" in notes
+    assert "WARNING" not in notes
+    risky = chart.notes(
+        {"operator": {"replicas": 1}, "admissionPolicies": {"enabled": False}, "metrics": {"serviceMonitor": {"enabled": True}}}
+    )
+    assert risky.count("WARNING") == 3

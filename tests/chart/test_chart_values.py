@@ -1,0 +1,114 @@
+"""What the chart accepts as values, and what it says of those that it does not."""
+
+import json
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.chart.support import CHART, MATRIX, Chart, Json, RefusedError
+
+
+@pytest.mark.parametrize("case", MATRIX)
+def test_lint_finds_nothing(chart: Chart, case: str) -> None:
+    report = chart.run("lint", "--strict", str(CHART), values=MATRIX[case])
+    assert "0 chart(s) failed" in report
+    assert "WARNING" not in report
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"operatr": {}}, "additional properties 'operatr' not allowed"),
+        ({"operator": {"loglevel": "INFO"}}, "at '/operator': additional properties 'loglevel' not allowed"),
+        ({"operator": {"replicas": -1}}, "at '/operator/replicas': minimum: got -1, want 0"),
+        ({"operator": {"replicas": "two"}}, "at '/operator/replicas': got string, want integer"),
+        ({"operator": {"workers": 0}}, "at '/operator/workers'"),
+        ({"operator": {"workers": 257}}, "at '/operator/workers'"),
+        ({"operator": {"leaseDuration": 1}}, "at '/operator/leaseDuration': minimum"),
+        ({"operator": {"logLevel": "TRACE"}}, "at '/operator/logLevel': value must be one of 'DEBUG', 'INFO', 'WARNING', 'ERROR'"),
+        ({"operator": {"logFormat": "xml"}}, "at '/operator/logFormat'"),
+        ({"operator": {"grace": -1}}, "at '/operator/grace'"),
+        ({"operator": {"resources": {"limit": {}}}}, "additional properties 'limit' not allowed"),
+        ({"operator": {"resources": {"limits": {"memory": "lots"}}}}, "at '/operator/resources/limits/memory'"),
+        ({"operator": {"serviceAccount": {"create": False}}}, "at '/operator/serviceAccount/name'"),
+        ({"operator": None}, "missing property 'operator'"),
+        ({"flags": {"maxStreams": 0}}, "at '/flags/maxStreams'"),
+        ({"flags": {"serviceAccount": {"name": "Not A Name"}}}, "at '/flags/serviceAccount/name'"),
+        ({"image": {"digest": "sha256:abc"}}, "at '/image/digest'"),
+        ({"image": {"tag": "a b"}}, "at '/image/tag'"),
+        ({"image": {"pullPolicy": "Sometimes"}}, "at '/image/pullPolicy'"),
+        ({"image": {"repository": "Upper/Case"}}, "at '/image/repository'"),
+        ({"imagePullSecrets": ["pull"]}, "at '/imagePullSecrets/0': got string, want object"),
+        ({"watch": {"namespaces": ["Shop"]}}, "at '/watch/namespaces/0'"),
+        ({"watch": {"namespaces": ["shop')||true||('"]}}, "at '/watch/namespaces/0'"),
+        ({"watch": {"namespaces": "shop"}}, "at '/watch/namespaces': got string, want array"),
+        ({"watch": {"namespaces": ["shop", "shop"]}}, "at '/watch/namespaces'"),
+        ({"crds": {"keep": "yes"}}, "at '/crds/keep': got string, want boolean"),
+        ({"admissionPolicies": {"enabled": None}}, "at '/admissionPolicies': missing property 'enabled'"),
+        ({"metrics": {"serviceMonitor": {"renderMode": "never"}}}, "at '/metrics/serviceMonitor/renderMode'"),
+        ({"metrics": {"serviceMonitor": {"interval": "often"}}}, "at '/metrics/serviceMonitor/interval'"),
+        ({"podDisruptionBudget": {"maxUnavailable": "half"}}, "at '/podDisruptionBudget/maxUnavailable'"),
+        ({"networkPolicy": {"egress": {"enabled": True}}}, "at '/networkPolicy/egress/rules': minItems"),
+        ({"networkPolicy": {"flagsFrom": [{"podSelecter": {}}]}}, "at '/networkPolicy/flagsFrom/0'"),
+        ({"tolerations": [{"efect": "NoSchedule"}]}, "at '/tolerations/0'"),
+        ({"affinity": {"nodeAffinty": {}}}, "at '/affinity'"),
+        ({"commonLabels": {"team": 7}}, "at '/commonLabels/team': got number, want string"),
+        ({"fullnameOverride": "Tidegate"}, "at '/fullnameOverride'"),
+    ],
+    ids=lambda value: json.dumps(value) if isinstance(value, dict) else "",
+)
+def test_wrong_values_are_refused_by_name(chart: Chart, values: Json, told: str) -> None:
+    with pytest.raises(RefusedError) as refused:
+        chart.render(values)
+    assert told in str(refused.value)
+
+
+def test_a_monitor_that_must_be_there_is_missed_loudly(chart: Chart) -> None:
+    wanted = {"metrics": {"serviceMonitor": {"enabled": True, "renderMode": "failIfMissing"}}}
+    with pytest.raises(RefusedError, match=r"install Prometheus Operator, or set metrics\.serviceMonitor\.renderMode"):
+        chart.render(wanted)
+    assert chart.render(wanted, "--api-versions=monitoring.coreos.com/v1").of("ServiceMonitor")
+
+
+def test_an_old_cluster_is_refused(chart: Chart) -> None:
+    with pytest.raises(RefusedError, match=r"requires kubeVersion: >=1\.30"):
+        chart.render({}, "--kube-version=1.29.0")
+    assert chart.render({}, "--kube-version=1.30.0").objects
+
+
+def test_works_below_a_parent_chart(chart: Chart) -> None:
+    # a parent's condition and its global values arrive in our values
+    assert chart.render({"enabled": True, "global": {"imageRegistry": "x"}}).of("Deployment")
+
+
+def test_every_value_of_the_schema_stands_in_values_yaml() -> None:
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    assert set(_leaves(schema, schema)) - {"global", "enabled"} == set(_keys(values, schema, schema))
+
+
+def _leaves(schema: Json, root: Json, prefix: str = "") -> list[str]:
+    out: list[str] = []
+    for name, child in schema["properties"].items():
+        known = _resolved(child, root)
+        out += _leaves(known, root, f"{prefix}{name}.") if _is_section(known) else [prefix + name]
+    return out
+
+
+def _keys(values: dict[str, Any], schema: Json, root: Json, prefix: str = "") -> list[str]:
+    out: list[str] = []
+    for name, value in values.items():
+        known = _resolved(schema["properties"][name], root)
+        out += _keys(value, known, root, f"{prefix}{name}.") if _is_section(known) else [prefix + name]
+    return out
+
+
+def _is_section(schema: Json) -> bool:
+    """Resources and affinity have properties too, but are Kubernetes' own."""
+    return "properties" in schema and not {"limits", "nodeAffinity"} & set(schema["properties"])
+
+
+def _resolved(schema: Json, root: Json) -> Json:
+    found: Json = root["definitions"][schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
+    return found
