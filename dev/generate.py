@@ -1,4 +1,4 @@
-"""Writes what is generated: the CRDs (crds/ and the chart's copy) and the chart's table of values. `--check` writes nothing and fails on a difference."""
+"""Writes what is generated: the CRDs (crds/ and the chart's copy), the chart's table of values. `--check` fails on a difference."""
 
 import argparse
 import sys

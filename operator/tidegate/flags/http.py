@@ -1,0 +1,64 @@
+"""The flag server's HTTP listener: OFREP, health and metrics."""
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from tidegate.flags.metrics import Metrics
+from tidegate.flags.ofrep import OfrepService
+from tidegate.flags.settings import FlagServerSettings
+from tidegate.flags.store import FlagSets
+
+
+class Health:
+    """Answers the kubelet's questions."""
+
+    def __init__(self, sets: FlagSets) -> None:
+        self._sets = sets
+        self.serving = False
+        """Whether both listeners accept calls."""
+
+    async def healthz(self, request: web.Request) -> web.Response:
+        """Alive: the event loop turns. A lost API server is no reason for a restart, which would lose the last known flags."""
+        return web.Response(text="ok\n")
+
+    async def readyz(self, request: web.Request) -> web.Response:
+        """Ready from the first complete listing on, until the drain; 503 says what is missing."""
+        if self._sets.closing:
+            return web.Response(status=503, text="shutting down\n")
+        if not self._sets.synced.is_set():
+            return web.Response(status=503, text=f"waiting for {self._sets.waiting_for}\n")
+        if not self.serving:
+            return web.Response(status=503, text="waiting for the gRPC listener\n")
+        return web.Response(text="ok\n")
+
+
+async def stop_http(runner: web.AppRunner, ofrep: OfrepService, grace_seconds: float) -> None:
+    """Accepts no more connections, answers what is in progress, then closes the rest."""
+    for site in list(runner.sites):
+        await site.stop()
+    # The runner's own shutdown reads no more from connections, and so would never answer a request whose body is still on its way.
+    await ofrep.drain(grace_seconds)
+    await runner.cleanup()
+
+
+async def start_http(settings: FlagServerSettings, health: Health, ofrep: OfrepService, metrics: Metrics) -> web.AppRunner:
+    """Starts to accept HTTP requests.
+
+    Raises:
+        OSError: the port can't be listened on.
+    """
+
+    async def expose(request: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    app = web.Application(client_max_size=settings.max_body_bytes)
+    app.add_routes(ofrep.routes())
+    app.add_routes([web.get("/healthz", health.healthz), web.get("/readyz", health.readyz), web.get("/metrics", expose)])
+    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, settings.http_host, settings.http_port).start()
+    except OSError as error:
+        await runner.cleanup()
+        raise OSError(f"can't listen on {settings.http_host}:{settings.http_port} for HTTP: {error.strerror or error}") from None
+    return runner

@@ -1,0 +1,173 @@
+"""The flag sets that are served: follows a source, keeps each set's last good document, and wakes those who wait for the next."""
+
+import asyncio
+import hashlib
+import logging
+from collections import OrderedDict
+
+from tidegate.flags.changes import Change, Deleted, FlagSetKey, FlagSetSource, Interrupted, Synced, Upserted
+from tidegate.flags.document import Document, DocumentError, parse_document
+from tidegate.flags.metrics import Metrics
+
+log = logging.getLogger("tidegate.flags.store")
+
+SELECTOR_HEADER = "flagd-selector"
+"""The header, in gRPC and HTTP, that names a flag set."""
+
+MAX_DELETED_SETS = 32
+"""Deleted flag sets whose last document is kept; at up to a few megabytes each."""
+
+HOW_TO_CHOOSE = (
+    "name one as <namespace>/<configmap> in the header flagd-selector "
+    "(the provider's option selector, or FLAGD_SOURCE_SELECTOR), or for OFREP in the base URL …/sets/<namespace>/<configmap>"
+)
+
+
+class BadSelectorError(ValueError):
+    """The request names no flag set, or not in the form that one is named."""
+
+
+class UnknownFlagSetError(LookupError):
+    """The flag set that the request names doesn't exist."""
+
+
+class FlagSet:
+    """One flag set. The object outlives the ConfigMap, so that clients of a set that is made anew right away notice nothing."""
+
+    __slots__ = ("_changed", "_digest", "deleted", "document", "fault", "key", "observed_at")
+
+    def __init__(self, key: FlagSetKey) -> None:
+        self.key = key
+        self.document: Document | None = None
+        """The last good document."""
+        self.fault: str | None = None
+        """Why the newest document is refused; None where it is served."""
+        self.deleted = False
+        self.observed_at = 0.0
+        """Monotonic time at which the source heard of `document`."""
+        self._digest = b""
+        self._changed = asyncio.Event()
+
+    def replace(self, change: Upserted) -> bool:
+        """Takes over a document; returns whether that changed what is served, or whether the newest one is refused."""
+        digest = hashlib.sha256((change.document or "").encode("utf-8", "surrogatepass")).digest()
+        if digest == self._digest:
+            return False
+        self._digest = digest
+        fault_before, self.fault = self.fault, None
+        try:
+            document = parse_document(change.document)
+        except DocumentError as error:
+            self.fault = str(error)
+            return True
+        if self.document is not None and document.message == self.document.message:
+            return fault_before is not None
+        self.document, self.observed_at = document, change.observed_at
+        return True
+
+    def announce(self) -> None:
+        """Wakes everybody who waits in `wait_change`."""
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def wait_change(self) -> None:
+        """Returns at the next announcement. Look at the set's state before you wait: nothing is queued."""
+        await self._changed.wait()
+
+
+class FlagSets:
+    """All flag sets, by key."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self.synced = asyncio.Event()
+        """Set for good once the first complete listing was read."""
+        self.waiting_for = "the first listing of flag sets"
+        self.closing = False
+        self._metrics = metrics
+        self._live: dict[FlagSetKey, FlagSet] = {}
+        self._deleted: OrderedDict[FlagSetKey, FlagSet] = OrderedDict()
+
+    async def follow(self, source: FlagSetSource) -> None:
+        """Applies the source's changes for as long as it tells any."""
+        async for change in source.changes():
+            self._apply(change)
+
+    def choose(self, selector: str | None) -> FlagSet:
+        """The flag set that a request means; it may be a deleted one.
+
+        Raises:
+            BadSelectorError: nothing is named and it is not obvious, or the name has the wrong form.
+            UnknownFlagSetError: there is no such flag set.
+        """
+        if not selector:
+            candidates = self._live or self._deleted
+            if len(candidates) == 1:
+                return next(iter(candidates.values()))
+            # The names are not told: they would be those of other people's namespaces.
+            raise BadSelectorError(f"no flag set is chosen, and there isn't exactly one: {HOW_TO_CHOOSE}")
+        try:
+            key = FlagSetKey.parse(selector)
+        except ValueError as error:
+            raise BadSelectorError(f"{error}: {HOW_TO_CHOOSE}") from None
+        found = self._live.get(key) or self._deleted.get(key)
+        if found is None:
+            raise UnknownFlagSetError(
+                f"there is no flag set {key}: it is a ConfigMap with the label tidegate.io/flag-set=true and the key flags.flagd.json"
+            )
+        return found
+
+    def close(self) -> None:
+        """Makes everybody who waits for a change look up and see that the server is closing."""
+        self.closing = True
+        for flag_set in self._live.values():
+            flag_set.announce()
+
+    def _apply(self, change: Change) -> None:
+        match change:
+            case Upserted():
+                self._upsert(change)
+            case Deleted(key):
+                self._delete(key)
+            case Synced():
+                self._metrics.source_synced.set(1)
+                if not self.synced.is_set():
+                    log.info("flag sets listed", extra={"flag_sets": len(self._live)})
+                self.synced.set()
+            case Interrupted(reason):
+                self._metrics.source_synced.set(0)
+                self.waiting_for = f"the first listing of flag sets: {reason}"
+                served = "the last known ones are served" if self.synced.is_set() else "nothing is served yet"
+                log.warning("flag sets can't be watched, %s: %s", served, reason)
+
+    def _upsert(self, change: Upserted) -> None:
+        key = change.key
+        flag_set = self._live.get(key)
+        if flag_set is None:
+            flag_set = self._live[key] = self._deleted.pop(key) if key in self._deleted else FlagSet(key)
+            self._metrics.deleted_sets.set(len(self._deleted))
+        revived, flag_set.deleted = flag_set.deleted, False
+        if not flag_set.replace(change) and not revived:
+            return
+        labels = (key.namespace, key.name)
+        self._metrics.invalid_documents.labels(*labels).set(flag_set.fault is not None)
+        if flag_set.fault is not None:
+            log.error("document refused, the last good one is kept: %s", flag_set.fault, extra={"key": str(key)})
+        if flag_set.document is not None:
+            self._metrics.document_bytes.labels(*labels).set(len(flag_set.document.message))
+        if flag_set.fault is None:
+            log.info("document published", extra={"key": str(key), "flags": len(flag_set.document.types) if flag_set.document else 0})
+        flag_set.announce()
+
+    def _delete(self, key: FlagSetKey) -> None:
+        flag_set = self._live.pop(key, None)
+        if flag_set is None:
+            return
+        flag_set.deleted = True
+        # OFREP clients hold no flags of their own: without this they would fall back to the defaults in their code, which may be "on".
+        self._deleted[key] = flag_set
+        if len(self._deleted) > MAX_DELETED_SETS:
+            oldest, _ = self._deleted.popitem(last=False)
+            self._metrics.forget(oldest)
+        self._metrics.deleted_sets.set(len(self._deleted))
+        log.warning("flag set deleted: clients keep its last flags, streams end with NOT_FOUND", extra={"key": str(key)})
+        flag_set.announce()

@@ -1,0 +1,112 @@
+"""flagd.sync.v1 over gRPC: the whole document on connect and on every change, to in-process providers of every OpenFeature language."""
+
+import time
+from typing import Any
+
+import grpc
+import grpc.aio
+from openfeature.schemas.protobuf.flagd.sync.v1.sync_pb2 import FetchAllFlagsRequest, SyncFlagsRequest
+
+from tidegate.flags.document import Document
+from tidegate.flags.metrics import Metrics
+from tidegate.flags.settings import FlagServerSettings
+from tidegate.flags.store import SELECTOR_HEADER, BadSelectorError, FlagSet, FlagSets, UnknownFlagSetError
+
+_SERVER_OPTIONS: tuple[tuple[str, Any], ...] = (
+    ("grpc.so_reuseport", 0),  # else a second server on the same port starts without an error and takes half of the clients
+    ("grpc.max_receive_message_length", 64 * 1024),
+    ("grpc.keepalive_time_ms", 30_000),  # a client whose machine died holds its place for 40 s
+    ("grpc.keepalive_timeout_ms", 10_000),
+    # Providers may look for a dead server as often as they like. The Python one pings all the time unless it is configured; each time that
+    # it was cut off for that, it would be blind until it connects again, seconds later.
+    ("grpc.http2.max_ping_strikes", 0),
+)
+
+_Context = grpc.aio.ServicerContext[Any, bytes]
+
+
+class SyncService:
+    """The two calls of FlagSyncService. GetMetadata is deprecated and left out, which clients understand: it answers UNIMPLEMENTED."""
+
+    def __init__(self, sets: FlagSets, metrics: Metrics) -> None:
+        self._sets = sets
+        self._metrics = metrics
+
+    def handler(self) -> grpc.GenericRpcHandler:
+        """Registers the calls with documents that are serialised already, so that a change is serialised once and not per client."""
+        return grpc.method_handlers_generic_handler(
+            "flagd.sync.v1.FlagSyncService",
+            {
+                "SyncFlags": grpc.unary_stream_rpc_method_handler(self.sync_flags, request_deserializer=SyncFlagsRequest.FromString),
+                "FetchAllFlags": grpc.unary_unary_rpc_method_handler(
+                    self.fetch_all_flags, request_deserializer=FetchAllFlagsRequest.FromString
+                ),
+            },
+        )
+
+    async def sync_flags(self, request: SyncFlagsRequest, context: _Context) -> None:
+        """Writes the newest document whenever the last one that was written isn't the newest.
+
+        Nothing is queued: a client that reads slowly skips the documents in between.
+        """
+        flag_set = await self._choose(request.selector, context)
+        labels = (flag_set.key.namespace, flag_set.key.name)
+        streams, pushes = self._metrics.connected_streams.labels(*labels), self._metrics.pushes.labels(*labels)
+        sent: Document | None = None
+        streams.inc()
+        try:
+            while True:
+                document = await self._document(flag_set, context)
+                if document is sent:
+                    await flag_set.wait_change()
+                    continue
+                observed_at = flag_set.observed_at
+                await context.write(document.message)
+                pushes.inc()
+                if sent is not None:
+                    self._metrics.push_seconds.observe(time.monotonic() - observed_at)
+                sent = document
+        finally:
+            streams.dec()
+
+    async def fetch_all_flags(self, request: FetchAllFlagsRequest, context: _Context) -> bytes:
+        """Answers with the newest document."""
+        flag_set = await self._choose(request.selector, context)
+        return (await self._document(flag_set, context)).message
+
+    async def _choose(self, selector_field: str, context: _Context) -> FlagSet:
+        headers = dict(context.invocation_metadata() or ())
+        selector = headers.get(SELECTOR_HEADER) or selector_field
+        try:
+            return self._sets.choose(selector if isinstance(selector, str) else selector.decode("utf-8", "replace"))
+        except BadSelectorError as error:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+        except UnknownFlagSetError as error:
+            await context.abort(grpc.StatusCode.NOT_FOUND, str(error))
+
+    async def _document(self, flag_set: FlagSet, context: _Context) -> Document:
+        """The set's document; ends the call where there is none to be had. Clients keep the flags that they have, and try again."""
+        if self._sets.closing:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "this server is shutting down: connect again")
+        if flag_set.deleted:
+            await context.abort(grpc.StatusCode.NOT_FOUND, f"flag set {flag_set.key} was deleted")
+        if flag_set.document is None:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, f"flag set {flag_set.key} has had no valid document yet: {flag_set.fault}")
+        return flag_set.document
+
+
+async def start_sync(settings: FlagServerSettings, service: SyncService) -> grpc.aio.Server:
+    """Starts to accept gRPC calls.
+
+    Raises:
+        OSError: the port can't be listened on.
+    """
+    server = grpc.aio.server(options=_SERVER_OPTIONS, maximum_concurrent_rpcs=settings.max_streams)
+    server.add_generic_rpc_handlers((service.handler(),))
+    host = f"[{settings.grpc_host}]" if ":" in settings.grpc_host else settings.grpc_host
+    try:
+        server.add_insecure_port(f"{host}:{settings.grpc_port}")
+    except RuntimeError as error:
+        raise OSError(f"can't listen on {host}:{settings.grpc_port} for gRPC: {error}") from None
+    await server.start()
+    return server

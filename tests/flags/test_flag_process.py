@@ -1,0 +1,125 @@
+"""The whole flag server as a process of its own, as a cluster runs it: killed, started again, asked to stop, refused its port."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import grpc
+import pytest
+import requests
+from openfeature.schemas.protobuf.flagd.sync.v1.sync_pb2 import SyncFlagsRequest
+from openfeature.schemas.protobuf.flagd.sync.v1.sync_pb2_grpc import FlagSyncServiceStub
+
+from tests.fakes.apiserver import ApiServer
+from tests.flags.support import USER, MemorySource, SyncClient, document, flag, flag_set
+from tidegate.clients.errors import CredentialsError
+from tidegate.flags.changes import Change, Synced
+from tidegate.flags.server import run, serve
+from tidegate.flags.settings import FlagServerSettings
+
+PROGRAM = """
+import logging, sys
+from tidegate.flags.server import run
+from tidegate.flags.settings import FlagServerSettings
+logging.basicConfig(level=logging.INFO)
+run(FlagServerSettings(kubeconfig=sys.argv[1], grpc_host=sys.argv[2], http_host=sys.argv[2]))
+"""
+
+StartProcess = Callable[[], AbstractAsyncContextManager[asyncio.subprocess.Process]]
+
+
+@pytest.fixture
+def start_process(api_server: ApiServer, settings: FlagServerSettings, tmp_path: Path) -> StartProcess:
+    """Starts the server; it is killed when the block ends, if it still runs."""
+    arguments = ("-c", PROGRAM, api_server.kubeconfig(tmp_path), settings.http_host)
+
+    @asynccontextmanager
+    async def start() -> AsyncIterator[asyncio.subprocess.Process]:
+        process = await asyncio.create_subprocess_exec(sys.executable, *arguments, env={**os.environ}, stderr=asyncio.subprocess.PIPE)
+        try:
+            yield process
+        finally:
+            if process.returncode is None:
+                process.kill()
+            await process.communicate()
+
+    return start
+
+
+async def until(condition: Callable[[], bool], within: float = 60.0) -> None:
+    async with asyncio.timeout(within):
+        while not await asyncio.to_thread(condition):  # noqa: ASYNC110 - what is waited for happens in another process
+            await asyncio.sleep(0.01)
+
+
+def ready(settings: FlagServerSettings) -> bool:
+    try:
+        return requests.get(f"http://{settings.http_host}:{settings.http_port}/readyz", timeout=5).status_code == 200
+    except requests.ConnectionError:
+        return False
+
+
+async def test_a_killed_server_leaves_clients_their_flags_and_a_new_one_tells_what_changed_meanwhile(
+    api_server: ApiServer, start_process: StartProcess, settings: FlagServerSettings, sync_client: SyncClient
+) -> None:
+    await api_server.put("configmaps", "shop", flag_set("flags", document(search=flag(on=True))))
+    async with start_process() as first:
+        await until(lambda: ready(settings))
+        client = await asyncio.to_thread(sync_client, settings)
+        assert client.get_boolean_value("search", False, USER) is True
+        first.send_signal(signal.SIGKILL)
+        await first.wait()
+    await until(lambda: client.get_provider_status().name != "READY")  # the provider has noticed
+    assert client.get_boolean_value("search", False, USER) is True
+    await api_server.put("configmaps", "shop", flag_set("flags", document(search=flag(on=False))))
+    async with start_process():
+        await until(lambda: client.get_boolean_value("search", True, USER) is False)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_drains_the_server(
+    api_server: ApiServer, start_process: StartProcess, settings: FlagServerSettings, number: signal.Signals
+) -> None:
+    await api_server.put("configmaps", "shop", flag_set("flags", document(search=flag(on=True))))
+    async with start_process() as process:
+        await until(lambda: ready(settings))
+        with grpc.insecure_channel(f"{settings.grpc_host}:{settings.grpc_port}") as channel:
+            stream = FlagSyncServiceStub(channel).SyncFlags(SyncFlagsRequest(), timeout=60)
+            await asyncio.to_thread(next, stream)
+            process.send_signal(number)
+            with pytest.raises(grpc.RpcError) as raised:
+                await asyncio.to_thread(next, stream)
+            assert raised.value.code() is grpc.StatusCode.UNAVAILABLE
+        _, log = await asyncio.wait_for(process.communicate(), 30)
+        assert process.returncode == 0
+        assert b"drained" in log
+
+
+@pytest.mark.parametrize(("port", "protocol"), [(8015, "gRPC"), (8016, "HTTP")])
+async def test_a_port_in_use_ends_the_server_with_its_number(settings: FlagServerSettings, port: int, protocol: str) -> None:
+    with (
+        socket.create_server((settings.http_host, port)),
+        pytest.raises(OSError, match=f"listen on {settings.http_host}:{port} for {protocol}"),
+    ):
+        await serve(settings, MemorySource({}, synced=True), asyncio.Event())
+
+
+async def test_a_source_that_fails_ends_the_server_with_its_error(settings: FlagServerSettings) -> None:
+    class Failing:
+        async def changes(self) -> AsyncIterator[Change]:
+            yield Synced()
+            raise LookupError("the source is broken")
+
+    with pytest.raises(LookupError, match="the source is broken"):
+        await serve(settings, Failing(), asyncio.Event())
+
+
+def test_without_a_cluster_to_log_in_to_it_says_so_and_ends(settings: FlagServerSettings, tmp_path: Path) -> None:
+    with pytest.raises(CredentialsError, match="can't log in with kubeconfig"):
+        run(replace(settings, kubeconfig=str(tmp_path / "missing")))
