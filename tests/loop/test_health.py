@@ -63,7 +63,7 @@ async def test_the_pulse_measures_how_long_the_loop_was_blocked() -> None:
     async with asyncio.timeout(2):
         while not (lag := registry.get_sample_value("tidegate_event_loop_lag_seconds")):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
-    assert 0.25 < lag < 0.6
+    assert 0.25 < lag < 1.5
     assert pulse.still_for() < 0.5
     beating.cancel()
 

@@ -129,7 +129,7 @@ async def test_a_look_says_when_it_wants_the_next_one() -> None:
         queue.add(key("a"))
         await looks.until(lambda: len(looks.started) == 4 and not looks.running.total())
         gaps = [later - earlier for earlier, later in pairwise(looks.times)]
-        assert all(0.045 < gap < 0.5 for gap in gaps)
+        assert all(0.05 <= gap < 2.0 for gap in gaps)
         assert registry.get_sample_value("tidegate_queue_scheduled") == 0
 
 
@@ -160,7 +160,7 @@ async def test_a_failing_key_backs_off_and_harms_nobody(caplog: pytest.LogCaptur
         assert looks.started.count(key("good")) > 20
         assert registry.get_sample_value("tidegate_reconciles_total", {"kind": "FeatureRollout", "result": "error"}) == 4
         assert registry.get_sample_value("tidegate_queue_failing") == 1
-    assert waits == pytest.approx([0.2, 0.4, 0.8], abs=0.1)
+    assert all(least <= wait < least + 1.0 for least, wait in zip([0.2, 0.4, 0.8], waits, strict=True))
     errors = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert len(errors) == 4
     assert all(record.exc_info and "RuntimeError" in record.getMessage() for record in errors)

@@ -1,0 +1,124 @@
+"""Puts everything into the cluster that the demo needs, and takes it out again."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from demo import plan
+from demo.plan import Json, Plan
+from tidegate_dev import addons, commands, operations, tools
+from tidegate_dev.errors import ClusterError
+from tidegate_dev.helm import Helm
+from tidegate_dev.kube import Kube
+from tidegate_dev.progress import progress
+from tidegate_dev.settings import CHECKOUT, Settings
+
+RELEASE = "tidegate"
+OPERATOR_NAMESPACE = "tidegate-system"
+SCRAPE_INTERVAL = "1s"
+READY_SECONDS = 120
+DELETE_SECONDS = 90
+CHART = CHECKOUT / "helm" / "tidegate"
+
+
+class Installation:
+    """The demo in one cluster. Every step may be repeated; what was there before the demo stays when it goes."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        programs = tools.ensure(settings)
+        self._helm_program = programs.helm
+        self._helm = Helm(programs.helm, settings)
+        self._kube = Kube(programs.kubectl, settings.kubeconfig)
+        self._release_was_there = False
+        self._namespace_was_there = False
+        self._has_kinds = False
+        self.begun = False
+        """Whether anything of the demo may be in the cluster."""
+
+    @property
+    def kubeconfig(self) -> Path:
+        return self._settings.kubeconfig
+
+    def make(self, wanted: Plan, requests_per_second: float) -> None:
+        """Cluster, operator, flag server, application and rollouts. Raises ClusterError."""
+        operations.up(self._settings, "auto", tuple(addons.IMAGES), SCRAPE_INTERVAL)
+        image = operations.load_image(self._settings, None)
+        self._release_was_there = self._has_release()
+        self._namespace_was_there = bool(self._kube.run("get", "namespace", OPERATOR_NAMESPACE, "--ignore-not-found"))
+        self.begun = True
+        with progress.step("installing the operator and the flag server"):
+            self._install_chart(image)
+        self._has_kinds = True
+        self._remove_objects("removing an earlier demo")
+        with progress.step("starting the demo's application"):
+            flags_host = f"{self._flags_service()}.{OPERATOR_NAMESPACE}"
+            self._apply([plan.namespace(), *plan.application(image, flags_host, requests_per_second)])
+            self._kube.wait_rolled_out(plan.NAMESPACE, "trading", READY_SECONDS)
+        self._apply(wanted.manifests)
+
+    def remove(self) -> None:
+        """Deletes the demo's objects, and the release where the demo installed it. The cluster stays. Raises ClusterError."""
+        if self._has_kinds:
+            self._remove_objects("removing the demo")
+        with progress.step("uninstalling the operator and the flag server"):
+            if not self._release_was_there:
+                where = (f"--namespace={OPERATOR_NAMESPACE}", "--ignore-not-found", "--wait", f"--timeout={DELETE_SECONDS}s")
+                self._run_helm("uninstall", RELEASE, *where)
+            if not self._namespace_was_there:
+                self._delete("namespace", OPERATOR_NAMESPACE)
+        self.begun = False
+
+    def how_to_remove(self) -> str:
+        """Commands that do what `remove` does, and how to get a kubectl for them. They also work where the operator doesn't."""
+        finalizers = """--type=merge -p '{"metadata":{"finalizers":null}}'"""
+        lines = [
+            f'eval "$(dev/cluster --name {self._settings.name} env)"',
+            f"kubectl delete namespace {plan.NAMESPACE} --wait=false",
+            f"kubectl patch featurerollout -n {plan.NAMESPACE} {plan.CLIMBS} {plan.FALLS} {finalizers}",
+            f"kubectl delete rolloutpolicy {plan.POLICY}",
+        ]
+        if not self._release_was_there:
+            lines.append(f"helm uninstall {RELEASE} --namespace {OPERATOR_NAMESPACE}")
+        if not self._namespace_was_there:
+            lines.append(f"kubectl delete namespace {OPERATOR_NAMESPACE}")
+        return "\n".join(f"  {line}" for line in lines)
+
+    def _install_chart(self, image: str) -> None:
+        repository, _, tag = image.rpartition(":")
+        values = {"image": {"repository": repository, "tag": tag, "pullPolicy": "IfNotPresent"}}
+        self._helm.install(RELEASE, CHART, OPERATOR_NAMESPACE, values)
+        for deployment in self._of_release("deployments"):
+            self._kube.wait_rolled_out(OPERATOR_NAMESPACE, deployment["metadata"]["name"], READY_SECONDS)
+
+    def _has_release(self) -> bool:
+        return any(found["name"] == RELEASE for found in json.loads(self._run_helm("list", "-o", "json", f"-n={OPERATOR_NAMESPACE}")))
+
+    def _flags_service(self) -> str:
+        """The release's Service that serves flagd.sync.v1."""
+        for service in self._of_release("services"):
+            if any(port["port"] == plan.FLAGS_PORT for port in service["spec"]["ports"]):
+                return str(service["metadata"]["name"])
+        raise ClusterError(f"release {RELEASE} has no Service with port {plan.FLAGS_PORT}: is flags.enabled set in the chart's values?")
+
+    def _of_release(self, kind: str) -> list[dict[str, Any]]:
+        found = self._kube.json("get", kind, "-n", OPERATOR_NAMESPACE, "-l", f"app.kubernetes.io/instance={RELEASE}")["items"]
+        return list(found)
+
+    def _apply(self, objects: Sequence[Json]) -> None:
+        self._kube.apply(json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)}))
+
+    def _remove_objects(self, what: str) -> None:
+        """The operator takes its finalizers off the rollouts, so that it must still run."""
+        with progress.step(what):
+            self._delete("namespace", plan.NAMESPACE)
+            self._delete("rolloutpolicy", plan.POLICY)
+
+    def _delete(self, kind: str, name: str) -> None:
+        gone = ["--ignore-not-found", "--wait=true", f"--timeout={DELETE_SECONDS}s"]
+        self._kube.run("delete", kind, name, *gone, timeout=DELETE_SECONDS + 10)
+
+    def _run_helm(self, *arguments: str) -> str:
+        argv: list[str | Path] = [self._helm_program, *arguments, f"--kubeconfig={self._settings.kubeconfig}"]
+        return commands.output(argv, timeout=DELETE_SECONDS + 10)

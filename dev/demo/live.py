@@ -1,0 +1,95 @@
+"""The live part: look, show, make the feature bad when its time has come, and measure what follows."""
+
+import asyncio
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol, Self
+
+from demo.api import Api, NoAnswerError
+from demo.measuring import Fall, last_seen_on, measure
+from demo.observing import Observation, observe, read_run
+from demo.plan import FALLS, NAMESPACE, Plan
+from demo.story import Act, Story
+from demo.words import Headline
+from tidegate.api.records import Record
+
+LOOK_EVERY_SECONDS = 0.5
+SETTLE_SECONDS = 30.0
+
+
+class View(Protocol):
+    """Where observations are shown."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def show(self, observation: Observation, headline: Headline) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How it ended: the story, the records of each rollout, and the measured fall where there was one."""
+
+    story: Story
+    runs: dict[str, tuple[Record, ...]]
+    fall: Fall | None
+
+
+async def play(kubeconfig: Path, plan: Plan, view: View) -> Ending:
+    """Runs until both rollouts have ended, or something went wrong. Raises NoAnswerError where the end can't be read."""
+    async with Api.connect(kubeconfig) as api:
+        with view:
+            story, seen = await _watch(api, plan, view)
+        runs = {name: (await read_run(api, status)).records for name, status in seen.statuses.items() if status.run}
+        if story.failure or story.bad_at is None:
+            return Ending(story, runs, None)
+        last_on = await _last_seen_on(api)
+        if last_on is None:
+            failure = f"requests still saw {FALLS} on {SETTLE_SECONDS:.0f} s after it was taken back"
+            return Ending(replace(story, failure=failure), runs, None)
+        return Ending(story, runs, await measure(api, plan, seen.statuses[FALLS], story.bad_at, last_on))
+
+
+async def _watch(api: Api, plan: Plan, view: View) -> tuple[Story, Observation]:
+    story = Story(plan, datetime.now(UTC))
+    seen, trouble = Observation(story.began_at), None
+    clock = asyncio.get_running_loop().time
+    while True:
+        looked_at = clock()
+        try:
+            seen, trouble = await observe(api), None
+        except NoAnswerError as error:
+            seen, trouble = replace(seen, at=datetime.now(UTC)), str(error)
+        story = story.told(seen)
+        act = story.next_act(seen)
+        if act is Act.MAKE_BAD:
+            now = datetime.now(UTC)
+            try:
+                await _make_bad(api)
+                story = replace(story, bad_at=now)
+            except NoAnswerError as error:
+                trouble = str(error)
+        view.show(seen, Headline(story.began_at, story.note(seen), trouble))
+        if act is Act.END:
+            return story, seen
+        await asyncio.sleep(max(0.0, looked_at + LOOK_EVERY_SECONDS - clock()))
+
+
+async def _make_bad(api: Api) -> None:
+    """Every replica of the application, since a Service would pass the request on to one of them only."""
+    pods = await api.get(f"/api/v1/namespaces/{NAMESPACE}/pods?labelSelector=app%3Dtrading")
+    names = [pod["metadata"]["name"] for pod in pods["items"]]
+    await asyncio.gather(*(api.post(f"/api/v1/namespaces/{NAMESPACE}/pods/{name}:8080/proxy/bad?feature={FALLS}") for name in names))
+
+
+async def _last_seen_on(api: Api) -> datetime | None:
+    clock = asyncio.get_running_loop().time
+    give_up = clock() + SETTLE_SECONDS
+    while clock() < give_up:
+        last_on = await last_seen_on(api)
+        if last_on is not None:
+            return last_on
+        await asyncio.sleep(LOOK_EVERY_SECONDS)
+    return None
