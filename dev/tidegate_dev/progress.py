@@ -65,6 +65,9 @@ class Progress:
         if self._ticker is not None:
             self._ticker.join()
             self._ticker = None
+            if self._live:
+                self._stream.write("\r\x1b[K")
+                self._stream.flush()
         self._stop.clear()
 
     def _start_ticker(self) -> None:

@@ -56,7 +56,7 @@ class Questions:
     async def _ask(self, source: Source, query: str, at: float) -> InstantVector | Failure:
         key, now = (source, query, at), asyncio.get_running_loop().time()
         if key not in self._asked:
-            dead = self._silence.known(source.policy, now)
+            dead = self._silence.known(source.policy, source.endpoint, now)
             if dead is not None:
                 return dead
             self._forget_before(now - KEPT_FOR)
@@ -70,7 +70,7 @@ class Questions:
         except (SourceUnreachable, SourceTimeout) as error:
             reason = Reason.PROMETHEUS_TIMEOUT if isinstance(error, SourceTimeout) else Reason.PROMETHEUS_UNREACHABLE
             failure = Failure(reason, str(error))
-            self._silence.failed(source.policy, failure, asyncio.get_running_loop().time())
+            self._silence.failed(source.policy, source.endpoint, failure, asyncio.get_running_loop().time())
             return failure
         except SourceError as error:
             self._silence.answered(source.policy)

@@ -9,19 +9,24 @@ from openfeature.evaluation_context import EvaluationContext
 
 from tests.e2e.support.api import Api, Json, RefusedError
 
-KEYS = 400
+USERS = tuple(f"user-{number}" for number in range(1000))
 DOCUMENT = "flags.flagd.json"
 
 
 def share_on(document: str, key: str) -> float | None:
-    """The percentage of 400 targeting keys that see the feature; None where the document has no such flag."""
+    """The percentage of 1000 targeting keys that see the feature; None where the document has no such flag."""
+    seeing = audience(document, key)
+    return None if seeing is None else 100 * len(seeing) / len(USERS)
+
+
+def audience(document: str, key: str) -> frozenset[str] | None:
+    """Which of 1000 targeting keys see the feature; None where the document has no such flag."""
     parsed = json.loads(document)
     if key not in parsed["flags"]:
         return None
     core = FlagdCore()
     core.set_flags(parsed)
-    seen = sum(bool(core.resolve_boolean_value(key, False, EvaluationContext(f"user-{n}")).value) for n in range(KEYS))
-    return 100 * seen / KEYS
+    return frozenset(user for user in USERS if core.resolve_boolean_value(key, False, EvaluationContext(user)).value)
 
 
 def sees(document: str, key: str, targeting_key: str) -> bool:
@@ -32,7 +37,7 @@ def sees(document: str, key: str, targeting_key: str) -> bool:
 
 
 def nearest_percent(share: float | None, percents: tuple[int, ...] = (0, 5, 10, 25, 30, 50, 60, 75, 100)) -> int | None:
-    """Which step a measured share belongs to (±4 points at 400 keys)."""
+    """Which step a measured share belongs to (±2 points at 1000 keys)."""
     return None if share is None else min(percents, key=lambda percent: abs(percent - share))
 
 

@@ -94,11 +94,17 @@ def _install(cluster: Cluster) -> None:
     cluster.apply(
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": TOOLS}},
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "scripts", "namespace": TOOLS}, "data": scripts},
-        *tool_pod(cluster.image, "exporter", 9000, scraped=True),
-        *tool_pod(cluster.image, "fake-prometheus", 9090, scraped=False),
+        *tool_pod(_tool_image(cluster, "exporter"), "exporter", 9000, scraped=True),
+        *tool_pod(_tool_image(cluster, "fake-prometheus"), "fake-prometheus", 9090, scraped=False),
     )
     for name in ("exporter", "fake-prometheus"):
         cluster.run(cluster.kubectl, "-n", TOOLS, "rollout", "status", f"deployment/{name}", "--timeout=90s")
+
+
+def _tool_image(cluster: Cluster, name: str) -> str:
+    """The image that the tool runs on already, so that an edit of the operator doesn't empty its memory under a running test."""
+    arguments = ("-n", TOOLS, "get", f"deployment/{name}", "--ignore-not-found", "-o", "jsonpath={.spec.template.spec.containers[0].image}")
+    return cluster.run(cluster.kubectl, *arguments) or cluster.image
 
 
 def tool_pod(image: str, name: str, port: int, *, scraped: bool, namespace: str = TOOLS) -> list[dict[str, Any]]:

@@ -5,8 +5,8 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
-from tests.e2e.support.api import Api, Json, eventually
-from tests.e2e.support.exposure import DOCUMENT, Trace, record, sees, share_on
+from tests.e2e.support.api import Api, Json, RefusedError, eventually
+from tests.e2e.support.exposure import DOCUMENT, Trace, audience, record, sees, share_on
 
 TOOLS = "e2e-tools"
 PROMETHEUS = "http://prometheus.monitoring:9090"
@@ -27,8 +27,9 @@ class World:
         )
 
     async def end(self) -> None:
-        await self.api.proxy("DELETE", TOOLS, "exporter:9000", f"set/{self.namespace}")
-        await self.api.proxy("DELETE", TOOLS, "fake-prometheus:9090", f"log/{self.namespace}")
+        with contextlib.suppress(RefusedError):  # a pod that is gone has forgotten everything already
+            await self.api.proxy("DELETE", TOOLS, "exporter:9000", f"set/{self.namespace}")
+            await self.api.proxy("DELETE", TOOLS, "fake-prometheus:9090", f"log/{self.namespace}")
         await self.api.delete("rolloutpolicies", "", self.namespace)
         for policy in await self.api.list("rolloutpolicies", selector=f"test={self.namespace}"):
             await self.api.delete("rolloutpolicies", "", policy["metadata"]["name"])
@@ -130,6 +131,16 @@ class World:
         found: Json = await eventually(f"{name} has condition {kind} with reason {reason}", check, seconds)
         return found
 
+    async def policy_condition(self, kind: str, reason: str, name: str | None = None, seconds: float = 60.0) -> Json:
+        """The condition of a policy (default: the test's own) once it carries this reason."""
+
+        async def check() -> Json | None:
+            status = (await self.api.get("rolloutpolicies", "", name or self.namespace)).get("status") or {}
+            return next((one for one in status.get("conditions") or [] if (one["type"], one["reason"]) == (kind, reason)), None)
+
+        found: Json = await eventually(f"policy {name or self.namespace} has condition {kind} with reason {reason}", check, seconds)
+        return found
+
     async def exposure(self, flag: str = "feature") -> float | None:
         """The share of clients that the flag set exposes now."""
         config_map = await self.api.find("configmaps", self.namespace, FLAG_SET)
@@ -138,6 +149,11 @@ class World:
     async def sees(self, targeting_key: str, flag: str = "feature") -> bool:
         """Whether this client sees the feature now."""
         return sees((await self.api.get("configmaps", self.namespace, FLAG_SET))["data"][DOCUMENT], flag, targeting_key)
+
+    async def audience(self, flag: str = "feature") -> frozenset[str]:
+        """Which of 1000 clients see the feature now."""
+        document = (await self.api.get("configmaps", self.namespace, FLAG_SET))["data"][DOCUMENT]
+        return audience(document, flag) or frozenset()
 
     async def gate_status(self, gate: str, name: str = "feature") -> Json:
         """The gate as status has it; {} before it was first read."""

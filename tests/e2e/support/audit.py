@@ -1,0 +1,45 @@
+"""What an auditor checks of an attempt's records, without Tidegate's own code: no gap, no repetition, an unbroken chain of hashes."""
+
+import hashlib
+import json
+from datetime import datetime
+from itertools import pairwise
+from typing import Any
+
+from tests.e2e.support.world import World
+
+Json = dict[str, Any]
+
+
+def chain_faults(records: list[Json]) -> list[str]:
+    """What is wrong with the records of one rollout; empty where nothing is."""
+    faults, head = [], ""
+    for expected, record in enumerate(records, start=1):
+        if record["seq"] != expected:
+            faults.append(f"record {expected} has seq {record['seq']}")
+        plain = {key: value for key, value in record.items() if key != "hash"}
+        text = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        head = hashlib.sha256((head + text).encode()).hexdigest()
+        if record["hash"] != head:
+            faults.append(f"record {expected} ({record['transition']}) is not chained to the one before it")
+    return faults
+
+
+def story(records: list[Json]) -> list[str]:
+    """The records in short: what happened, and to which percent."""
+    return [f"{record['transition']} {record.get('toPercent', 0)}" for record in records]
+
+
+def shortest_dwell(records: list[Json]) -> float:
+    """The shortest time, in seconds, from a step in force to the decision to leave it, by the records' own times."""
+    times = [(record["transition"], datetime.fromisoformat(record["time"]).timestamp()) for record in records]
+    return min(after[1] - before[1] for before, after in pairwise(times) if before[0] == "StepEffective")
+
+
+async def audited(world: World, name: str) -> list[str]:
+    """The story of a rollout with one attempt, after its records and their run were checked."""
+    records = await world.records(name)
+    assert chain_faults(records) == []
+    run = await world.api.get("rolloutruns", world.namespace, f"{name}-1")
+    assert (run["status"]["seq"], run["status"]["head"]) == (len(records), records[-1]["hash"])
+    return story(records)

@@ -1,0 +1,67 @@
+"""A Prometheus of one policy's own: the real one behind it, but for the answers that a test wants, and a log of what was asked."""
+
+import json
+from dataclasses import dataclass
+
+from tests.e2e.support.api import Api, eventually
+from tests.e2e.support.world import TOOLS, World
+
+_SERVICE = "fake-prometheus:9090"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One question: PromQL, the evaluation time (Unix seconds), and the Authorization header ("" where there was none)."""
+
+    query: str
+    time: float
+    authorization: str
+
+
+@dataclass(frozen=True)
+class FakePrometheus:
+    """`name` keeps its questions and its mode apart from those of other tests."""
+
+    api: Api
+    name: str
+
+    @classmethod
+    def of(cls, world: World) -> "FakePrometheus":
+        """The one that is cleaned up with the test's namespace."""
+        return cls(world.api, world.namespace)
+
+    @property
+    def url(self) -> str:
+        """For a RolloutPolicy."""
+        return f"http://fake-prometheus.{TOOLS}:9090/{self.name}"
+
+    async def answer(self, mode: str) -> None:
+        """From now on: `pass` for the real answers, or one of the modes of pods/fake_prometheus.py."""
+        await self.api.proxy("PUT", TOOLS, _SERVICE, f"mode/{self.name}", mode)
+
+    async def asked(self, containing: str = "") -> list[Asked]:
+        """Every question so far whose PromQL contains a text, in order."""
+        log = json.loads(await self.api.proxy("GET", TOOLS, _SERVICE, f"log/{self.name}"))
+        return [Asked(**one) for one in log if containing in one["query"]]
+
+    async def evaluations(self, query: str) -> int:
+        """How many evaluations of exactly this PromQL were asked for so far."""
+        return sum(one.query == query for one in await self.asked(query))
+
+    async def evaluated(self, query: str, more: int, seconds: float = 60.0) -> None:
+        """Waits until this PromQL was asked `more` times again: so often had a rollout the opportunity to move."""
+        before = await self.evaluations(query)
+
+        async def check() -> bool:
+            return await self.evaluations(query) >= before + more
+
+        await eventually(f"{query} is asked {more} times more", check, seconds)
+
+    async def tried(self, more: int, seconds: float = 60.0) -> None:
+        """Waits until `more` questions of any kind came: a source that is taken for dead is asked one by turns."""
+        before = len(await self.asked())
+
+        async def check() -> bool:
+            return len(await self.asked()) >= before + more
+
+        await eventually(f"{more} more questions", check, seconds)

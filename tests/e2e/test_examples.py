@@ -1,0 +1,90 @@
+"""Every example is accepted by the API server as it stands; those that a test can drive are applied for real."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.e2e.support.api import eventually
+from tests.e2e.support.installation import ROOT, Cluster
+from tests.e2e.support.world import World
+
+FILES = sorted((ROOT / "examples").glob("*.yaml"))
+Json = dict[str, Any]
+
+
+def placed(world: World, path: Path) -> list[Json]:
+    """The objects of an example, in the test's namespace, with a policy of the test's own."""
+    objects: list[Json] = list(yaml.safe_load_all(path.read_text()))
+    for body in objects:
+        if "namespace" in body["metadata"]:
+            assert body["metadata"]["namespace"] == "shop"
+            body["metadata"]["namespace"] = world.namespace
+        if body["kind"] == "RolloutPolicy":
+            body["metadata"] |= {"name": world.namespace, "labels": {"test": world.namespace}}
+        if body["kind"] == "FeatureRollout":
+            body["spec"]["policyRef"] = {"name": world.namespace}
+    return objects
+
+
+async def apply(cluster: Cluster, objects: list[Json], *options: str) -> str:
+    text = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
+    return await asyncio.to_thread(cluster.run, cluster.kubectl, "apply", "--validate=strict", *options, "-f", "-", text=text)
+
+
+def test_examples_are_numbered_from_one_without_a_gap() -> None:
+    assert [path.name[:3] for path in FILES] == [f"{number:02d}-" for number in range(1, len(FILES) + 1)]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+async def test_an_example_is_accepted(world: World, cluster: Cluster, path: Path) -> None:
+    objects = placed(world, path)
+    said = await apply(cluster, objects, "--dry-run=server")
+    assert said.count("(server dry run)") == len(objects), said
+    assert "Warning" not in said
+
+
+async def test_the_first_rollout_climbs_and_falls(world: World, cluster: Cluster) -> None:
+    """As written, but for a clock of seconds."""
+    await world.set("search_error_ratio", 0.001, variant="on")
+    await world.queryable("search_error_ratio", 0.001)
+    policy, rollout = placed(world, ROOT / "examples/01-first-rollout.yaml")
+    policy["spec"]["prometheus"]["interval"] = "1s"
+    rollout["spec"]["strategy"]["canary"]["dwell"] = "2s"
+    rollout["spec"]["gates"][0]["query"] = rollout["spec"]["gates"][0]["query"].replace("{", f'{{test="{world.namespace}",')
+    async with world.traced("new-search", "shop-flags") as trace:
+        await apply(cluster, [policy, rollout])
+        await world.until("new-search", phase="Baking", state="ENABLED", percent=100)
+        await world.set("search_error_ratio", 0.5, variant="on")
+        await world.until("new-search", phase="RolledBack", state="ROLLBACK", percent=0)
+    assert trace.percents == [0, 10, 50, 100, 0]
+
+
+async def test_a_live_feature_is_never_turned_off(world: World, cluster: Cluster) -> None:
+    await world.policy()
+    async with world.traced("recommendations", "shop-flags") as trace:
+        await apply(cluster, placed(world, ROOT / "examples/04-live-feature.yaml"))
+        await world.until("recommendations", phase="Baking", state="ENABLED", percent=100)
+        await world.api.delete("featurerollouts", world.namespace, "recommendations")
+
+        async def gone() -> bool:
+            return await world.api.find("featurerollouts", world.namespace, "recommendations") is None
+
+        await eventually("the rollout is gone", gone)
+    assert trace.percents == [100]
+
+
+async def test_a_hand_written_flag_is_taken_over_where_it_stands(world: World, cluster: Cluster) -> None:
+    await world.policy()
+    objects = placed(world, ROOT / "examples/08-flag-set.yaml")
+    written = json.loads(objects[0]["data"]["flags.flagd.json"])["flags"]
+    objects[1]["spec"]["strategy"]["canary"]["dwell"] = "2s"
+    async with world.traced("new-menu", "web-flags") as trace:
+        await apply(cluster, objects)
+        await world.until("new-menu", phase="Baking", state="ENABLED", percent=100)
+    assert trace.percents == [30, 50, 100]
+    after = json.loads((await world.api.get("configmaps", world.namespace, "web-flags"))["data"]["flags.flagd.json"])["flags"]
+    assert after["banner-text"] == written["banner-text"]

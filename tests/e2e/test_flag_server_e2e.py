@@ -1,0 +1,207 @@
+"""The installed flag server as applications use it: OpenFeature's flagd provider in process, and OFREP."""
+
+import asyncio
+import json
+import tempfile
+import time
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from openfeature import api as openfeature
+from openfeature.client import OpenFeatureClient
+from openfeature.contrib.provider.flagd import FlagdProvider
+from openfeature.contrib.provider.flagd.config import ResolverType
+from openfeature.evaluation_context import EvaluationContext
+
+from tests.e2e.support.api import Json, RefusedError, eventually
+from tests.e2e.support.exposure import DOCUMENT, nearest_percent, sees
+from tests.e2e.support.installation import OPERATOR_NAMESPACE, Cluster, once
+from tests.e2e.support.port_forward import PortForward, port_forward
+from tests.e2e.support.world import FLAG_SET, World
+
+HELD = {"percents": [25, 50, 100], "dwell": "1h"}
+USERS = [EvaluationContext(f"user-{number}") for number in range(400)]
+SERVICE = "tidegate-flags"
+CHANGES = 25
+
+
+@pytest.fixture
+def alone() -> Iterator[None]:
+    """One such test at a time: what one does to the flag server's pods would disturb the other."""
+    with once("tidegate-e2e-flag-server", Path(tempfile.gettempdir())):
+        yield
+
+
+@pytest.fixture
+async def forward(cluster: Cluster) -> AsyncIterator[PortForward]:
+    async with port_forward(cluster, OPERATOR_NAMESPACE, SERVICE, 8015) as forward:
+        yield forward
+
+
+@asynccontextmanager
+async def connected(forward: PortForward, world: World) -> AsyncIterator[OpenFeatureClient]:
+    """An application in the test's namespace, with its flags."""
+    provider = FlagdProvider(
+        resolver_type=ResolverType.IN_PROCESS,
+        host=forward.host,
+        port=forward.port,
+        selector=f"{world.namespace}/{FLAG_SET}",
+        deadline_ms=30_000,
+        retry_backoff_ms=100,
+        retry_backoff_max_ms=500,
+    )
+    domain = uuid.uuid4().hex
+    await asyncio.to_thread(openfeature.set_provider_and_wait, provider, domain)
+    try:
+        yield openfeature.get_client(domain)
+    finally:
+        await asyncio.to_thread(provider.shutdown)
+
+
+async def share(client: OpenFeatureClient, flag: str = "feature") -> int | None:
+    """The percent of the users who get the feature on from one document; none of the evaluations may fail."""
+
+    def evaluate() -> float:
+        while True:
+            answers = [client.get_boolean_details(flag, False, user) for user in USERS]
+            failed = [answer.error_message for answer in answers if answer.error_code is not None]
+            assert not failed, failed[0]
+            if len({answer.flag_metadata["epoch"] for answer in answers}) == 1:  # else the document changed on the way
+                return 100 * sum(answer.value for answer in answers) / len(answers)
+
+    return nearest_percent(await asyncio.to_thread(evaluate))
+
+
+async def becomes(client: OpenFeatureClient, percent: int, seconds: float = 60.0) -> list[int | None]:
+    """Every percent that the client showed until it showed this one, each once."""
+    shown: list[int | None] = []
+
+    async def check() -> bool:
+        now = await share(client)
+        if shown[-1:] != [now]:
+            shown.append(now)
+        return now == percent
+
+    await eventually(f"the client shows {percent} %", check, seconds, every=0.02)
+    return shown
+
+
+async def test_an_application_sees_a_rollout_climb_and_fall(world: World, forward: PortForward, alone: None) -> None:
+    await world.set("errors", 0)
+    await world.queryable("errors", 0)
+    await world.policy()
+    gate = world.gate("errors", advance={"lt": 0.1}, rollback={"gt": 0.5})
+    canary = {"percents": [25, 50, 100], "dwell": "2s"}
+    await world.rollout(paused=True, canary=canary, gates=[gate], bake="1h", flag_fields={"allow": ["alice"], "deny": ["bob"]})
+    await world.until(phase="Waiting", percent=0)
+    async with connected(forward, world) as client:
+
+        def value(user: str | None) -> bool:
+            return client.get_boolean_value("feature", False, EvaluationContext(user))
+
+        assert await share(client) == 0
+        assert (value("alice"), value("bob"), value(None)) == (True, False, False)
+        await world.edit(paused=False)
+        assert await becomes(client, 100) == [0, 25, 50, 100]
+        assert (value("alice"), value("bob"), value(None)) == (True, False, True), "at 100 % also those without a key"
+        await world.set("errors", 1)
+        assert await becomes(client, 0) == [100, 0]
+        assert (value("alice"), value("bob"), value(None)) == (False, False, False)
+
+
+async def test_an_application_keeps_its_flags_while_the_servers_are_away(world: World, forward: PortForward, alone: None) -> None:
+    await world.policy()
+    await world.rollout(canary=HELD)
+    await world.until(percent=25)
+    async with connected(forward, world) as client:
+        before = await pods(world)
+        for pod in before:
+            await world.api.delete("pods", OPERATOR_NAMESPACE, pod)
+
+        async def replaced() -> bool:
+            assert await share(client) == 25, "whoever has the flags keeps them"
+            now = await pods(world)
+            return not before & now.keys() and sum(now.values()) >= len(before)
+
+        await eventually("other pods serve", replaced)
+        await world.edit(enabled=False)
+        assert await becomes(client, 0) == [25, 0]
+
+
+async def pods(world: World) -> dict[str, bool]:
+    """{name: whether it is ready} of the flag server's pods."""
+    found = await world.api.list("pods", OPERATOR_NAMESPACE, "app.kubernetes.io/component=flags")
+    return {pod["metadata"]["name"]: is_ready(pod) for pod in found}
+
+
+def is_ready(pod: Json) -> bool:
+    conditions = (pod.get("status") or {}).get("conditions") or []
+    return any((one["type"], one["status"]) == ("Ready", "True") for one in conditions)
+
+
+async def test_a_change_reaches_applications_within_a_second(world: World, forward: PortForward, alone: None) -> None:
+    """From the API server's answer to the write until the client gives the new value."""
+    await write(world, on=False, create=True)
+    async with connected(forward, world) as client:
+        delays = []
+        for number in range(CHANGES):
+            on = number % 2 == 0
+            await write(world, on=on)
+            written = time.time()
+            delays.append(max(0.0, await asyncio.to_thread(first_seen, client, on) - written))
+    delays.sort()
+    middle, worst = delays[len(delays) // 2], delays[-1]
+    print(f"\nwrite → client over {CHANGES} changes: p50 {1000 * middle:.0f} ms, max {1000 * worst:.0f} ms")
+    assert middle < 1, delays
+    assert worst < 5, delays
+
+
+def first_seen(client: OpenFeatureClient, on: bool) -> float:
+    """The time at which the client first gave this value."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        if client.get_boolean_value("by-hand", not on, USERS[0]) is on:
+            return time.time()
+        time.sleep(0.001)
+    raise AssertionError(f"after 30 s the client still doesn't give {on}")
+
+
+async def write(world: World, *, on: bool, create: bool = False) -> None:
+    flag = {"state": "ENABLED", "variants": {"on": True, "off": False}, "defaultVariant": "on" if on else "off"}
+    data = {DOCUMENT: json.dumps({"flags": {"by-hand": flag}})}
+    if not create:
+        await world.api.patch("configmaps", world.namespace, FLAG_SET, {"data": data})
+        return
+    metadata = {"name": FLAG_SET, "namespace": world.namespace, "labels": {"tidegate.io/flag-set": "true"}}
+    await world.api.create("configmaps", {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data})
+
+
+async def test_ofrep_gives_what_the_document_says(world: World, alone: None) -> None:
+    await world.policy()
+    await world.rollout(canary=HELD, flag_fields={"allow": ["alice"]})
+    await world.until(percent=25)
+
+    async def ask(path: str, user: str | None) -> Json:
+        context = {} if user is None else {"targetingKey": user}
+        url = f"sets/{world.namespace}/{FLAG_SET}/ofrep/v1/evaluate/flags{path}"
+        answer = await world.api.proxy("POST", OPERATOR_NAMESPACE, f"{SERVICE}:8016", url, json.dumps({"context": context}))
+        told: Json = json.loads(answer)
+        return told
+
+    async def served() -> bool:
+        return bool((await ask("/feature", "alice"))["value"])
+
+    await eventually("the flag server has the flag", served)
+    document = (await world.api.get("configmaps", world.namespace, FLAG_SET))["data"][DOCUMENT]
+    for user in ["alice", *(f"user-{number}" for number in range(30))]:
+        assert (await ask("/feature", user))["value"] == sees(document, "feature", user)
+    assert (await ask("/feature", None))["value"] is False
+    everything = await ask("", "alice")
+    assert [(flag["key"], flag["value"], flag["variant"]) for flag in everything["flags"]] == [("feature", True, "on")]
+    assert everything["flags"][0]["metadata"]["rollout"] == f"{world.namespace}/feature"
+    with pytest.raises(RefusedError, match="FLAG_NOT_FOUND") as refused:
+        await ask("/other", "alice")
+    assert refused.value.status == 404
