@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from tidegate.domain.keys import Key, Kind
 from tidegate.logs import key_of
-from tidegate.loop.queue import Queue, QueueSettings
+from tidegate.loop.queue import FailedLookError, Queue, QueueSettings
 from tidegate.loop.queue_metrics import QueueMetrics
 
 
@@ -241,6 +241,17 @@ async def test_events_cannot_drive_a_failing_key_in_a_tight_loop() -> None:
             queue.add(key("a"))
             await asyncio.sleep(0.001)
     assert 2 <= len(looks.started) <= 4
+
+
+async def test_a_look_that_failed_may_set_a_bound_to_its_backoff() -> None:
+    async def fail(_: Key) -> float | None:
+        raise FailedLookError(ConnectionError("refused"), 1.0)
+
+    looks = Looks(fail)
+    async with running(looks) as (queue, _):
+        queue.add(key("watched"))
+        await looks.until(lambda: len(looks.times) >= 7, 15)
+    assert max(later - earlier for earlier, later in pairwise(looks.times)) < 2, "the sixth wait would be five seconds otherwise"
 
 
 async def test_a_busy_key_takes_its_turn_among_others() -> None:

@@ -94,6 +94,27 @@ def test_policies_have_no_namespace() -> None:
     assert ear.take() == [("look", "a"), ("gone", str(Key(Kind.ROLLOUT_POLICY, "", "a"))), ("look", "a")]
 
 
+def policy(version: int, generation: int, **annotations: str) -> dict[str, Any]:
+    return {"metadata": {"name": "p", "uid": "u1", "resourceVersion": str(version), "generation": generation, "annotations": annotations}}
+
+
+def test_a_policy_is_looked_at_again_when_people_change_it_and_not_when_its_status_is_written() -> None:
+    ear = Ear()
+
+    def hear(event: str | None, body: dict[str, Any]) -> list[tuple[Any, ...]]:
+        ear.hearing.event(POLICIES, event, body)
+        return ear.take()
+
+    assert ear.hearing.listed(POLICIES, policy(5, 1)) is not None
+    assert hear("MODIFIED", policy(6, 1)) == [], "another Tidegate told what it saw"
+    assert hear(None, policy(7, 1)) == []
+    assert hear("MODIFIED", policy(8, 2)) == [("look", "p")]
+    assert hear("MODIFIED", policy(9, 2, default="true")) == [("look", "p")]
+    assert hear("MODIFIED", policy(10, 2, default="true")) == []
+    assert hear("DELETED", policy(11, 2)) == [("gone", "RolloutPolicy/p"), ("look", "p")]
+    assert hear("ADDED", policy(12, 2)) == [("look", "p")]
+
+
 def test_other_namespaces_are_none_of_our_business() -> None:
     ear = Ear("shop-*", "bank")
     for namespace in ("shop", "shop-eu", "bank", "banks"):

@@ -1,6 +1,7 @@
-"""The one writer of each flag set: writes that arrive while one is under way go out together in the next."""
+"""The one writer of each flag set: writes that arrive together, or while one is under way, go out in one request."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,6 +14,8 @@ from tidegate.levers.flag_set import FlagSet, merged, parse_flag_set, to_config_
 
 ATTEMPTS = 5
 """How often a write is tried against a flag set that others keep changing, before the rollout is looked at again."""
+TOGETHER = 0.05
+"""Seconds that raises wait for others of their flag set, so that rollouts that move together cost one write. A lowering never waits."""
 Where = tuple[str, str]
 
 
@@ -22,9 +25,10 @@ class StaleDecisionError(RuntimeError):
 
 @dataclass(slots=True)
 class _Line:
-    """Writes that wait for one flag set, and whether somebody is serving them."""
+    """Writes that wait for one flag set, whether one of them is urgent, and whether somebody is serving them."""
 
     waiting: list[tuple[WriteFlag, asyncio.Future[None]]] = field(default_factory=list)
+    urgent: asyncio.Event = field(default_factory=asyncio.Event)
     served: bool = False
 
 
@@ -50,6 +54,8 @@ class FlagSets:
         line = self._lines.setdefault(where, _Line())
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         line.waiting.append((write, done))
+        if not write.raises:
+            line.urgent.set()
         if not line.served:
             line.served = True
             asyncio.get_running_loop().create_task(self._serve(where, line), name=f"flag set {namespace}/{write.config_map}")
@@ -58,6 +64,9 @@ class FlagSets:
     async def _serve(self, where: Where, line: _Line) -> None:
         try:
             while line.waiting:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(line.urgent.wait(), TOGETHER)
+                line.urgent.clear()
                 batch, line.waiting = line.waiting, []
                 await self._write_batch(where, batch)
         finally:

@@ -13,7 +13,7 @@ DURATION_OR_ZERO_PATTERN = r"^(0|[1-9][0-9]{0,5})[smhd]$"
 
 def parse_duration(text: str) -> timedelta:
     """`30s`, `10m`, `24h`, `7d` → timedelta. ValueError names the accepted form."""
-    if not re.match(DURATION_OR_ZERO_PATTERN, text):
+    if not re.fullmatch(DURATION_OR_ZERO_PATTERN, text):
         raise ValueError(f"{text!r} is not a duration: write a whole number and one unit, such as 30s, 10m, 24h or 7d")
     return timedelta(seconds=int(text[:-1]) * _UNITS[text[-1]])
 

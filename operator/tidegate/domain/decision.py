@@ -14,8 +14,8 @@ FINALIZER = "tidegate.io/flag"
 class WriteFlag:
     """Write one flag of a flag set.
 
-    `expected` is the marker that the decision saw. A raise is refused if the flag's marker has changed since; a lowering is refused only
-    if the flag belongs to somebody else by now.
+    `expected` is the marker that the decision saw. The write is refused if the flag's marker has changed since; switching off is refused
+    only if the flag belongs to somebody else by now.
     """
 
     config_map: str

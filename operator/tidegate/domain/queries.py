@@ -1,5 +1,6 @@
 """A gate's PromQL, taken apart: what it selects, how far it looks back, and how to ask for the age of what it reads."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,6 +13,7 @@ from tidegate.domain.problems import QueryProblem
 
 MAX_SELECTORS = 16
 _NOTHING = timedelta(0)
+_LABEL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _OPERATORS = (
     (promql.MatchOp.Equal, "="),
     (promql.MatchOp.NotEqual, "!="),
@@ -70,7 +72,7 @@ def _offset(offset: timedelta) -> str:
 
 
 def _seconds(offset: timedelta) -> str:
-    return f"{offset.total_seconds():g}"
+    return f"{offset.total_seconds():.3f}".rstrip("0").rstrip(".")
 
 
 def _selectors(node: Any, offset: timedelta, reach: timedelta) -> Iterator[tuple[Selector, timedelta]]:
@@ -118,7 +120,11 @@ def _selector_text(selector: Any) -> str:
 
 
 def _matcher_text(matcher: Any) -> str:
-    value = matcher.value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-    name = matcher.name if matcher.name.replace("_", "a").isalnum() and matcher.name.isascii() else f'"{matcher.name}"'
+    name = matcher.name if _LABEL_NAME.fullmatch(matcher.name) else _quoted(matcher.name)
     operator = next(sign for op, sign in _OPERATORS if op == matcher.op)
-    return f'{name}{operator}"{value}"'
+    return f"{name}{operator}{_quoted(matcher.value)}"
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'

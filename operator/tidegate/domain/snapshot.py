@@ -77,11 +77,15 @@ class Marker:
 
 @dataclass(frozen=True, slots=True)
 class FlagReading:
-    """The flag as it stands in the flag set now. `percent` is None where the document has no such flag."""
+    """The flag as it stands in the flag set now. `percent` is None where the document has no such flag.
+
+    `rewritten` says why the exposure of a flag that carries a marker can't be read; its `percent` is 100 then.
+    """
 
     percent: int | None
     definition: Mapping[str, Any] | None
     marker: Marker | None
+    rewritten: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

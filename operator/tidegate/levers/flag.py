@@ -4,6 +4,7 @@ Precedence of the targeting is deny > allow > percentage. `on` always comes firs
 integer: order and total are part of a user's bucket, and changing either would re-deal everybody (measured; docs/flags.md).
 """
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,8 @@ from tidegate.domain.snapshot import Marker
 DOCUMENT_KEY = "flags.flagd.json"
 WEIGHT_PER_PERCENT = 1000
 _TOTAL = 100 * WEIGHT_PER_PERCENT
+_MAX_TOTAL = 2**31 - 1
+"""Weights that sum to more make flagd fall back to the default variant, without an error."""
 _KEY = {"var": "targetingKey"}
 Definition = dict[str, Any]
 
@@ -57,7 +60,8 @@ def read_percent(definition: Mapping[str, Any]) -> int:
         raise NotAdoptableError(
             f"its state is {definition.get('state')!r}, so clients use the default in their code: set it to ENABLED first"
         )
-    if definition.get("variants") != {"on": True, "off": False}:
+    variants = definition.get("variants")
+    if variants != {"on": True, "off": False} or not all(isinstance(value, bool) for value in variants.values()):
         raise NotAdoptableError("its variants are not exactly on: true and off: false")
     if definition.get("defaultVariant") not in ("on", "off"):
         raise NotAdoptableError("its defaultVariant is neither on nor off")
@@ -67,7 +71,7 @@ def read_percent(definition: Mapping[str, Any]) -> int:
 
 def _fallthrough(targeting: Any) -> Any:
     """What is left when no list of targeting keys matches."""
-    if not (isinstance(targeting, dict) and set(targeting) == {"if"} and isinstance(targeting["if"], list)):
+    if not (isinstance(targeting, dict) and set(targeting) == {"if"} and isinstance(targeting["if"], list) and targeting["if"]):
         return targeting
     *branches, rest = targeting["if"]
     conditions, results = branches[0::2], branches[1::2]
@@ -78,15 +82,19 @@ def _fallthrough(targeting: Any) -> Any:
 
 
 def _is_key_list(condition: Any) -> bool:
-    return isinstance(condition, dict) and isinstance(condition.get("in"), list) and condition["in"][:1] == [_KEY]
+    match condition:
+        case {"in": [key, list(keys)]}:
+            return key == _KEY and all(isinstance(one, str) for one in keys)
+    return False
 
 
 def _read_rest(rest: Any) -> int:
     if rest in ("on", "off"):
         return 100 if rest == "on" else 0
     match rest:
-        case {"fractional": [["on", int(on)], ["off", int(off)]]} if on + off > 0 and 100 * on % (on + off) == 0:
-            return 100 * on // (on + off)
+        case {"fractional": [["on", int(on)], ["off", int(off)]]} if on >= 0 <= off and 0 < on + off <= _MAX_TOTAL:
+            if 100 * on % (on + off) == 0:
+                return 100 * on // (on + off)
     raise NotAdoptableError("its targeting has rules that Tidegate did not write, or a share that is not a whole percent")
 
 
@@ -130,5 +138,9 @@ def read_marker(definition: Mapping[str, Any]) -> Marker | None:
 
 
 def same_effect(live: Mapping[str, Any] | None, wished: Mapping[str, Any]) -> bool:
-    """Whether two definitions treat every client alike; metadata doesn't count."""
-    return live is not None and {k: v for k, v in live.items() if k != "metadata"} == dict(wished)
+    """Whether two definitions treat every client alike; metadata doesn't count. Compared as JSON: to a client, 1 is not true."""
+    return live is not None and _canonical({key: value for key, value in live.items() if key != "metadata"}) == _canonical(wished)
+
+
+def _canonical(definition: Mapping[str, Any]) -> str:
+    return json.dumps(definition, sort_keys=True)

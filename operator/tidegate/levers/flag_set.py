@@ -8,8 +8,8 @@ from typing import Any
 
 from tidegate.api.conditions import Reason
 from tidegate.domain.decision import WriteFlag
-from tidegate.domain.snapshot import FlagReading, Marker, Problem
-from tidegate.levers.flag import DOCUMENT_KEY, NotAdoptableError, read_marker, read_percent, to_metadata
+from tidegate.domain.snapshot import FlagReading, Problem
+from tidegate.levers.flag import DOCUMENT_KEY, NotAdoptableError, read_marker, read_percent, switched_off, to_metadata
 
 FLAG_SET_LABEL = "tidegate.io/flag-set"
 EPOCH_ANNOTATION = "tidegate.io/epoch"
@@ -23,11 +23,12 @@ class UnreadableError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class FlagSet:
-    """A flag set as it was read. `resource_version` is "" where the ConfigMap does not exist yet."""
+    """A flag set as it was read. `resource_version` is "" where the ConfigMap does not exist yet; without the label it isn't a flag set."""
 
     document: Mapping[str, Any]
     epoch: int
     resource_version: str
+    labelled: bool = True
 
     @property
     def flags(self) -> Mapping[str, Any]:
@@ -43,13 +44,13 @@ def parse_flag_set(config_map: Mapping[str, Any] | None) -> FlagSet:
     text = (config_map.get("data") or {}).get(DOCUMENT_KEY)
     try:
         document = json.loads(text) if text else dict(_EMPTY)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UnreadableError(f"{DOCUMENT_KEY} is not JSON: {error}") from None
     if not isinstance(document, dict) or not isinstance(document.setdefault("flags", {}), dict):
         raise UnreadableError(f'{DOCUMENT_KEY} is not a flagd document: it needs an object "flags"')
     written = (metadata.get("annotations") or {}).get(EPOCH_ANNOTATION, "0")
     epoch = max([int(written) if written.isascii() and written.isdigit() else 0, *(_epoch(flag) for flag in document["flags"].values())])
-    return FlagSet(document, epoch, metadata["resourceVersion"])
+    return FlagSet(document, epoch, metadata["resourceVersion"], (metadata.get("labels") or {}).get(FLAG_SET_LABEL) == "true")
 
 
 def _epoch(flag: Any) -> int:
@@ -58,20 +59,27 @@ def _epoch(flag: Any) -> int:
 
 
 def read_flag(flag_set: FlagSet, key: str) -> FlagReading | Problem:
-    """One flag of the set, as a lever's reading."""
+    """One flag of the set, as a lever's reading. What is in no flag set is nobody's to take over, but what is ours stays ours."""
     definition = flag_set.flags.get(key)
+    marker = read_marker(definition) if isinstance(definition, Mapping) else None
+    if not flag_set.labelled and marker is None:
+        remedy = f"label it {FLAG_SET_LABEL}=true to let Tidegate write to it"
+        return Problem(Reason.FLAG_NOT_ADOPTABLE, f"the ConfigMap of spec.target.flag is not a flag set: {remedy}")
     if definition is None:
         return FlagReading(None, None, None)
     if not isinstance(definition, Mapping):
         return Problem(Reason.FLAG_NOT_ADOPTABLE, f"flag {key} is not an object in the flag set")
-    marker = read_marker(definition)
     try:
         return FlagReading(read_percent(definition), definition, marker)
     except NotAdoptableError as error:
         if marker is not None:
             # once ours, a definition that somebody rewrote is put right: it reads as fully exposed, so that putting right is a lowering
-            return FlagReading(100, definition, marker)
-        return Problem(Reason.FLAG_NOT_ADOPTABLE, f"flag {key} exists and can't be taken over: {error}")
+            return FlagReading(100, definition, marker, rewritten=_not_adoptable(key, error))
+        return Problem(Reason.FLAG_NOT_ADOPTABLE, _not_adoptable(key, error))
+
+
+def _not_adoptable(key: str, error: NotAdoptableError) -> str:
+    return f"flag {key} exists and can't be taken over: {error}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,28 +93,32 @@ class Refusal:
 def merged(flag_set: FlagSet, writes: Iterable[WriteFlag], now: datetime) -> tuple[FlagSet, tuple[Refusal, ...]]:
     """The flag set after all writes that still hold, under the next epoch, and those that were refused.
 
-    A raise holds only if the flag's marker is the one that its decision saw; a lowering holds unless the flag has another owner by now.
+    A write holds only if the flag's marker is the one that its decision saw, and a write that is no raise only if it raises nothing;
+    switching off holds unless the flag has another owner by now.
     """
     epoch = flag_set.epoch + 1
     flags, refused = dict(flag_set.flags), []
     for write in writes:
-        live = flags.get(write.key)
-        marker = read_marker(live) if isinstance(live, Mapping) else None
-        reason = _refusal(write, marker)
+        reason = _refusal(write, read_flag(replace(flag_set, document={"flags": flags}), write.key))
         if reason is not None:
             refused.append(Refusal(write, reason))
             continue
         written = replace(write.marker, epoch=epoch, written_at=now)
         flags[write.key] = dict(write.definition) | {"metadata": to_metadata(written, write.percent)}
-    return FlagSet({**flag_set.document, "flags": flags}, epoch, flag_set.resource_version), tuple(refused)
+    return replace(flag_set, document={**flag_set.document, "flags": flags}, epoch=epoch), tuple(refused)
 
 
-def _refusal(write: WriteFlag, live: Marker | None) -> str | None:
-    seen = write.expected
-    if write.raises and live != seen:
-        return "the flag was written since this raise was decided"
-    if live is not None and live.uid != write.marker.uid and (seen is None or live.uid != seen.uid):
-        return f"the flag belongs to {live.rollout} by now"
+def _refusal(write: WriteFlag, live: FlagReading | Problem) -> str | None:
+    if isinstance(live, Problem):
+        return live.message
+    seen, marker = write.expected, live.marker
+    if marker is not None and marker.uid != write.marker.uid and (seen is None or marker.uid != seen.uid):
+        return f"the flag belongs to {marker.rollout} by now"
+    if dict(write.definition) == switched_off():
+        return None
+    is_lower = not write.raises and (live.percent or 0) < write.percent  # what kept or lowered a percent then would raise it by now
+    if marker != seen or is_lower or (write.raises and marker is None and live.definition is not None):
+        return f"the flag was written since this {'raise' if write.raises else 'write'} was decided"
     return None
 
 

@@ -29,6 +29,14 @@ Reconcile = Callable[[Key], Awaitable[float | None]]
 """Looks at one object. Returns the seconds until it wants to look again, or None to wait for an event."""
 
 
+class FailedLookError(Exception):
+    """Raised by a look that failed and must be repeated within so many seconds, however long its key has been failing."""
+
+    def __init__(self, cause: Exception, repeat_within: float) -> None:
+        super().__init__(str(cause))
+        self.repeat_within = repeat_within
+
+
 @dataclass(frozen=True, slots=True)
 class QueueSettings:
     """`time_limit`: seconds after which a look is cancelled and counts as failed."""
@@ -166,6 +174,8 @@ class Queue:
                     raise
                 result = "timeout" if isinstance(error, TimeoutError) and limit.expired() else "error"
                 delay = self._backoff.failed(key, self._clock())
+                if isinstance(error, FailedLookError):
+                    delay = min(delay, error.repeat_within)
                 what = f"took longer than {self._settings.time_limit:g} s" if result == "timeout" else f"failed: {error!r}"
                 logger.exception("the look %s; next one in %.1f s", what, delay)
         self._metrics.reconciles.labels(key.kind.value, result).inc()

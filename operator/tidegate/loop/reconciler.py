@@ -9,13 +9,15 @@ from typing import Protocol
 from tidegate.act.flag_sets import StaleDecisionError
 from tidegate.api.rollout_policy import RolloutPolicyStatus
 from tidegate.api.rollout_status import FeatureRolloutStatus
-from tidegate.clients.errors import Conflict
+from tidegate.clients.errors import ApiError, Conflict
 from tidegate.decide.policy import decide_policy
 from tidegate.decide.rollout import decide
-from tidegate.domain.decision import Action
+from tidegate.decide.rollout.plan import until_next_tick
+from tidegate.domain.decision import Action, Decision
 from tidegate.domain.keys import Key, Kind
 from tidegate.domain.policy_view import PolicyView
-from tidegate.domain.snapshot import Rollout, Snapshot
+from tidegate.domain.snapshot import Policy, Rollout, Snapshot
+from tidegate.loop.queue import FailedLookError
 
 _log = logging.getLogger(__name__)
 LOOK_AGAIN_AFTER_CONFLICT = 0.05
@@ -71,12 +73,23 @@ class Reconciler:
         decision = decide(snapshot, self._clock())
         self._verbs.show(key, snapshot, decision.status)
         try:
+            await self._carry_out(snapshot, decision)
+        except Conflict:
+            raise
+        except ApiError as error:
+            if not isinstance(snapshot.policy, Policy):
+                raise
+            # A write that is refused delays no reading: a breach must be seen to last, and must be acted on, all the same.
+            raise FailedLookError(error, until_next_tick(self._clock(), snapshot.policy.spec.prometheus.interval)) from error
+        return decision.requeue_after
+
+    async def _carry_out(self, snapshot: Snapshot, decision: Decision) -> None:
+        try:
             version = await self._verbs.perform(snapshot.rollout, decision.actions)
         except Exception:
             self._verbs.failed(snapshot.rollout.uid, decision.status)
             raise
         await self._verbs.report(snapshot.rollout, decision.status, version)
-        return decision.requeue_after
 
     async def _policy(self, key: Key) -> float | None:
         view = await self._verbs.observe_policy(key.name)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from tidegate.domain.keys import Key
 from tidegate.loop.echoes import Echoes
 from tidegate.watch.settings import WatchSettings
-from tidegate.watch.watched import ROLLOUTS, Body, Watched
+from tidegate.watch.watched import POLICIES, ROLLOUTS, Body, Watched
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,14 @@ class Version(NamedTuple):
     resource_version: str
 
 
+class Asked(NamedTuple):
+    """What people want of a policy; the default one is told by an annotation."""
+
+    uid: str
+    generation: int
+    annotations: tuple[tuple[str, str], ...]
+
+
 class Hearing:
     """Knows the last version of every watched object, some 200 bytes each."""
 
@@ -49,6 +57,7 @@ class Hearing:
         self._sinks = sinks
         self._echoes = echoes
         self._known: dict[Ref, Version] = {}
+        self._asked: dict[Ref, Asked] = {}
 
     def event(self, watched: Watched, event_type: str | None, body: Body) -> None:
         """A watch event; of type None when it comes from a list that the watcher made to start, or to start over."""
@@ -63,6 +72,8 @@ class Hearing:
         if not self._is_new(ref, version):
             return
         self._known[ref] = version
+        if not self._asks_anew(ref, body):
+            return
         # After a gap, a list shows our own write where somebody else's came before it: only an event is an echo.
         if event_type is None or not self._echoes.heard(*version):
             self._changed(ref, version, body)
@@ -74,6 +85,7 @@ class Hearing:
             return None
         if self._is_new(ref, version):
             self._known[ref] = version
+            self._asks_anew(ref, body)
             self._tell(ref, version, body)
         return ref
 
@@ -100,6 +112,16 @@ class Hearing:
         # The API promises order for versions that are numbers, and only those.
         return int(newer) > int(older) if older.isdecimal() and newer.isdecimal() else newer != older
 
+    def _asks_anew(self, ref: Ref, body: Body) -> bool:
+        """Whether people changed a policy. Its status is written by every Tidegate of the cluster, and each may see another Prometheus:
+        would they listen to each other's word, they would never rest, nor would all rollouts that each change of a policy wakes up."""
+        if ref.watched != POLICIES:
+            return True
+        metadata = body["metadata"]
+        asked = Asked(metadata["uid"], metadata.get("generation", 0), tuple(sorted((metadata.get("annotations") or {}).items())))
+        before, self._asked[ref] = self._asked.get(ref), asked
+        return asked != before
+
     def _changed(self, ref: Ref, version: Version, body: Body) -> None:
         self._tell(ref, version, body)
         self.look_at(ref)
@@ -112,6 +134,7 @@ class Hearing:
 
     def _vanished(self, ref: Ref, version: Version) -> None:
         self._known.pop(ref, None)
+        self._asked.pop(ref, None)
         if ref.watched.kind is None:
             self._sinks.flag_set_changed(ref.namespace, ref.name, *version)
             return

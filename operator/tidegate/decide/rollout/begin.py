@@ -1,11 +1,12 @@
 """Which attempt this is: the first look at a flag, a re-created object, a marker that outranks status, a new revision, on and off."""
 
+from tidegate.api.conditions import Reason
 from tidegate.api.feature_rollout import FeatureRolloutSpec
 from tidegate.api.records import Transition
 from tidegate.api.rollout_status import Phase, PinnedPolicy, Raise, State
 from tidegate.decide.rollout.draft import Draft
 from tidegate.decide.rollout.steps import number_of
-from tidegate.domain.snapshot import Policy
+from tidegate.domain.snapshot import Policy, Problem
 
 
 def begin(draft: Draft) -> None:
@@ -25,11 +26,8 @@ def _first_contact(draft: Draft) -> None:
     marker, run = draft.flag.marker, draft.snapshot.newest_run
     last = max(marker.attempt if marker else 0, run.attempt if run else 0)
     draft.set(seq=run.seq if run else 0)  # records of a re-created object go on where those of the old one ended
-    rejected = marker.rejected if marker else None
-    if rejected is None and run is not None and run.rejected:
-        rejected = run.revision or ""
-    if rejected is not None and rejected == draft.revision_key():
-        draft.set(attempt=max(last, 1), revision=draft.spec.revision, rejected_revision=rejected, percent=draft.flag.percent)
+    if _was_rejected(draft):
+        draft.set(attempt=max(last, 1), revision=draft.spec.revision, rejected_revision=draft.revision_key(), percent=draft.flag.percent)
         draft.head_for_zero(State.ROLLBACK, Phase.ROLLING_BACK)
         draft.set(rolled_back_at=draft.now)
         draft.record(Transition.ADOPTED, _named("was rolled back before: it stays rejected", draft.spec), to_percent=0)
@@ -46,6 +44,21 @@ def _first_contact(draft: Draft) -> None:
     else:
         adopt_exposure(draft, draft.flag.percent)
         draft.record(Transition.ADOPTED, f"adopted as it was found, at {draft.flag.percent} %")
+
+
+def _was_rejected(draft: Draft) -> bool:
+    marker, run = draft.flag.marker, draft.snapshot.newest_run
+    rejected = marker.rejected if marker else None
+    if rejected is None and run is not None and run.rejected:
+        rejected = run.revision or ""
+    return rejected == draft.revision_key()
+
+
+def not_adoptable(draft: Draft) -> Problem | None:
+    """Why a flag that was never looked at can't be taken over: its exposure is unknown, and nobody wants it at 0 %."""
+    if draft.status.attempt or draft.flag.rewritten is None or not draft.spec.enabled or _was_rejected(draft):
+        return None
+    return Problem(Reason.FLAG_NOT_ADOPTABLE, draft.flag.rewritten)
 
 
 def _died_before_status(draft: Draft) -> bool:
@@ -108,7 +121,8 @@ def _follow_spec(draft: Draft) -> None:
 
 
 def _new_revision(draft: Draft) -> None:
-    if draft.status.state is not State.ENABLED:
+    is_turned_down = draft.flag.percent is not None and draft.flag.percent < draft.percent
+    if draft.status.state is not State.ENABLED or is_turned_down:
         _new_attempt(draft, _named("begins at 0 %", draft.spec))
         return
     percent = draft.percent

@@ -12,12 +12,12 @@ def decide_deletion(snapshot: Snapshot) -> Decision:
     rollout = snapshot.rollout
     if FINALIZER not in rollout.finalizers:
         return Decision(rollout.status, (), None)
-    write = _switch_off(snapshot) if not snapshot.namespace_terminating else None
+    write = _last_write(snapshot) if not snapshot.namespace_terminating else None
     actions: tuple[Action, ...] = (RemoveFinalizer(),) if write is None else (write, RemoveFinalizer())
     return Decision(rollout.status, actions, None)
 
 
-def _switch_off(snapshot: Snapshot) -> WriteFlag | None:
+def _last_write(snapshot: Snapshot) -> WriteFlag | None:
     rollout, flag = snapshot.rollout, snapshot.flag
     spec = rollout.followed_spec()
     if spec is None or not isinstance(flag, FlagReading) or flag.marker is None or flag.marker.uid != rollout.uid:
@@ -25,12 +25,15 @@ def _switch_off(snapshot: Snapshot) -> WriteFlag | None:
     policy = spec.deletion_policy
     if policy is None:
         policy = DeletionPolicy.KEEP if rollout.status.state is State.ENABLED else DeletionPolicy.OFF
-    if policy is DeletionPolicy.KEEP or same_effect(flag.definition, switched_off()):
+    is_kept = policy is DeletionPolicy.KEEP
+    definition = {key: value for key, value in (flag.definition or {}).items() if key != "metadata"} if is_kept else switched_off()
+    # A raise may be on its way still: under a larger epoch the flag is no longer the one that it was meant for.
+    if same_effect(flag.definition, definition) and rollout.status.raising is None:
         return None
     marker = Marker(
         rollout=rollout.full_name,
         uid=rollout.uid,
-        state=State.DISABLED,
+        state=flag.marker.state if is_kept else State.DISABLED,
         attempt=rollout.status.attempt,
         epoch=0,
         revision=rollout.status.revision,
@@ -39,8 +42,8 @@ def _switch_off(snapshot: Snapshot) -> WriteFlag | None:
     return WriteFlag(
         config_map=spec.target.flag.config_map,
         key=spec.target.flag.key,
-        percent=0,
-        definition=switched_off(),
+        percent=(flag.percent or 0) if is_kept else 0,
+        definition=definition,
         marker=marker,
         expected=flag.marker,
         raises=False,

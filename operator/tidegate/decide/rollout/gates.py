@@ -80,7 +80,7 @@ def _counts(value: Value, context: Context) -> bool:
 def _without_data(status: GateStatus, missing: NoData, before: GateStatus | None, context: Context) -> GateStatus:
     """A breach's evidence is kept over the gap. A source that fails stops the deadline's clock: when it comes back, its series do too."""
     since = None if missing.from_source else (before.no_data_since if before and before.no_data_since else context.now)
-    kept = {} if before is None else before.model_dump(include={"breached_since", "breached_last", "breached_samples"})
+    kept = {} if before is None else {name: getattr(before, name) for name in ("breached_since", "breached_last", "breached_samples")}
     out = status.model_copy(
         update=kept | {"verdict": Verdict.NO_DATA, "no_data_since": since, "no_data_reason": missing.reason, "message": missing.message}
     )

@@ -45,7 +45,8 @@ def _settle(draft: Draft) -> None:
     """Compares what was decided with what the flag reads back: dwell begins there, not at the decision."""
     raising, flag = draft.status.raising, draft.flag
     ours = flag.marker is not None and flag.marker.attempt == draft.status.attempt and flag.marker.uid == draft.snapshot.rollout.uid
-    if ours and draft.status.rehearsal is None and flag.marker is not None:
+    is_back = flag.percent == 0 or draft.status.state is not State.DISABLED
+    if ours and is_back and draft.status.rehearsal is None and flag.marker is not None:
         written = flag.marker.written_at or draft.now
         milliseconds = max(0, int((draft.now - written) / timedelta(milliseconds=1)))
         draft.set(rehearsal=Rehearsal(at=draft.now, milliseconds=milliseconds))
@@ -53,7 +54,7 @@ def _settle(draft: Draft) -> None:
         if draft.status.state is State.DISABLED and flag.percent == 0:
             draft.set(percent=0)
         return
-    if flag.percent != raising.percent:
+    if flag.percent != raising.percent or flag.rewritten:
         return
     is_adoption_at_full = raising.adopts and raising.percent == 100
     draft.set(
@@ -132,7 +133,7 @@ def _rollback_cause(draft: Draft) -> str | None:
     for gate in draft.status.gates:
         if gate.verdict is Verdict.ROLLBACK:
             kind = "guard" if gate.source is GateSource.POLICY else "gate"
-            reading = f" {gate.value}" if gate.value is not None else ""
+            reading = f" {float(gate.value):.4g}" if gate.value is not None else ""
             return f"{kind} {gate.name}:{reading} ({gate.threshold}): {gate.message}"
     return None
 
@@ -145,9 +146,17 @@ def _note_lowered_elsewhere(draft: Draft) -> None:
     text = (
         f"the flag was turned down to {live} % by somebody else, from {draft.percent} %: set it back, or set spec.revision to begin again"
     )
-    if not any(c.reason == Reason.FLAG_LOWERED_ELSEWHERE for c in status.conditions):
-        draft.record(Transition.FLAG_LOWERED_ELSEWHERE, text, to_percent=live)
-    draft.stalled = Problem(Reason.FLAG_LOWERED_ELSEWHERE, text)
+    _stall(draft, Problem(Reason.FLAG_LOWERED_ELSEWHERE, text), Transition.FLAG_LOWERED_ELSEWHERE, live)
+
+
+def _stall(draft: Draft, problem: Problem, transition: Transition, percent: int) -> None:
+    """What a person has to mend. It is recorded when its condition first shows: a worse problem that hides the condition hides it here."""
+    if draft.stalled is not None:
+        return
+    draft.stalled = problem
+    hidden = draft.snapshot.rollout.problem is not None or isinstance(draft.snapshot.policy, Problem)
+    if not hidden and all(condition.reason != problem.reason for condition in draft.status.conditions):
+        draft.record(transition, problem.message, to_percent=percent)
 
 
 def _blockers(draft: Draft) -> list[str]:
@@ -178,17 +187,18 @@ def _blocking_clocks(draft: Draft) -> list[str]:
     if spec.step_deadline is None:
         return []
     deadline = max(dwell_ends, status.resumed_at or dwell_ends) + spec.step_deadline
-    if draft.now < deadline or spec.paused:
+    if spec.paused:
+        return []
+    if draft.now < deadline:
         draft.wake_at.append(deadline)
         return []
-    if status.phase is not Phase.PAUSED:
-        draft.record(Transition.STEP_DEADLINE_EXCEEDED, f"{draft.percent} % was held longer than spec.stepDeadline: paused")
-    draft.stalled = Problem(
+    late = Problem(
         Reason.STEP_DEADLINE_EXCEEDED,
         f"{draft.percent} % is held longer than spec.stepDeadline ({format_duration(spec.step_deadline)}): "
         "raise the deadline, pause and resume, or set another revision",
     )
-    return [draft.stalled.message]
+    _stall(draft, late, Transition.STEP_DEADLINE_EXCEEDED, draft.percent)
+    return [late.message]
 
 
 def _blocking_gates(draft: Draft) -> list[str]:
@@ -210,14 +220,18 @@ def _blocking_gates(draft: Draft) -> list[str]:
 
 def _confirm_or_withdraw(draft: Draft) -> None:
     """A raise that isn't in force yet is decided again: hours may have passed since it was written down."""
-    raising, rollout = draft.status.raising, draft.snapshot.rollout
+    raising, step = draft.status.raising, next_after(draft.steps, draft.percent)
     assert raising is not None
-    if draft.waiting and not raising.adopts:
-        draft.set(raising=None)
-        draft.record(Transition.STEP_WITHDRAWN, f"{raising.percent} % no longer holds: {'; '.join(draft.waiting)}")
+    is_next = step is not None and step.percent == raising.percent
+    if raising.adopts or (is_next and not draft.waiting):
+        stored = draft.snapshot.rollout.status
+        draft.raise_confirmed = not draft.waiting and stored.raising == raising and stored.pending is None
         return
-    appended = rollout.status.pending is None
-    draft.raise_confirmed = not draft.waiting and appended
+    draft.set(raising=None)
+    why = "; ".join(draft.waiting) or "the steps were edited"
+    draft.record(Transition.STEP_WITHDRAWN, f"{raising.percent} % no longer holds: {why}")
+    if not draft.waiting:
+        _advance(draft)
 
 
 def _advance(draft: Draft) -> None:
@@ -236,7 +250,7 @@ def _bake_ends(draft: Draft) -> datetime | None:
 
 
 def _finish_bake(draft: Draft) -> None:
-    """A bake ends while it is watched: with its source silent or its policy gone it goes on."""
+    """A bake ends while it is watched: with its source silent, its policy gone or the flag turned down by hand it goes on."""
     ends = _bake_ends(draft)
     if ends is None or draft.status.phase is Phase.SUCCEEDED:
         return
@@ -244,7 +258,7 @@ def _finish_bake(draft: Draft) -> None:
         draft.wake_at.append(ends)
         return
     is_silent = any(isinstance(answer.value, Failure) for answer in draft.snapshot.answers.values())
-    if is_silent or isinstance(draft.snapshot.policy, Problem):
+    if is_silent or isinstance(draft.snapshot.policy, Problem) or draft.stalled is not None:
         return
     draft.set(phase=Phase.SUCCEEDED, gates=())
     draft.record(Transition.SUCCEEDED, f"baked for {format_duration(draft.spec.bake)} at {draft.percent} %")
@@ -271,7 +285,7 @@ def _set_phase(draft: Draft) -> None:
 def _note_pause(draft: Draft, before: Phase, after: Phase) -> None:
     if after is Phase.PAUSED and before is not Phase.PAUSED and draft.spec.paused:
         draft.record(Transition.PAUSED, f"spec.paused is true: held at {draft.percent} %")
-    if before is Phase.PAUSED and after is Phase.PROGRESSING:
+    if before is Phase.PAUSED and after in (Phase.PROGRESSING, Phase.BAKING):
         draft.set(resumed_at=draft.now)
         draft.record(Transition.RESUMED, f"goes on at {draft.percent} %")
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from tidegate.api.conditions import Reason
 from tidegate.api.feature_rollout import FeatureRolloutSpec
 from tidegate.api.rollout_status import Phase, State
-from tidegate.decide.rollout.begin import begin
+from tidegate.decide.rollout.begin import begin, not_adoptable
 from tidegate.decide.rollout.conditions import conditions_for
 from tidegate.decide.rollout.deletion import decide_deletion
 from tidegate.decide.rollout.draft import Draft
@@ -32,6 +32,9 @@ def decide(snapshot: Snapshot, now: datetime) -> Decision:
     if isinstance(snapshot.flag, Problem):
         return _flag_out_of_hand(snapshot, snapshot.flag, spec, now)
     draft = Draft(snapshot, spec, spec.strategy.canary.resolved(), now, snapshot.rollout.status, snapshot.flag)
+    unknown = not_adoptable(draft)
+    if unknown is not None:
+        return _flag_out_of_hand(snapshot, unknown, spec, now)
     begin(draft)
     if draft.status.state is State.ROLLBACK or draft.status.phase is Phase.DISABLED:
         _read_back_zero(draft, snapshot.flag)
@@ -79,7 +82,7 @@ def _stalled(draft: Draft) -> Problem | None:
 
 
 def _requeue_after(draft: Draft, todo: tuple[Action, ...]) -> float | None:
-    if todo or (draft.status.raising is not None and draft.snapshot.rollout.status.raising is None):
+    if todo or (draft.status.raising is not None and not draft.waiting):
         return 0.0
     if draft.status.phase in (Phase.DISABLED, Phase.ROLLED_BACK, Phase.SUCCEEDED):
         return None
@@ -100,7 +103,7 @@ def _never_valid(snapshot: Snapshot, now: datetime) -> Decision:
     rollout = snapshot.rollout
     status = rollout.status.model_copy(update={"phase": Phase.INVALID, "observed_generation": rollout.generation})
     problem = rollout.problem or Problem(Reason.INVALID_SPEC, "spec can't be read")
-    return Decision(status.model_copy(update={"conditions": conditions_for(status, problem, {}, now)}), (), None)
+    return Decision(status.model_copy(update={"conditions": conditions_for(status, problem, {}, now)}), (), RETRY)
 
 
 def _flag_out_of_hand(snapshot: Snapshot, problem: Problem, spec: FeatureRolloutSpec, now: datetime) -> Decision:

@@ -84,7 +84,7 @@ def read_samples(answer: Answer | Failure) -> float | NoData:
     """The number of samples behind a value: the sum over the series; none yet is 0."""
     if isinstance(answer, Failure):
         return NoData(answer.reason.value, answer.message, from_source=True)
-    total = math.fsum(one.value for one in answer.series) if all(math.isfinite(one.value) for one in answer.series) else math.nan
+    total = sum((one.value for one in answer.series), 0.0)
     if not math.isfinite(total):
         return _series(NoDataReason.NOT_A_NUMBER, "samples.count is not a finite number")
     return total

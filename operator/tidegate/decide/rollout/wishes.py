@@ -37,7 +37,7 @@ def _write(draft: Draft) -> WriteFlag | None:
         return None
     percent, definition = wish
     flag, marker = draft.flag, _marker(draft)
-    if same_effect(flag.definition, definition) and _same_claim(flag.marker, marker):
+    if same_effect(flag.definition, definition) and _same_claim(flag.marker, marker) and not _took_back_a_raise(draft):
         return None
     return WriteFlag(
         config_map=draft.spec.target.flag.config_map,
@@ -48,6 +48,13 @@ def _write(draft: Draft) -> WriteFlag | None:
         expected=flag.marker,
         raises=percent > (flag.percent or 0),
     )
+
+
+def _took_back_a_raise(draft: Draft) -> bool:
+    """A leader that was deposed may have sent that raise already. It is meant for the flag as it was: written anew, under a larger epoch,
+    the flag is another, and the raise comes too late."""
+    before = draft.snapshot.rollout.status.raising
+    return before is not None and draft.status.raising != before and draft.flag.percent != before.percent
 
 
 def _wish(draft: Draft) -> tuple[int, Definition] | None:
@@ -67,10 +74,11 @@ def _wish(draft: Draft) -> tuple[int, Definition] | None:
 
 def _marker(draft: Draft) -> Marker:
     status, rollout = draft.status, draft.snapshot.rollout
+    begins = draft.raise_confirmed and status.state is State.DISABLED
     return Marker(
         rollout=rollout.full_name,
         uid=rollout.uid,
-        state=status.state,
+        state=State.ROLLING_OUT if begins else status.state,  # as it will be once this is read back, or it would be written twice
         attempt=status.attempt,
         epoch=0,
         revision=status.revision,

@@ -1,0 +1,83 @@
+"""Short ways to make what tests of the pure core need. Times are seconds after T0 unless a name says otherwise."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from tidegate.api.conditions import Condition, ConditionType, Reason
+from tidegate.api.feature_rollout import FeatureRolloutSpec, FlagTarget
+from tidegate.api.gates import Gate
+from tidegate.api.rollout_policy import RolloutPolicySpec
+from tidegate.api.rollout_status import FeatureRolloutStatus, State
+from tidegate.domain.readings import Answer, SeriesValue
+from tidegate.domain.snapshot import Marker, Policy
+
+T0 = datetime(2026, 12, 1, 9, tzinfo=UTC)
+START = T0.timestamp()
+CONFIG_MAP = "shop-flags"
+KEY = "new-search"
+
+
+def after(seconds: float) -> datetime:
+    return T0 + timedelta(seconds=seconds)
+
+
+def gate(**fields: Any) -> Gate:
+    """A gate on a gauge: advance < 0.1, rollback > 0.15 on two samples, unless told otherwise."""
+    defaults: dict[str, Any] = {"name": "errors", "query": "errors", "advance": {"lt": 0.1}, "rollback": {"gt": 0.15}}
+    return Gate.model_validate(defaults | fields)
+
+
+def series(*values: float) -> tuple[SeriesValue, ...]:
+    return tuple(SeriesValue(f'pod="{number}"', value) for number, value in enumerate(values))
+
+
+def answer(*values: float, at: float = 0, age: float = 1, reach: float = 0, kind: str = "vector") -> Answer:
+    """An answer evaluated `at` seconds after T0 whose oldest selector was last scraped `age` seconds before."""
+    return Answer(START + at, kind, series(*values), START + at - age, reach)
+
+
+def target(**fields: Any) -> FlagTarget:
+    return FlagTarget.model_validate({"key": KEY, "configMap": CONFIG_MAP} | fields)
+
+
+def raw_spec(
+    percents: Sequence[int] = (10, 50, 100), dwell: str = "60s", *, flag: Mapping[str, Any] | None = None, **fields: Any
+) -> dict[str, Any]:
+    """The spec of a FeatureRollout as a person writes it."""
+    return {
+        "target": {"flag": {"key": KEY, "configMap": CONFIG_MAP} | dict(flag or {})},
+        "strategy": {"canary": {"percents": list(percents), "dwell": dwell}},
+        "bake": "120s",
+    } | fields
+
+
+def spec(*args: Any, **fields: Any) -> FeatureRolloutSpec:
+    return FeatureRolloutSpec.model_validate(raw_spec(*args, **fields))
+
+
+def raw_gate(name: str = "errors", **fields: Any) -> dict[str, Any]:
+    return {"name": name, "query": name, "advance": {"lt": 0.1}, "rollback": {"gt": 0.15}} | fields
+
+
+def policy(
+    *guards: Mapping[str, Any], interval: str = "10s", staleness: str = "30s", generation: int = 1, name: str = "production"
+) -> Policy:
+    prometheus = {"url": "http://prometheus:9090", "interval": interval, "staleness": staleness}
+    parsed = RolloutPolicySpec.model_validate({"prometheus": prometheus, "guards": list(guards)})
+    return Policy(name, f"uid-of-{name}", generation, parsed)
+
+
+def marker(**fields: Any) -> Marker:
+    defaults: dict[str, Any] = {"rollout": "shop/search", "uid": "u1", "state": State.ROLLING_OUT, "attempt": 1, "epoch": 1}
+    return Marker(**(defaults | fields))
+
+
+def condition(status: FeatureRolloutStatus, kind: ConditionType) -> Condition | None:
+    return next((one for one in status.conditions if one.type is kind), None)
+
+
+def stalled_for(status: FeatureRolloutStatus) -> Reason | None:
+    """The reason of the condition Stalled, where it stands."""
+    found = condition(status, ConditionType.STALLED)
+    return None if found is None or found.status != "True" else Reason(found.reason)

@@ -1,0 +1,130 @@
+"""Guards hold back who has exposed nobody yet, and roll back only those whose exposure rose within their reach."""
+
+from typing import Any
+
+import pytest
+
+from tests.builders import policy, raw_gate
+from tests.decide.world import World
+from tidegate.api.records import Transition
+from tidegate.api.rollout_status import GateSource, Phase, State, Verdict
+
+
+def guard(**fields: Any) -> dict[str, Any]:
+    return raw_gate("uptime", **fields)
+
+
+def verdict_of(world: World, name: str = "uptime") -> Verdict:
+    return next(gate.verdict for gate in world.status.gates if (gate.source, gate.name) == (GateSource.POLICY, name))
+
+
+@pytest.mark.parametrize("rollback", [{"gt": 0.15, "confirm": 1}, {"gt": 0.15}, {"gt": 0.15, "for": "30s"}])
+def test_before_the_first_exposure_a_breach_is_waited_for_and_never_rolls_back(rollback: dict[str, Any]) -> None:
+    world = World(guards=(guard(rollback=rollback),), bake="7d")
+    world.readings["uptime"] = 0.9
+    world.run(3600)
+    assert (world.phase, world.status.state, world.percent) == (Phase.WAITING, State.DISABLED, 0)
+    assert "guard uptime (in breach" in (world.status.waiting_for or "")
+    assert verdict_of(world) is Verdict.HOLD
+    assert Transition.ROLLED_BACK not in world.told()
+    world.readings["uptime"] = 0.0
+    world.climb_to(10)
+
+
+def test_before_the_first_exposure_missing_data_holds_too() -> None:
+    world = World(guards=(guard(),), noData={"deadline": "30s", "then": "rollback"})
+    world.readings["uptime"] = None
+    world.run(600)
+    assert (world.phase, world.status.state) == (Phase.WAITING, State.DISABLED)
+    assert "guard uptime (no data" in (world.status.waiting_for or "")
+
+
+def test_a_breach_within_reach_rolls_back_at_once() -> None:
+    world = World(guards=(guard(rollback={"gt": 0.15, "confirm": 1}, reach="10m"),))
+    world.climb_to(50)
+    world.readings["uptime"] = 0.9
+    world.run_until(lambda it: it.percent == 0, 11)
+    assert world.status.state is State.ROLLBACK
+    assert "guard uptime: 0.9" in world.records()[-1].message or "guard uptime: 0.9" in world.records()[-2].message
+
+
+@pytest.mark.parametrize(("held_for", "rolled_back"), [(250, True), (320, False)])
+def test_reach_counts_from_the_last_rise(held_for: float, rolled_back: bool) -> None:
+    world = World(guards=(guard(rollback={"gt": 0.15, "confirm": 1}, reach="5m"),), paused=False)
+    world.climb_to(50)
+    world.edit(paused=True)
+    world.run(held_for)
+    world.readings["uptime"] = 0.9
+    world.run(40)
+    assert (world.status.state is State.ROLLBACK) is rolled_back
+    assert world.percent == (0 if rolled_back else 50)
+
+
+@pytest.mark.parametrize(("bake", "rolled_back"), [("1m", False), ("10m", True)])
+def test_reach_defaults_to_the_bake(bake: str, rolled_back: bool) -> None:
+    world = World(guards=(guard(rollback={"gt": 0.15, "confirm": 1}),), bake=bake)
+    world.climb_to(50)
+    world.edit(paused=True)
+    world.run(120)
+    world.readings["uptime"] = 0.9
+    world.run(40)
+    assert (world.status.state is State.ROLLBACK) is rolled_back
+
+
+def test_a_breach_out_of_reach_is_told_once_and_holds() -> None:
+    world = World(guards=(guard(rollback={"gt": 0.15, "confirm": 1}, reach="1m"),), dwell="5m")
+    world.climb_to(10)
+    world.run(120)
+    world.readings["uptime"] = 0.9
+    world.run(3600)
+    assert (world.percent, world.phase) == (10, Phase.PROGRESSING)
+    assert world.told().count(Transition.GUARD_BREACHED) == 1
+    assert "guard uptime (in breach" in (world.status.waiting_for or "")
+    world.readings["uptime"] = 0.0
+    world.climb_to(50)
+
+
+def test_an_adopted_feature_did_not_rise_so_no_guard_switches_it_off() -> None:
+    world = World(guards=(guard(rollback={"gt": 0.15, "confirm": 1}, reach="30d"),), initialPercent=100, bake="1h")
+    world.readings["uptime"] = 0.9
+    world.run(600)
+    assert (world.percent, world.phase) == (100, Phase.BAKING)
+    assert Transition.GUARD_BREACHED in world.told()
+
+
+def test_a_guard_counts_samples_from_before_the_exposure() -> None:
+    """The incident was there already: that the feature began in it must not hide it. (Its own gates would not count them.)"""
+    world = World(guards=(guard(rollback={"gt": 0.15, "for": "40s"}, reach="1h"),))
+    world.climb_to(10)
+    exposed = world.elapsed()
+    world.readings["uptime"] = lambda seconds: 0.9 if seconds > exposed else 0.0
+    fell = world.run_until(lambda it: it.status.state is State.ROLLBACK, 120)
+    assert fell - exposed <= 61
+
+
+def test_a_guard_holds_the_next_step_like_a_gate() -> None:
+    world = World(guards=(guard(),))
+    world.climb_to(10)
+    world.readings["uptime"] = 0.12
+    world.run(600)
+    assert (world.percent, verdict_of(world)) == (10, Verdict.HOLD)
+
+
+def test_a_guard_and_a_gate_of_one_name_are_two() -> None:
+    world = World(gates=[raw_gate("uptime", query="mine")], guards=(guard(),))
+    world.climb_to(10)
+    world.run(20)
+    assert [(gate.source, gate.name) for gate in world.status.gates] == [(GateSource.ROLLOUT, "uptime"), (GateSource.POLICY, "uptime")]
+
+
+def test_a_guard_that_is_added_mid_run_is_heeded_and_one_that_is_removed_forgotten() -> None:
+    world = World(gates=[raw_gate()])
+    world.climb_to(10)
+    world.policy = policy(guard(), generation=2)
+    world.readings["uptime"] = 0.12
+    world.run(300)
+    assert world.percent == 10
+    assert Transition.POLICY_EDITED in world.told()
+    world.policy = policy(generation=3)
+    world.climb_to(50)
+    assert [gate.name for gate in world.status.gates] == ["errors"]

@@ -1,0 +1,217 @@
+"""Going back: in the same reconcile, allow list included, and for good."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tests.builders import raw_gate, stalled_for
+from tests.decide.world import Fault, World
+from tidegate.api.conditions import ConditionType, Reason
+from tidegate.api.records import Transition
+from tidegate.api.rollout_status import Phase, State
+from tidegate.decide.rollout import decide
+from tidegate.domain.decision import WriteFlag
+from tidegate.levers.flag import switched_off
+
+IMMEDIATE = raw_gate(rollback={"gt": 0.15, "confirm": 1})
+
+
+def climbing(percent: int = 50, **spec: Any) -> World:
+    world = World(**({"gates": [IMMEDIATE]} | spec))
+    world.climb_to(percent)
+    return world
+
+
+def fallen(**spec: Any) -> World:
+    world = climbing(**spec)
+    world.readings["errors"] = 0.9
+    world.run_until(lambda it: it.phase is Phase.ROLLED_BACK, 60)
+    world.run(1)
+    return world
+
+
+def without_metadata(definition: dict[str, Any] | None) -> dict[str, Any]:
+    return {key: value for key, value in (definition or {}).items() if key != "metadata"}
+
+
+@pytest.mark.parametrize("percent", [10, 50, 100])
+def test_any_rollback_leads_to_zero_in_the_same_look(percent: int) -> None:
+    world = climbing(percent, flag={"allow": ["alice"], "deny": ["bob"]})
+    world.readings["errors"] = 0.9
+    world.now += timedelta(seconds=10)
+    decision = world.look()
+    assert [action.percent for action in decision.actions if isinstance(action, WriteFlag)] == [0]
+    assert without_metadata(world.definition) == switched_off()
+    assert (world.status.state, world.phase) == (State.ROLLBACK, Phase.ROLLING_BACK)
+
+
+def test_one_of_many_gates_is_enough() -> None:
+    others = [raw_gate(f"gate-{number}") for number in range(9)]
+    world = climbing(gates=[*others, IMMEDIATE])
+    world.readings["errors"] = 0.9
+    world.readings |= {f"gate-{number}": None for number in range(5)}
+    world.now += timedelta(seconds=10)
+    world.look()
+    assert world.percent == 0
+
+
+def test_what_is_left_of_it() -> None:
+    world = fallen(revision="v7")
+    status = world.status
+    assert (status.state, status.phase, status.percent, status.rejected_revision) == (State.ROLLBACK, Phase.ROLLED_BACK, 0, "v7")
+    assert (status.step, status.raising, status.effective_at, status.next_evaluation_at) == (0, None, None, None)
+    assert stalled_for(status) is Reason.ROLLED_BACK
+    ready = next(one for one in status.conditions if one.type is ConditionType.READY)
+    assert (ready.status, "v7" in ready.message, "spec.revision" in ready.message) == ("False", True, True)
+    assert world.definition is not None
+    assert {"state": "ROLLBACK", "rejected": "v7", "attempt": 1}.items() <= world.definition["metadata"].items()
+    record = next(one for one in world.records() if one.transition is Transition.ROLLED_BACK)
+    assert (record.from_percent, record.to_percent) == (50, 0)
+    assert [(one.name, one.value, one.verdict) for one in record.readings] == [("errors", "0.9", "ROLLBACK")]
+    assert "gate errors: 0.9 (advance < 0.1, rollback > 0.15 on 1 samples)" in record.message
+
+
+def test_it_is_absorbing() -> None:
+    world = fallen()
+    writes = len(world.writes)
+    changes: tuple[tuple[str, Any], ...] = (
+        ("paused", True),
+        ("paused", False),
+        ("gates", []),
+        ("bake", "1h"),
+        ("noData", {"deadline": "1m"}),
+        ("initialPercent", 100),
+    )
+    for field, value in changes:
+        world.edit(**{field: value})
+        world.readings["errors"] = 0.0
+        world.run(600)
+        assert (world.phase, world.status.state, world.percent) == (Phase.ROLLED_BACK, State.ROLLBACK, 0)
+    assert len(world.writes) == writes
+    assert world.look().requeue_after is None
+
+
+def test_only_another_revision_begins_again() -> None:
+    world = fallen(revision="v7")
+    world.readings["errors"] = 0.0
+    world.edit(revision="v8")
+    world.climb_to(10)
+    assert (world.status.attempt, world.status.revision, world.status.rejected_revision) == (2, "v8", None)
+    assert world.status.run == "search-2"
+    world.run_until(lambda it: it.phase is Phase.SUCCEEDED)
+
+
+def test_without_a_revision_setting_one_begins_again() -> None:
+    world = fallen()
+    assert world.status.rejected_revision == ""
+    world.readings["errors"] = 0.0
+    world.edit(revision="v2")
+    world.climb_to(10)
+
+
+def test_off_and_on_again_does_not_lift_a_rejection() -> None:
+    world = fallen(revision="v7")
+    world.readings["errors"] = 0.0
+    world.edit(enabled=False)
+    world.run(5)
+    assert (world.phase, world.status.rejected_revision) == (Phase.DISABLED, "v7")
+    world.edit(enabled=True)
+    world.run(600)
+    assert (world.phase, world.percent) == (Phase.ROLLED_BACK, 0)
+    world.edit(enabled=False)
+    world.run(5)
+    world.edit(enabled=True, revision="v8")
+    world.climb_to(10)
+
+
+@pytest.mark.parametrize("refused", range(1, 4))
+def test_a_refused_status_write_delays_no_rollback(refused: int) -> None:
+    """Evidence of a `for` grows although not one status of it can be written."""
+    world = climbing(10, gates=[raw_gate(rollback={"gt": 0.15, "for": "30s"})], dwell="1h")
+    world.readings["errors"] = 0.9
+    for _ in range(5):
+        world.now += timedelta(seconds=10)
+        world.look(Fault.STATUS_REFUSED)
+    assert world.percent == 0
+    assert world.status.state is State.ROLLING_OUT, "status says nothing of it yet"
+    for _ in range(refused):
+        world.readings["errors"] = 0.0  # the numbers are fine again: that changes nothing
+        world.now += timedelta(seconds=10)
+        world.look(Fault.STATUS_REFUSED)
+        assert world.percent == 0
+    world.run_until(lambda it: it.phase is Phase.ROLLED_BACK, 60)
+    assert Transition.ROLLED_BACK in world.told()
+
+
+@pytest.mark.parametrize("fault", [Fault.KILLED_AFTER_ACT, Fault.STATUS_REFUSED])
+def test_the_marker_outranks_status(fault: Fault) -> None:
+    """The lowering was made, and the process died before it could say so: whoever comes next must not climb back."""
+    world = climbing(revision="v7")
+    world.readings["errors"] = 0.9
+    world.now += timedelta(seconds=10)
+    world.look(fault)
+    assert (world.percent, world.status.state) == (0, State.ROLLING_OUT)
+    world.readings["errors"] = 0.0
+    world.run_until(lambda it: it.phase is Phase.ROLLED_BACK, 60)
+    world.run(3600)
+    assert (world.percent, world.status.rejected_revision) == (0, "v7")
+    record = next(one for one in world.records() if one.transition is Transition.ROLLED_BACK)
+    assert "gate errors: 0.9" in record.message, "the cause survives in the marker"
+
+
+def test_a_new_revision_after_an_unwritten_rollback_begins_at_zero() -> None:
+    world = climbing(revision="v7")
+    world.readings["errors"] = 0.9
+    world.now += timedelta(seconds=10)
+    world.look(Fault.KILLED_AFTER_ACT)
+    world.readings["errors"] = 0.0
+    world.edit(revision="v8")
+    world.look()
+    assert (world.percent, world.status.attempt, world.status.revision) == (0, 2, "v8")
+    assert Transition.ROLLED_BACK in world.told()
+    world.climb_to(10)
+
+
+def test_a_lowering_that_is_refused_is_tried_until_it_holds() -> None:
+    world = climbing()
+    world.readings["errors"] = 0.9
+    for _ in range(4):
+        world.now += timedelta(seconds=10)
+        world.look(Fault.ACTION_REFUSED)
+        assert world.percent == 50
+    world.now += timedelta(seconds=1)
+    world.look()
+    assert world.percent == 0
+
+
+def test_a_rolled_back_flag_that_somebody_turns_up_is_turned_off_again() -> None:
+    world = fallen()
+    world.edit_flag(defaultVariant="on")
+    assert world.percent == 100
+    world.look()
+    assert without_metadata(world.definition) == switched_off()
+    world.run(5)
+    assert world.phase is Phase.ROLLED_BACK
+
+
+def test_a_rolled_back_flag_that_somebody_removes_is_put_back_as_off() -> None:
+    world = fallen()
+    world.put_flag(None)
+    world.look()
+    assert without_metadata(world.definition) == switched_off()
+    assert world.definition is not None
+    assert world.definition["metadata"]["state"] == "ROLLBACK"
+
+
+def test_a_decision_on_an_old_reading_cannot_undo_a_rollback() -> None:
+    world = climbing(10)
+    world.run_until(lambda it: it.status.raising is not None)
+    seen = world.snapshot()
+    assert any(isinstance(action, WriteFlag) and action.raises for action in decide(seen, world.now).actions)
+    world.readings["errors"] = 0.9
+    world.now += timedelta(seconds=10)
+    world.look()
+    assert world.percent == 0
+    world.look(seen=seen)
+    assert world.percent == 0

@@ -1,0 +1,237 @@
+"""`enabled`, `paused`, `stepDeadline`, and the lists of the flag, in every phase."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tests.builders import raw_gate, stalled_for, target
+from tests.decide.test_revisions import at_full_but_not_enabled, baking, progressing, raise_under_way, rolled_back, succeeded, waiting
+from tests.decide.world import World
+from tidegate.api.conditions import Reason
+from tidegate.api.records import Transition
+from tidegate.api.rollout_status import Phase, State
+from tidegate.domain.snapshot import Problem
+from tidegate.levers.flag import definition_for, switched_off
+
+GATES = [raw_gate(rollback={"gt": 0.15, "confirm": 1})]
+EVERYWHERE = [waiting, progressing, at_full_but_not_enabled, raise_under_way, baking, succeeded, rolled_back]
+Reach = Callable[[World], None]
+
+
+def effect(world: World) -> dict[str, object]:
+    return {key: value for key, value in (world.definition or {}).items() if key != "metadata"}
+
+
+@pytest.mark.parametrize("reach", EVERYWHERE, ids=lambda it: it.__name__)
+def test_enabled_false_switches_off_in_the_same_look(reach: Reach) -> None:
+    world = World(gates=GATES, flag={"allow": ["alice"]})
+    reach(world)
+    world.edit(enabled=False)
+    world.look()
+    assert effect(world) == switched_off()
+    assert (world.phase, world.status.state) == (Phase.DISABLED, State.DISABLED)
+    world.run(5)
+    assert (world.status.percent, world.status.waiting_for) == (0, None)
+    assert world.raw["metadata"]["finalizers"] == []
+    assert world.look().requeue_after is None
+
+
+@pytest.mark.parametrize("reach", [it for it in EVERYWHERE if it is not rolled_back], ids=lambda it: it.__name__)
+def test_enabled_again_is_a_new_attempt_from_zero(reach: Reach) -> None:
+    world = World(gates=GATES)
+    reach(world)
+    world.edit(enabled=False)
+    world.run(600)
+    world.edit(enabled=True)
+    world.look()
+    assert (world.phase, world.percent, world.status.attempt) == (Phase.WAITING, 0, 2)
+    world.run_until(lambda it: it.phase is Phase.SUCCEEDED)
+
+
+def test_born_disabled() -> None:
+    world = World(gates=GATES, enabled=False, initialPercent=100)
+    world.run(60)
+    assert (world.phase, effect(world)) == (Phase.DISABLED, switched_off())
+    world.edit(enabled=True)
+    world.climb_to(10)
+
+
+def test_switching_off_needs_neither_a_policy_nor_a_valid_spec() -> None:
+    world = World(gates=GATES)
+    world.climb_to(50)
+    world.policy = Problem(Reason.POLICY_MISSING, "RolloutPolicy production does not exist")
+    world.edit(enabled=False, gates=[raw_gate(query="rate(")])
+    world.look()
+    assert (world.phase, effect(world)) == (Phase.DISABLED, switched_off())
+
+
+# paused
+
+
+@pytest.mark.parametrize("percent", [10, 50, 100])
+def test_paused_holds_the_step_and_goes_on_where_it_was(percent: int) -> None:
+    world = World(gates=GATES)
+    world.climb_to(percent)
+    world.edit(paused=True)
+    world.run(7200)
+    assert (world.percent, world.phase, world.status.state) == (percent, Phase.PAUSED, State.ROLLING_OUT)
+    assert "spec.paused is true" in (world.status.waiting_for or "")
+    world.edit(paused=False)
+    world.run_until(lambda it: it.phase is Phase.SUCCEEDED)
+    assert [one for one in world.told() if one in (Transition.PAUSED, Transition.RESUMED)] == [Transition.PAUSED, Transition.RESUMED]
+
+
+def test_paused_before_the_start_exposes_nobody() -> None:
+    world = World(paused=True)
+    world.run(3600)
+    assert (world.percent, world.phase) == (0, Phase.WAITING)
+    world.edit(paused=False)
+    world.climb_to(10)
+
+
+def test_paused_takes_a_raise_back_that_is_not_in_force_yet() -> None:
+    world = World(gates=GATES)
+    raise_under_way(world)
+    world.edit(paused=True)
+    world.run(600)
+    assert (world.percent, world.status.raising) == (10, None)
+
+
+@pytest.mark.parametrize("percent", [10, 100])
+def test_paused_keeps_the_rollback_rules_armed(percent: int) -> None:
+    world = World(gates=GATES)
+    world.climb_to(percent)
+    world.edit(paused=True)
+    world.run(600)
+    world.readings["errors"] = 0.9
+    world.run_until(lambda it: it.percent == 0, 11)
+    assert world.status.state is State.ROLLBACK
+
+
+def test_paused_while_baking_or_at_rest_changes_nothing() -> None:
+    world = World(gates=GATES, bake="120s")
+    baking(world)
+    world.edit(paused=True)
+    world.run_until(lambda it: it.phase is Phase.SUCCEEDED, 200)
+    rolled = World(gates=GATES)
+    rolled_back(rolled)
+    rolled.edit(paused=True)
+    rolled.run(60)
+    assert rolled.phase is Phase.ROLLED_BACK
+
+
+def test_paused_neither_stops_nor_restarts_the_dwell() -> None:
+    world = World(gates=GATES, dwell="60s")
+    world.climb_to(10)
+    effective = world.status.effective_at
+    world.edit(paused=True)
+    world.run(40)
+    world.edit(paused=False)
+    world.climb_to(50)
+    assert effective is not None
+    assert world.now - effective == pytest.approx(timedelta(seconds=60), abs=timedelta(seconds=0.1))
+
+
+# stepDeadline
+
+
+def held(**spec: Any) -> World:
+    fields: dict[str, Any] = {"gates": GATES, "dwell": "60s", "stepDeadline": "120s"} | spec
+    world = World(**fields)
+    world.climb_to(10)
+    world.readings["errors"] = 0.12
+    return world
+
+
+def test_a_step_held_longer_than_its_deadline_pauses_and_says_so() -> None:
+    world = held()
+    began = world.elapsed()
+    late = world.run_until(lambda it: it.phase is Phase.PAUSED)
+    assert late - began == pytest.approx(180, abs=0.2)
+    assert stalled_for(world.status) is Reason.STEP_DEADLINE_EXCEEDED
+    world.readings["errors"] = 0.0
+    world.run(3600)
+    assert (world.percent, world.phase) == (10, Phase.PAUSED), "it waits for a person"
+    assert world.told().count(Transition.STEP_DEADLINE_EXCEEDED) == 1
+
+
+@pytest.mark.parametrize("how", ["longer deadline", "no deadline", "pause and resume"])
+def test_a_person_lets_it_go_on(how: str) -> None:
+    world = held()
+    world.run_until(lambda it: it.phase is Phase.PAUSED)
+    world.readings["errors"] = 0.0
+    world.run(600)
+    match how:
+        case "longer deadline":
+            world.edit(stepDeadline="1d")
+        case "no deadline":
+            world.edit(stepDeadline=None)
+        case _:
+            world.edit(paused=True)
+            world.run(30)
+            world.edit(paused=False)
+    world.climb_to(50)
+    assert stalled_for(world.status) is None
+
+
+def test_after_a_resume_the_deadline_counts_anew() -> None:
+    world = held()
+    world.edit(paused=True)
+    world.run(1000)
+    world.edit(paused=False)
+    resumed = world.elapsed()
+    late = world.run_until(lambda it: it.phase is Phase.PAUSED)
+    assert late - resumed == pytest.approx(120, abs=0.2)
+
+
+def test_its_own_pause_keeps_the_rollback_rules_armed() -> None:
+    world = held()
+    world.run_until(lambda it: it.phase is Phase.PAUSED)
+    world.readings["errors"] = 0.9
+    world.run_until(lambda it: it.percent == 0, 11)
+
+
+def test_a_pause_that_outlasts_the_deadline_rests() -> None:
+    """Nothing happens at that moment, so nothing needs to be looked at over and over."""
+    world = held(gates=[])
+    world.edit(paused=True)
+    world.run(3600, limit=300)
+    assert world.look().requeue_after is not None
+
+
+def test_a_deadline_is_told_once_though_the_spec_breaks_meanwhile() -> None:
+    world = held()
+    world.run_until(lambda it: it.phase is Phase.PAUSED)
+    world.edit(gates=[raw_gate(query="rate(")])
+    world.run(600)
+    assert world.told().count(Transition.STEP_DEADLINE_EXCEEDED) == 1
+    assert world.is_converged()
+
+
+# the lists
+
+
+@pytest.mark.parametrize("reach", [waiting, progressing, at_full_but_not_enabled, baking, succeeded], ids=lambda it: it.__name__)
+def test_allow_and_deny_are_followed_while_the_percent_stays(reach: Reach) -> None:
+    world = World(gates=GATES)
+    reach(world)
+    before = world.percent
+    assert before is not None
+    lists = {"allow": ["alice", "bob"], "deny": ["eve"]}
+    world.edit(target={"flag": world.raw["spec"]["target"]["flag"] | lists})
+    world.look()
+    assert world.percent == before
+    assert effect(world) == definition_for(target(**lists), before)
+
+
+def test_the_allow_list_is_never_on_in_rollback_or_disabled() -> None:
+    world = World(gates=GATES)
+    rolled_back(world)
+    world.edit(target={"flag": world.raw["spec"]["target"]["flag"] | {"allow": ["alice"]}})
+    world.run(60)
+    assert effect(world) == switched_off()
+    world.edit(enabled=False)
+    world.run(60)
+    assert effect(world) == switched_off()

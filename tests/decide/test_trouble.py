@@ -1,0 +1,254 @@
+"""Specs that can't be followed, policies that are missing or change, flags out of hand: held, said, and never unarmed."""
+
+from typing import Any
+
+import pytest
+
+from tests.builders import condition, policy, raw_gate, stalled_for
+from tests.decide.world import World
+from tidegate.api.conditions import ConditionType, Reason
+from tidegate.api.records import Transition
+from tidegate.api.rollout_status import Phase, State
+from tidegate.domain.decision import FINALIZER
+from tidegate.domain.readings import Failure
+from tidegate.domain.snapshot import Problem
+
+GATES = [raw_gate(rollback={"gt": 0.15, "confirm": 1})]
+MISSING = Problem(Reason.POLICY_MISSING, "RolloutPolicy production does not exist")
+BROKEN: dict[str, dict[str, Any]] = {
+    "query": {"gates": [raw_gate(query="rate(")]},
+    "spec": {"strategy": {"canary": {"percents": [10, 100]}}},
+    "field": {"nonsense": 1},
+}
+
+
+@pytest.mark.parametrize("how", list(BROKEN))
+@pytest.mark.parametrize("percent", [10, 100])
+def test_an_invalid_spec_changes_nothing_and_keeps_the_last_rollback_rules_armed(how: str, percent: int) -> None:
+    world = World(gates=GATES)
+    world.climb_to(percent)
+    world.edit(**BROKEN[how])
+    world.run(600)
+    assert (world.phase, world.percent, world.status.state) == (Phase.INVALID, percent, State.ROLLING_OUT)
+    assert stalled_for(world.status) in (Reason.INVALID_SPEC, Reason.INVALID_QUERY)
+    assert world.told().count(Transition.SPEC_INVALID) == 1
+    assert world.is_converged()
+    world.readings["errors"] = 0.9
+    world.run_until(lambda it: it.percent == 0, 21)
+    assert world.status.state is State.ROLLBACK
+
+
+@pytest.mark.parametrize("how", list(BROKEN))
+def test_a_valid_spec_goes_on_where_it_was(how: str) -> None:
+    world = World(gates=GATES)
+    world.climb_to(50)
+    good = dict(world.raw["spec"])
+    world.edit(**BROKEN[how])
+    world.run(600)
+    world.raw["spec"] = good
+    world.edit()
+    world.climb_to(100)
+    assert world.status.attempt == 1
+
+
+def test_a_raise_under_way_is_taken_back_by_an_invalid_spec() -> None:
+    world = World(gates=GATES)
+    world.climb_to(10)
+    world.run_until(lambda it: it.status.raising is not None)
+    world.edit(**BROKEN["query"])
+    world.run(60)
+    assert (world.percent, world.status.raising) == (10, None)
+
+
+@pytest.mark.parametrize("how", list(BROKEN))
+def test_a_spec_that_was_never_valid_touches_nothing_and_is_looked_at_again(how: str) -> None:
+    world = World(gates=GATES)
+    world.raw["spec"] |= BROKEN[how]
+    decision = world.look()
+    assert (decision.actions, world.config_map) == ((), None)
+    assert (world.phase, world.status.attempt) == (Phase.INVALID, 0)
+    assert decision.requeue_after is not None
+    assert world.is_converged()
+
+
+def test_the_message_names_the_field() -> None:
+    world = World(gates=GATES)
+    world.raw["spec"] |= BROKEN["query"]
+    world.look()
+    stalled = condition(world.status, ConditionType.STALLED)
+    assert stalled is not None
+    assert stalled.message.startswith("spec.gates[0].query (gate errors): not valid PromQL")
+
+
+# the policy
+
+
+def test_without_a_policy_it_is_pending() -> None:
+    world = World(gates=GATES)
+    world.policy = MISSING
+    world.run(600)
+    assert (world.phase, world.percent) == (Phase.PENDING, 0)
+    assert stalled_for(world.status) is Reason.POLICY_MISSING
+    assert MISSING.message in (world.status.waiting_for or "")
+    world.policy = policy()
+    world.climb_to(10)
+
+
+@pytest.mark.parametrize("percent", [10, 50, 100])
+def test_a_policy_that_disappears_mid_run_holds(percent: int) -> None:
+    world = World(gates=GATES, noData={"deadline": "30s", "then": "rollback"})
+    world.climb_to(percent)
+    world.readings["errors"] = 0.9  # nobody can know
+    world.policy = MISSING
+    world.run(7200)
+    assert (world.percent, world.phase) == (percent, Phase.PROGRESSING)
+    assert stalled_for(world.status) is Reason.POLICY_MISSING
+    world.readings["errors"] = 0.0
+    world.policy = policy()
+    world.run_until(lambda it: it.phase is Phase.SUCCEEDED)
+
+
+def test_a_policy_that_disappears_takes_back_a_raise_under_way() -> None:
+    world = World(gates=GATES)
+    world.climb_to(10)
+    world.run_until(lambda it: it.status.raising is not None)
+    world.policy = MISSING
+    world.run(60)
+    assert (world.percent, world.status.raising) == (10, None)
+
+
+def test_a_bake_goes_on_without_its_policy() -> None:
+    world = World(gates=GATES, bake="60s")
+    world.run_until(lambda it: it.phase is Phase.BAKING)
+    world.policy = MISSING
+    world.run(600)
+    assert world.phase is Phase.BAKING
+    world.policy = policy()
+    world.run_until(lambda it: it.phase is Phase.SUCCEEDED, 60)
+
+
+@pytest.mark.parametrize("at_rest", [Phase.SUCCEEDED, Phase.ROLLED_BACK, Phase.DISABLED])
+def test_at_rest_a_policy_is_not_missed(at_rest: Phase) -> None:
+    world = World(gates=GATES)
+    if at_rest is Phase.ROLLED_BACK:
+        world.climb_to(10)
+        world.readings["errors"] = 0.9
+    elif at_rest is Phase.DISABLED:
+        world.edit(enabled=False)
+    world.run_until(lambda it: it.phase is at_rest)
+    world.run(5)
+    before = stalled_for(world.status)
+    world.policy = MISSING
+    world.run(5)
+    assert world.phase is at_rest
+    assert stalled_for(world.status) is before
+
+
+def test_the_policy_is_pinned_and_an_edit_recorded() -> None:
+    world = World(gates=GATES)
+    world.climb_to(10)
+    pinned = world.status.policy
+    assert pinned is not None
+    assert (pinned.name, pinned.generation) == ("production", 1)
+    world.policy = policy(generation=2)
+    world.run(5)
+    assert world.told().count(Transition.POLICY_EDITED) == 1
+    assert world.status.policy is not None
+    assert world.status.policy.generation == 2
+
+
+# the flag
+
+
+@pytest.mark.parametrize("reason", [Reason.CLAIMED, Reason.FLAG_SET_UNREADABLE, Reason.FLAG_NOT_ADOPTABLE])
+@pytest.mark.parametrize("percent", [0, 50])
+def test_a_flag_out_of_hand_is_left_alone_and_looked_at_again(reason: Reason, percent: int) -> None:
+    world = World(gates=GATES)
+    if percent:
+        world.climb_to(percent)
+    writes = len(world.writes)
+    world.flag_problem = Problem(reason, "it is not ours to write")
+    world.run(600)
+    assert len(world.writes) == writes
+    assert stalled_for(world.status) is reason
+    assert "it is not ours to write" in (world.status.waiting_for or "")
+    assert world.look().requeue_after is not None
+    world.flag_problem = None
+    world.climb_to(100)
+
+
+def test_a_hand_written_flag_that_cannot_be_read_is_refused_with_a_reason() -> None:
+    world = World(gates=GATES)
+    world.put_flag({"state": "ENABLED", "variants": {"a": "x", "b": "y"}, "defaultVariant": "a"})
+    before = world.definition
+    world.run(60)
+    assert world.definition == before
+    assert stalled_for(world.status) is Reason.FLAG_NOT_ADOPTABLE
+    assert FINALIZER not in world.raw["metadata"].get("finalizers", [])
+
+
+# conditions
+
+
+def of(world: World, kind: ConditionType) -> tuple[str, str] | None:
+    found = condition(world.status, kind)
+    return None if found is None else (found.status, found.reason)
+
+
+def test_ready_stays_true_while_a_rollout_moves() -> None:
+    world = World(gates=GATES)
+    seen: set[Any] = set()
+
+    def done(it: World) -> bool:
+        seen.add(of(it, ConditionType.READY))
+        return it.phase is Phase.SUCCEEDED
+
+    world.run_until(done)
+    assert seen == {("True", reason) for reason in ("Waiting", "Progressing", "Baking", "Succeeded")}
+
+
+def test_completed_tells_the_end() -> None:
+    world = World(gates=GATES)
+    world.climb_to(10)
+    assert of(world, ConditionType.COMPLETED) == ("False", "InProgress")
+    world.readings["errors"] = 0.9
+    world.run_until(lambda it: it.phase is Phase.ROLLED_BACK)
+    assert of(world, ConditionType.COMPLETED) == ("False", "RolledBack")
+
+
+@pytest.mark.parametrize("reason", [Reason.PROMETHEUS_UNREACHABLE, Reason.PROMETHEUS_TIMEOUT, Reason.PROMETHEUS_WARNING])
+def test_a_source_that_fails_is_a_condition_of_its_own(reason: Reason) -> None:
+    world = World(gates=GATES)
+    world.climb_to(10)
+    world.readings["errors"] = Failure(reason, "said so")
+    world.run(20)
+    assert of(world, ConditionType.METRICS_AVAILABLE) == ("False", reason.value)
+    assert of(world, ConditionType.READY) == ("True", "Progressing")
+    world.readings["errors"] = 0.0
+    world.run(20)
+    assert of(world, ConditionType.METRICS_AVAILABLE) == ("True", "Answering")
+
+
+def test_the_time_of_a_condition_changes_only_with_its_status() -> None:
+    world = World(gates=GATES)
+    world.climb_to(10)
+    first = condition(world.status, ConditionType.READY)
+    world.climb_to(100)
+    later = condition(world.status, ConditionType.READY)
+    assert first is not None
+    assert later is not None
+    assert first.last_transition_time == later.last_transition_time
+    world.readings["errors"] = 0.9
+    world.run_until(lambda it: it.phase is Phase.ROLLED_BACK)
+    fallen = condition(world.status, ConditionType.READY)
+    assert fallen is not None
+    assert fallen.last_transition_time > first.last_transition_time
+
+
+def test_every_condition_carries_the_generation() -> None:
+    world = World(gates=GATES)
+    world.climb_to(10)
+    world.edit(bake="1h")
+    world.run(15)
+    assert {one.observed_generation for one in world.status.conditions} == {2}
+    assert world.status.observed_generation == 2

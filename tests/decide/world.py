@@ -1,0 +1,383 @@
+"""A world of one rollout: an object store, a flag set and scripted answers around the real parsing, levers and `decide`.
+
+A look goes the operator's way: observe → decide → act → report. Faults are injected between any two of these. The rule that every raise
+must obey is checked at each write, on the state of the store at that moment.
+"""
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from tests.builders import CONFIG_MAP, KEY, START, T0, policy, raw_spec, series
+from tidegate.api.conditions import Reason
+from tidegate.api.feature_rollout import FeatureRolloutSpec
+from tidegate.api.gates import Gate
+from tidegate.api.records import Record, Transition
+from tidegate.api.rollout_status import FeatureRolloutStatus, GateSource, Phase, Verdict
+from tidegate.decide.rollout import decide
+from tidegate.domain.asks import gates_to_ask, last_tick, rendered
+from tidegate.domain.decision import FINALIZER, Action, AddFinalizer, Decision, RemoveFinalizer, WriteFlag
+from tidegate.domain.queries import compile_query
+from tidegate.domain.readings import Answer, Failure, GateAnswer, GateId
+from tidegate.domain.snapshot import FlagReading, Policy, Problem, Rollout, RunView, Snapshot
+from tidegate.levers.flag import DOCUMENT_KEY
+from tidegate.levers.flag_set import FlagSet, UnreadableError, merged, parse_flag_set, read_flag, to_config_map
+from tidegate.observe.evidence import Evidence
+from tidegate.observe.parsing import parse_rollout
+from tidegate.report.rollouts import significant
+
+Script = float | Failure | None | Callable[[float], float | Failure | None]
+"""A gate's reading: a number, a failure of the source, None for no series, or a function of the seconds since T0 giving one of them."""
+
+
+LOOK_AGAIN = 0.05
+"""Seconds until the next look after one that was cut short."""
+
+
+class Fault(StrEnum):
+    """What goes wrong in one look."""
+
+    KILLED_BEFORE_ACT = "killed before act"
+    ACTION_REFUSED = "action refused"
+    KILLED_AFTER_ACT = "killed after act"
+    STATUS_REFUSED = "status refused"
+    KILLED_AFTER_STATUS = "killed after status"
+    APPEND_REFUSED = "append refused"
+    KILLED_AFTER_APPEND = "killed after append"
+
+
+KILLS = frozenset({Fault.KILLED_BEFORE_ACT, Fault.KILLED_AFTER_ACT, Fault.KILLED_AFTER_STATUS, Fault.KILLED_AFTER_APPEND})
+
+
+class CutShortError(Exception):
+    """The look ended here."""
+
+
+@dataclass
+class Run:
+    attempt: int
+    revision: str | None
+    records: list[Record] = field(default_factory=list)
+    rejected: bool = False
+
+
+class World:
+    def __init__(self, *, guards: tuple[dict[str, Any], ...] = (), interval: str = "10s", **spec: Any) -> None:
+        self.now = T0
+        self.config_map: dict[str, Any] | None = None
+        self.policy: Policy | Problem = policy(*guards, interval=interval)
+        self.readings: dict[str, Script] = {}
+        self.samples: dict[str, float] = {}
+        self.scrape_age = 1.0
+        self.runs: dict[str, Run] = {}
+        self.evidence = Evidence()
+        self.namespace_terminating = False
+        self.flag_problem: Problem | None = None
+        self.writes: list[tuple[datetime, WriteFlag]] = []
+        self.last: Decision | None = None
+        self.wait: float | None = 0.0
+        self._version = 1
+        self._uids = 0
+        self.raw: dict[str, Any] = {}
+        self.create(**spec)
+
+    # what people and other programs do
+
+    def create(self, **spec: Any) -> None:
+        """A new object of the same name; a person's `kubectl apply`."""
+        self._uids += 1
+        self.raw = {
+            "metadata": {"namespace": "shop", "name": "search", "uid": f"u{self._uids}", "generation": 1, "resourceVersion": "1"},
+            "spec": raw_spec(**spec),
+        }
+
+    def edit(self, **changes: Any) -> None:
+        self.raw["spec"] = {**self.raw["spec"], **changes}
+        self.raw["metadata"]["generation"] += 1
+        self._bump()
+
+    def set_steps(self, *percents: int, dwell: str = "60s") -> None:
+        self.edit(strategy={"canary": {"percents": list(percents), "dwell": dwell}})
+
+    def delete(self) -> None:
+        self.raw["metadata"]["deletionTimestamp"] = "2026-12-01T09:00:00Z"
+        self._bump()
+        self._collect()
+
+    def put_flag(self, definition: dict[str, Any] | None) -> None:
+        """Somebody writes the flag's definition by hand; None removes it from the document."""
+        document = self.document()
+        others = {key: value for key, value in document["flags"].items() if key != KEY}
+        self.put_document(document | {"flags": others if definition is None else {**others, KEY: definition}})
+
+    def put_document(self, document: dict[str, Any]) -> None:
+        flag_set = parse_flag_set(self.config_map)
+        self._store(replace(flag_set, document=document))
+
+    def edit_flag(self, **changes: Any) -> None:
+        """A person changes fields of the flag, and leaves Tidegate's mark beside it alone."""
+        self.put_flag({k: v for k, v in (self.definition or {}).items() if k != "targeting"} | changes)
+
+    # what can be seen
+
+    def document(self) -> dict[str, Any]:
+        return json.loads(self.config_map["data"][DOCUMENT_KEY]) if self.config_map is not None else {"flags": {}}
+
+    @property
+    def definition(self) -> dict[str, Any] | None:
+        found: dict[str, Any] | None = self.document()["flags"].get(KEY)
+        return found
+
+    @property
+    def percent(self) -> int | None:
+        """The exposure that clients get."""
+        reading = read_flag(parse_flag_set(self.config_map), KEY)
+        return reading.percent if isinstance(reading, FlagReading) else None
+
+    @property
+    def status(self) -> FeatureRolloutStatus:
+        return FeatureRolloutStatus.model_validate(self.raw.get("status") or {})
+
+    @property
+    def phase(self) -> Phase:
+        return self.status.phase
+
+    @property
+    def exists(self) -> bool:
+        return bool(self.raw)
+
+    def records(self) -> list[Record]:
+        return sorted((record for run in self.runs.values() for record in run.records), key=lambda record: record.seq)
+
+    def told(self) -> list[Transition]:
+        return [record.transition for record in self.records()]
+
+    def elapsed(self) -> float:
+        return (self.now - T0).total_seconds()
+
+    # the operator
+
+    def snapshot(self) -> Snapshot:
+        rollout = parse_rollout(self.raw)
+        spec = rollout.followed_spec()
+        if spec is None:
+            missing = Problem(Reason.INVALID_SPEC, "no valid spec was seen yet")
+            return Snapshot(rollout, missing, missing)
+        usable = isinstance(self.policy, Policy) and not rollout.deleting
+        return Snapshot(
+            rollout=rollout,
+            policy=self.policy,
+            flag=self.flag_problem or self._flag(),
+            namespace_terminating=self.namespace_terminating,
+            answers=self._answers(rollout, spec, self.policy) if usable and isinstance(self.policy, Policy) else {},
+            evidence=self.evidence.of(rollout.uid, rollout.status.attempt),
+            newest_run=self._newest_run() if rollout.status.attempt == 0 else None,
+        )
+
+    def look(self, fault: Fault | None = None, *, seen: Snapshot | None = None) -> Decision:
+        """One reconcile; `seen` makes it decide on what was read earlier. With `fault` it ends where that strikes."""
+        snapshot = seen if seen is not None else self.snapshot()
+        decision = self.last = decide(snapshot, self.now)
+        self.wait = decision.requeue_after
+        try:
+            self._carry_out(snapshot, decision, fault)
+        except CutShortError:
+            self.wait = LOOK_AGAIN
+            if fault in KILLS:
+                self.evidence = Evidence()
+        return decision
+
+    def run(self, seconds: float, *, limit: int = 5000) -> None:
+        """Looks whenever a look is due, for so many seconds. At least one look is taken; `limit` catches a loop that never rests."""
+        end = self.now + timedelta(seconds=seconds)
+        for _ in range(limit):
+            if self.exists:
+                self.look()
+            following = end if self.wait is None or not self.exists else self.now + timedelta(seconds=max(self.wait, 0.005))
+            if following >= end:
+                self.now = end
+                return
+            self.now = following
+        raise AssertionError(f"{limit} looks in {seconds} s: it never rests (phase {self.phase}, waiting for {self.status.waiting_for})")
+
+    def run_until(self, wanted: Callable[["World"], bool], seconds: float = 3600, *, limit: int = 5000) -> float:
+        """Looks until `wanted`; returns the seconds since T0 at which it came true."""
+        end = self.now + timedelta(seconds=seconds)
+        for _ in range(limit):
+            self.look()
+            if wanted(self):
+                return self.elapsed()
+            assert self.wait is not None, f"at rest in {self.phase}: {self.status.waiting_for}"
+            self.now += timedelta(seconds=max(self.wait, 0.005))
+            assert self.now <= end, f"not within {seconds} s: {self.phase}, waiting for {self.status.waiting_for}"
+        raise AssertionError(f"not within {limit} looks: {self.phase}, waiting for {self.status.waiting_for}")
+
+    def climb_to(self, percent: int) -> float:
+        """Until status says that this exposure is in force."""
+        return self.run_until(lambda world: world.status.percent == percent and world.status.effective_at is not None)
+
+    def is_converged(self) -> bool:
+        """Whether a look would do nothing."""
+        snapshot = self.snapshot()
+        decision = decide(snapshot, self.now)
+        return decision.actions == () and significant(decision.status) == significant(snapshot.rollout.status)
+
+    # inside
+
+    def _carry_out(self, snapshot: Snapshot, decision: Decision, fault: Fault | None) -> None:
+        _strike(fault, Fault.KILLED_BEFORE_ACT)
+        uid, version = snapshot.rollout.uid, snapshot.rollout.resource_version
+        try:
+            for action in sorted(decision.actions, key=_urgency):
+                _strike(fault, Fault.ACTION_REFUSED)
+                version = self._act(action, snapshot, version)
+        except CutShortError:
+            self.evidence.keep(uid, decision.status)
+            raise
+        _strike(fault, Fault.KILLED_AFTER_ACT)
+        before, after = significant(snapshot.rollout.status), significant(decision.status)
+        if before != after:
+            if fault is Fault.STATUS_REFUSED:
+                self.evidence.keep(uid, decision.status)
+                raise CutShortError
+            version = self._write_status(decision.status, version)
+            self.evidence.drop(uid)
+        _strike(fault, Fault.KILLED_AFTER_STATUS)
+        if decision.status.pending is not None:
+            _strike(fault, Fault.APPEND_REFUSED)
+            self._append(decision.status)
+            _strike(fault, Fault.KILLED_AFTER_APPEND)
+            if self.exists:
+                self._write_status(decision.status.model_copy(update={"pending": None}), version)
+
+    def _act(self, action: Action, snapshot: Snapshot, version: str) -> str:
+        if isinstance(action, WriteFlag):
+            self._write_flag(action, snapshot)
+            return version
+        finalizers = list(snapshot.rollout.finalizers)
+        after = [*finalizers, FINALIZER] if isinstance(action, AddFinalizer) else [name for name in finalizers if name != FINALIZER]
+        self._check_version(version)
+        self.raw["metadata"]["finalizers"] = after
+        self._bump()
+        if isinstance(action, RemoveFinalizer):
+            self._collect()
+        return str(self._version)
+
+    def _write_flag(self, write: WriteFlag, snapshot: Snapshot) -> None:
+        before = parse_flag_set(self.config_map)
+        after, refused = merged(before, [write], self.now)
+        if refused:
+            raise CutShortError(refused[0].message)
+        old, new = read_flag(before, KEY), read_flag(after, KEY)
+        assert isinstance(old, FlagReading)
+        assert isinstance(new, FlagReading)
+        assert new.percent == write.percent
+        self._check_raise(write, snapshot, old.percent)
+        self._store(after)
+        self.writes.append((self.now, write))
+
+    def _store(self, flag_set: FlagSet) -> None:
+        stored = to_config_map(flag_set, "shop", CONFIG_MAP)
+        self.config_map = stored | {"metadata": stored["metadata"] | {"resourceVersion": "1"}}
+
+    def _check_raise(self, write: WriteFlag, snapshot: Snapshot, old: int | None) -> None:
+        """Exposure rises only by an intent that was read back from the store, with its records appended, while every gate says ADVANCE."""
+        if old is not None and write.percent <= old:
+            return
+        status = snapshot.rollout.status
+        if old is None and (write.percent == 0 or write.percent == status.percent):
+            return  # a flag that somebody removed is put back as it was
+        assert status.raising is not None, "a raise without a durable intent"
+        assert status.raising.percent == write.percent
+        assert status.pending is None, "a raise before its record is in the run"
+        if status.raising.adopts:
+            return
+        assert isinstance(snapshot.policy, Policy)
+        spec = snapshot.rollout.followed_spec()
+        assert spec is not None
+        assert not spec.paused
+        assert spec.enabled
+        said = {(gate.source, gate.name): gate.verdict for gate in (self.last.status.gates if self.last else ())}
+        own = spec.gates if status.percent else ()
+        wanted = [(GateSource.ROLLOUT, one.name) for one in own] + [(GateSource.POLICY, one.name) for one in snapshot.policy.spec.guards]
+        assert [said.get(one) for one in wanted] == [Verdict.ADVANCE] * len(wanted), "a raise while a gate does not say ADVANCE"
+
+    def _write_status(self, status: FeatureRolloutStatus, version: str) -> str:
+        self._check_version(version)
+        wire = json.loads(json.dumps(status.to_wire()))
+        stored = FeatureRolloutStatus.model_validate(wire)
+        assert stored == status, "what is written is not what is read back"
+        assert stored.seq >= self.status.seq, "seq went back"
+        self.raw["status"] = wire
+        self._bump()
+        return str(self._version)
+
+    def _append(self, status: FeatureRolloutStatus) -> None:
+        run = self.runs.setdefault(str(status.run), Run(status.attempt, status.revision))
+        newest = run.records[-1].seq if run.records else 0
+        for record in status.pending.records if status.pending else ():
+            if record.seq > newest:
+                run.records.append(record)
+                run.rejected = run.rejected or record.transition is Transition.ROLLED_BACK
+
+    def _newest_run(self) -> RunView | None:
+        runs = [
+            RunView(name, run.attempt, run.revision, run.rejected, run.records[-1].seq if run.records else 0)
+            for name, run in self.runs.items()
+        ]
+        return max(runs, key=lambda run: (run.attempt, run.rejected), default=None)
+
+    def _flag(self) -> FlagReading | Problem:
+        try:
+            return read_flag(parse_flag_set(self.config_map), KEY)
+        except UnreadableError as error:
+            return Problem(Reason.FLAG_SET_UNREADABLE, str(error))
+
+    def _answers(self, rollout: Rollout, spec: FeatureRolloutSpec, used: Policy) -> dict[GateId, GateAnswer]:
+        tick = last_tick(self.now, used.spec.prometheus.interval)
+        out = {}
+        for source, one in gates_to_ask(spec, used.spec, rollout.status):
+            value = self._answer(one, rollout, used.spec.prometheus.interval, tick)
+            samples = None
+            if one.samples is not None:
+                samples = Answer(tick.timestamp(), "vector", series(self.samples.get(one.name, math.inf)), tick.timestamp(), 0)
+            out[source, one.name] = GateAnswer(value, samples)
+        return out
+
+    def _answer(self, one: Gate, rollout: Rollout, interval: timedelta, tick: datetime) -> Answer | Failure:
+        script = self.readings.get(one.name, 0.0)
+        said = script(tick.timestamp() - START) if callable(script) else script
+        if isinstance(said, Failure):
+            return said
+        reach = compile_query(rendered(one.query, rollout, interval, tick)).reach.total_seconds()
+        if said is None:
+            return Answer(tick.timestamp(), "vector", (), None, reach)
+        return Answer(tick.timestamp(), "vector", series(said), tick.timestamp() - self.scrape_age, reach)
+
+    def _check_version(self, version: str) -> None:
+        if not self.exists or version != self.raw["metadata"]["resourceVersion"]:
+            raise CutShortError("not found, or a conflict")
+
+    def _bump(self) -> None:
+        self._version += 1
+        self.raw["metadata"]["resourceVersion"] = str(self._version)
+
+    def _collect(self) -> None:
+        if "deletionTimestamp" in self.raw["metadata"] and not self.raw["metadata"].get("finalizers"):
+            self.raw = {}
+
+
+def _strike(fault: Fault | None, here: Fault) -> None:
+    if fault is here:
+        raise CutShortError(here.value)
+
+
+def _urgency(action: Action) -> int:
+    """The order of act: lowerings, finalizer, raises, and letting go last."""
+    if isinstance(action, WriteFlag):
+        return 2 if action.raises else 0
+    return 1 if isinstance(action, AddFinalizer) else 3

@@ -1,0 +1,208 @@
+"""Operators that run as processes of the test's own, each behind a fault proxy, under the installed operator's account.
+
+They look after one namespace `crash-…` that the installed operator leaves alone, and elect their leader by a Lease in it.
+"""
+
+import asyncio
+import contextlib
+import os
+import random
+import re
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import yaml
+
+from tests.e2e.support.api import Api, Json, eventually
+from tests.e2e.support.faults import FaultProxy
+from tests.e2e.support.world import World
+
+ROOT = Path(__file__).resolve().parents[3]
+OPERATOR_NAMESPACE = "tidegate-system"
+LEASE = "tidegate"
+
+
+class HostOperator:
+    """One `tidegate operator` process; may be started again after its end, under the same name and behind the same proxy."""
+
+    def __init__(self, candidate: str, namespace: str, proxy: FaultProxy, kubeconfig: Path, options: tuple[str, ...]) -> None:
+        self.candidate = candidate
+        self.proxy = proxy
+        self.log = kubeconfig.with_suffix(".log")
+        self.port = _free_port()
+        self._command = [sys.executable, "-m", "tidegate", "operator", f"--kubeconfig={kubeconfig}", f"--candidate={candidate}"]
+        self._command += [f"--namespace={namespace}", f"--own-namespace={namespace}", f"--lease-name={LEASE}"]
+        self._command += ["--host=127.0.0.1", f"--port={self.port}", "--log-format=text", *options]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._command,
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                env={**os.environ, "PYTHONPATH": str(ROOT / "operator")},
+                start_new_session=True,
+            )
+
+    def signal(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        assert self._process.poll() is None, f"{self.candidate} has ended already: {self.said()}"
+        self._process.send_signal(number)
+
+    def kill(self) -> float:
+        """SIGKILL; returns when there is no such process any more, with the time."""
+        self.signal(signal.SIGKILL)
+        assert self._process is not None
+        self._process.wait()
+        return time.time()
+
+    async def ended(self, seconds: float) -> int:
+        """The exit code, once the process has ended by itself."""
+
+        async def check() -> tuple[int] | None:
+            assert self._process is not None
+            code = self._process.poll()
+            return None if code is None else (code,)
+
+        code: tuple[int] = await eventually(f"{self.candidate} ends", check, seconds, every=0.02)
+        return code[0]
+
+    async def cleared_away(self) -> None:
+        """Ends the process, whatever it is doing."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(signal.SIGCONT)
+            self._process.kill()
+            await asyncio.to_thread(self._process.wait)
+        if self._process is not None:
+            print(f"{self.candidate} said: {self.said()}")  # shown where the test fails
+
+    def said(self) -> str:
+        """The end of its log."""
+        return self.log.read_text()[-3000:]
+
+    async def metrics(self) -> dict[str, float]:
+        """`/metrics`, by series."""
+        async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{self.port}/metrics") as response:
+            lines = (await response.text()).splitlines()
+        return {series: float(value) for series, _, value in (line.rpartition(" ") for line in lines if not line.startswith("#"))}
+
+
+class Host:
+    """A namespace and the operators that look after it."""
+
+    def __init__(self, world: World, kubeconfig: Path, token: str, folder: Path, stack: AsyncExitStack) -> None:
+        self.world = world
+        self.api = world.api
+        self.kubeconfig = kubeconfig
+        self.token = token
+        self._folder = folder
+        self._stack = stack
+
+    async def operator(self, candidate: str = "a", *options: str) -> HostOperator:
+        """A new operator with a proxy of its own; not started yet."""
+        proxy = await self._stack.enter_async_context(FaultProxy.running(self.kubeconfig))
+        config = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": "proxy", "cluster": {"server": proxy.url}}],
+            "users": [{"name": "operator", "user": {"token": self.token}}],
+            "contexts": [{"name": "proxy", "context": {"cluster": "proxy", "user": "operator"}}],
+            "current-context": "proxy",
+        }
+        path = self._folder / f"{self.world.namespace}-{candidate}.yaml"
+        path.write_text(yaml.safe_dump(config))
+        operator = HostOperator(candidate, self.world.namespace, proxy, path, options)
+        self._stack.push_async_callback(operator.cleared_away)
+        return operator
+
+    async def leading(self, candidate: str = "a", *options: str) -> HostOperator:
+        """A new operator that holds the Lease."""
+        operator = await self.operator(candidate, *options)
+        operator.start()
+        await self.led_by(operator)
+        return operator
+
+    async def led_by(self, operator: HostOperator, seconds: float = 40.0, *, other_than: str = "") -> None:
+        """Waits until it holds the Lease; `other_than` is the identity of its own former process."""
+
+        async def check() -> bool:
+            holder = await self.holder()
+            return holder != other_than and holder.startswith(f"{operator.candidate}_")
+
+        try:
+            await eventually(f"{operator.candidate} leads", check, seconds, every=0.05)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; it said: {operator.said()}") from None
+
+    async def holder(self) -> str:
+        """Who holds the Lease; "" for nobody."""
+        lease = await self.api.find("leases", self.world.namespace, LEASE)
+        return "" if lease is None else lease["spec"].get("holderIdentity") or ""
+
+    async def expire_lease(self) -> None:
+        """As time would, after a leader was killed: for tests in which waiting for it proves nothing."""
+        await self.api.patch("leases", self.world.namespace, LEASE, {"spec": {"holderIdentity": ""}})
+
+    async def policy(self, operator: HostOperator, **fields: Any) -> None:
+        """The test's policy; this operator's proxy is the way to Prometheus."""
+        await self.world.policy(url=f"{operator.proxy.url}/prometheus", **fields)
+
+
+@asynccontextmanager
+async def host(api: Api, kubeconfig: Path, folder: Path, name: str) -> AsyncIterator[Host]:
+    """A namespace for operators of the test's own, with what their account needs in it. Ends with all that was begun in it."""
+    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:36].strip("-")
+    world = World(api, f"crash-{slug}-{secrets.token_hex(3)}")
+    await world.begin()
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(world.end)
+        namespace, account = await operator_account(api)
+        await _grant(api, world.namespace, namespace, account)
+        request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 3600}}
+        answer = await api.request("POST", f"api/v1/namespaces/{namespace}/serviceaccounts/{account}/token", request)
+        yield Host(world, kubeconfig, answer["status"]["token"], folder, stack)
+
+
+async def operator_account(api: Api) -> tuple[str, str]:
+    """Namespace and name of the installed operator's service account: admission policies let only it write status and flag sets."""
+    installed = await api.list("deployments", OPERATOR_NAMESPACE, "app.kubernetes.io/component=operator")
+    return OPERATOR_NAMESPACE, installed[0]["spec"]["template"]["spec"]["serviceAccountName"]
+
+
+async def _grant(api: Api, namespace: str, of: str, account: str) -> None:
+    rbac = "rbac.authorization.k8s.io"
+    metadata: Json = {"name": "host-operator", "namespace": namespace}
+    rules = [
+        {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get", "create", "update"]},
+        {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]},
+    ]
+    await api.create("roles", {"apiVersion": f"{rbac}/v1", "kind": "Role", "metadata": metadata, "rules": rules})
+    binding = {
+        "apiVersion": f"{rbac}/v1",
+        "kind": "RoleBinding",
+        "metadata": metadata,
+        "roleRef": {"apiGroup": rbac, "kind": "Role", "name": "host-operator"},
+        "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": of}],
+    }
+    await api.create("rolebindings", binding)
+
+
+def _free_port() -> int:
+    """Below the ports that connections get from the kernel, so that none of them can take it before the operator does."""
+    while True:
+        port = random.randrange(20000, 32000)
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            return port

@@ -1,0 +1,114 @@
+"""The operator is killed (SIGKILL) at every write of a climb, in three moments of each, and started again.
+
+Whatever the moment: every step is seen once, in order, for its whole dwell; the flag is never lowered; the end is that of an
+undisturbed climb; and the records tell the same story, without a gap or a repetition.
+"""
+
+import time
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+
+from tests.e2e.support.api import Json, eventually
+from tests.e2e.support.audit import shortest_dwell
+from tests.e2e.support.ends import differences, end_of
+from tests.e2e.support.exposure import Trace
+from tests.e2e.support.host_operator import Host, HostOperator
+from tests.e2e.support.kill_points import FLAG, MOMENTS, Death, KillPoint, die_at, flag_set_of, in_batches, writes_for
+
+DWELL = 1.0
+LAG = 0.5
+"""How late the watch of a busy test process may notice a version, in seconds; the records are held to the whole dwell."""
+PARTS = 4
+
+
+def climb(host: Host, name: str) -> Json:
+    where = {"configMap": flag_set_of(name)}
+    return host.world.rollout_body(name, flag=FLAG, flag_fields=where, canary={"percents": [25, 50, 100], "dwell": "1s"}, bake="1s")
+
+
+async def ended(host: Host, name: str) -> dict[str, Any]:
+    await host.world.until(name, 60, phase="Succeeded", pending=None)
+    return await end_of(host.world, name, flag_set_of(name), FLAG)
+
+
+def dwell_faults(trace: Trace, back: float) -> list[str]:
+    """Where a step was shorter than its dwell, or began long after it could; `back` is when the operator was there again."""
+    faults = []
+    for below, above in ((25, 50), (50, 100)):
+        entered, left = trace.first(below), trace.first(above)
+        if left - entered < DWELL - LAG:
+            faults.append(f"{below} % lasted {left - entered:.2f} s")
+        if left > max(entered + DWELL, back) + 10:
+            faults.append(f"{below} % was left {left - max(entered + DWELL, back):.1f} s late")
+    return faults
+
+
+async def climb_through(
+    host: Host, operator: HostOperator, points: dict[str, KillPoint], expected: dict[str, Any]
+) -> tuple[list[str], Death]:
+    """Climbs side by side, each at its own kill point when the operator dies."""
+
+    async def begin() -> None:
+        for name in points:
+            await host.api.create("featurerollouts", climb(host, name))
+
+    async with AsyncExitStack() as stack:
+        traces = {name: await stack.enter_async_context(host.world.traced(FLAG, flag_set_of(name))) for name in points}
+        death = await die_at(points, host, operator, begin)
+        ends = {name: await ended(host, name) for name in points}
+    faults = []
+    for name, point in points.items():
+        found = differences(ends[name], expected)
+        if (shortest := shortest_dwell(await host.world.records(name))) < DWELL:
+            found.append(f"by its records a step lasted {shortest:.3f} s")
+        shown = [percent for percent in traces[name].percents if percent is not None]
+        found += dwell_faults(traces[name], death.back) if shown == [0, 25, 50, 100] else [f"the flag showed {shown}"]
+        faults += [f"{point}: {fault}" for fault in found]
+    return faults, death
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+async def test_killed_at_every_write_of_a_climb(host: Host, part: int) -> None:
+    operator = await host.operator()
+    await host.policy(operator)
+    operator.start()
+    await host.led_by(operator)
+    await host.api.create("featurerollouts", climb(host, "calm"))
+    expected = await ended(host, "calm")
+    points = [KillPoint(write, moment) for write in writes_for(operator, "calm") for moment in MOMENTS]
+    mine = points[len(points) * part // PARTS : len(points) * (part + 1) // PARTS]
+    print(f"{len(points)} kill points in all, {len(mine)} in part {part}")
+    assert len(points) > 100, "a climb of three steps has some forty writes"
+    assert await in_batches(mine, lambda chosen: climb_through(host, operator, chosen, expected)) == []
+
+
+async def test_killed_in_the_middle_of_a_dwell(host: Host) -> None:
+    """What is left of the dwell is waited for: neither none of it, nor all of it again."""
+    dwell = 8.0
+    operator = await host.operator()
+    await host.policy(operator)
+    operator.start()
+    await host.led_by(operator)
+    async with host.world.traced(FLAG) as trace:
+        await host.world.rollout(FLAG, canary={"percents": [50, 100], "dwell": f"{dwell:g}s"})
+        await host.world.until(FLAG, percent=50, pending=None)
+
+        async def half_over() -> bool:
+            return time.time() > trace.first(50) + dwell / 2
+
+        await eventually("half of the dwell is over", half_over, dwell)
+        operator.kill()
+        await host.expire_lease()
+        operator.start()
+        await host.led_by(operator)
+        back = time.time()
+        await host.world.until(FLAG, percent=100)
+    lasted, could = trace.first(100) - trace.first(50), max(dwell, back - trace.first(50))
+    print(
+        f"a dwell of {dwell:g} s with a death in its middle lasted {lasted:.2f} s (the operator was back at {back - trace.first(50):.2f} s)"
+    )
+    assert trace.percents[-3:] == [0, 50, 100]
+    assert dwell - LAG <= lasted < could + dwell / 2
+    assert shortest_dwell(await host.world.records(FLAG)) >= dwell

@@ -1,0 +1,63 @@
+"""SIGTERM while a write is on its way."""
+
+import asyncio
+import signal
+import time
+
+from tests.e2e.support.api import eventually
+from tests.e2e.support.audit import audited
+from tests.e2e.support.faults import Rule, held
+from tests.e2e.support.flag_writes import flag_to
+from tests.e2e.support.host_operator import Host, HostOperator
+
+
+async def stopped_in_a_raise(host: Host, operator: HostOperator, raise_: Rule) -> float:
+    """The time of the SIGTERM, once the operator has noticed it."""
+    await host.policy(operator)
+    operator.start()
+    await host.led_by(operator)
+    await host.world.rollout(canary={"percents": [25, 50, 100], "dwell": "1s"})
+
+    async def on_its_way() -> bool:
+        return bool(raise_.fired)
+
+    async def noticed() -> bool:
+        return "draining: asked to stop" in operator.said()
+
+    await eventually("the raise is on its way", on_its_way, 30, every=0.02)
+    asked = time.time()
+    operator.signal(signal.SIGTERM)
+    await eventually("the operator drains", noticed, 10, every=0.02)
+    return asked
+
+
+async def test_a_write_under_way_is_completed(host: Host) -> None:
+    operator = await host.operator("a", "--grace=10")
+    release = asyncio.Event()
+    async with host.world.traced() as trace:
+        with operator.proxy.rule(flag_to(25), before=held(release)) as raise_:
+            asked = await stopped_in_a_raise(host, operator, raise_)
+            assert trace.highest() == 0
+            release.set()
+            assert await operator.ended(10) == 0
+        took = time.time() - asked
+        assert [call.status for call in raise_.fired] == [200]
+        assert await host.holder() == "", "the Lease is given back"
+        assert all(call.at < asked or call.status is not None for call in operator.proxy.writes(leases=True)), "nothing was left half-way"
+        operator.start()
+        await host.world.until(phase="Succeeded", pending=None)
+    print(f"drained in {took:.2f} s")
+    assert [percent for percent in trace.percents if percent is not None] == [0, 25, 50, 100]
+    assert len(await audited(host.world, "feature")) == 9
+
+
+async def test_a_write_that_hangs_does_not_outlast_the_grace(host: Host) -> None:
+    operator = await host.operator("a", "--grace=2")
+    never = asyncio.Event()
+    with operator.proxy.rule(flag_to(25), before=held(never)) as raise_:
+        asked = await stopped_in_a_raise(host, operator, raise_)
+        assert await operator.ended(10) == 0
+        took = time.time() - asked
+    print(f"with a write that hung, ended after {took:.2f} s of 2 s grace")
+    assert took < 2 + 2
+    assert await host.holder() == ""

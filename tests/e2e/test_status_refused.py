@@ -1,0 +1,109 @@
+"""The API server takes no status writes: nothing rises, and what has to come down comes down all the same, and says so later."""
+
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from tests.e2e.support.api import Api, Json, RefusedError, eventually
+from tests.e2e.support.audit import audited
+from tests.e2e.support.faults import Call, answers, on
+from tests.e2e.support.host_operator import Host, HostOperator
+
+STATUS = "featurerollouts/status"
+RULES: dict[str, Json] = {"confirmed": {"gt": 0.5}, "lasting": {"gt": 0.5, "for": "5s"}}
+"""Rollouts, each with its rollback rule: two samples, and five seconds."""
+WITHIN = {"confirmed": 2 + 4, "lasting": 5 + 6}
+"""Seconds from the first bad sample in Prometheus to 0 %: the rule's own time, with room for a busy machine, and none for a back-off."""
+
+
+@contextlib.asynccontextmanager
+async def refused(host: Host, operator: HostOperator, how: int | str) -> AsyncIterator[None]:
+    """By the proxy with a status code, or by a real admission policy."""
+    if isinstance(how, int):
+        with operator.proxy.rule(on("PATCH", STATUS), before=answers(how)):
+            yield
+        return
+    name = host.world.namespace
+    policy: Json = {
+        "failurePolicy": "Fail",
+        "matchConstraints": {
+            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}},
+            "resourceRules": [
+                {"apiGroups": ["tidegate.io"], "apiVersions": ["*"], "resources": [STATUS], "operations": ["CREATE", "UPDATE"]}
+            ],
+        },
+        "validations": [{"expression": "false", "message": "no status today"}],
+    }
+    version = "admissionregistration.k8s.io/v1"
+    binding = {"policyName": name, "validationActions": ["Deny"]}
+    for kind, spec in (("ValidatingAdmissionPolicy", policy), ("ValidatingAdmissionPolicyBinding", binding)):
+        plural = kind.lower()[:-1] + "ies" if kind.endswith("y") else kind.lower() + "s"
+        await host.api.create(plural, {"apiVersion": version, "kind": kind, "metadata": {"name": name}, "spec": spec})
+    try:
+        async with Api.connect(host.kubeconfig, host.token) as account:
+            await eventually("status writes are denied", lambda: denied(host, account), 30)
+        yield
+    finally:
+        await host.api.delete("validatingadmissionpolicybindings", "", name)
+        await host.api.delete("validatingadmissionpolicies", "", name)
+
+
+async def denied(host: Host, account: Api) -> bool:
+    path = f"apis/tidegate.io/v1alpha1/namespaces/{host.world.namespace}/featurerollouts/confirmed/status?dryRun=All"
+    try:
+        await account.request("PATCH", path, {"status": {}}, "application/merge-patch+json")
+    except RefusedError as error:
+        return "no status today" in error.message
+    return False
+
+
+def tries(operator: HostOperator, since: float) -> list[Call]:
+    return [call for call in operator.proxy.writes(since) if call.kind == STATUS]
+
+
+@pytest.mark.parametrize("how", [500, 403, "admission policy"])
+async def test_status_writes_are_refused(host: Host, how: Any) -> None:
+    world = host.world
+    operator = await host.operator()
+    await host.policy(operator)
+    await world.set("errors", 0)
+    await world.queryable("errors", 0)
+    operator.start()
+    await host.led_by(operator)
+    async with contextlib.AsyncExitStack() as stack:
+        traces = {name: await stack.enter_async_context(world.traced(name)) for name in RULES}
+        for name, rule in RULES.items():
+            gate = world.gate("errors", advance={"lt": 0.1}, rollback=rule)
+            await world.rollout(name, canary={"percents": [50, 100], "dwell": "3s"}, gates=[gate])
+        for name in RULES:
+            await world.until(name, percent=50, pending=None)
+        async with refused(host, operator, how):
+            began = time.time()
+
+            async def wanted() -> bool:
+                return all(sum(call.name == name for call in tries(operator, began)) >= 6 for name in RULES)
+
+            await eventually("both want to go on, again and again", wanted, 60)
+            assert {trace.highest() for trace in traces.values()} == {50}, "a raise without a durable intent"
+            await world.set("errors", 1)
+            await world.queryable("errors", 1)
+            bad = time.time()
+
+            async def down() -> bool:
+                return all(trace.percents[-1] == 0 for trace in traces.values())
+
+            await eventually("both are at 0 %", down, 60)
+            assert not any(call.applied for call in tries(operator, began))
+        took = {name: next(at for at, percent in trace.points if percent == 0 and at > bad) - bad for name, trace in traces.items()}
+        print(f"status refused by {how}: " + ", ".join(f"{name} at 0 % after {seconds:.1f} s" for name, seconds in took.items()))
+        for name in RULES:
+            status = await world.until(name, 30, phase="RolledBack", pending=None)
+            assert (status["state"], status["percent"], status["rejectedRevision"]) == ("ROLLBACK", 0, "")
+            told = await audited(world, name)
+            assert told[:3] == ["AttemptStarted 0", "StepDecided 50", "StepEffective 50"]
+            assert told[-1] == "RolledBack 0"
+            assert traces[name].percents[-3:] == [0, 50, 0]
+    assert all(seconds <= WITHIN[name] for name, seconds in took.items()), took
