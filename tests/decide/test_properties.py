@@ -4,14 +4,14 @@ from datetime import timedelta
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from tests.builders import policy, raw_gate
 from tests.decide.world import Fault, World
 from tidegate.api.conditions import Reason
 from tidegate.api.rollout_status import Phase, State
 from tidegate.domain.readings import Failure
-from tidegate.domain.snapshot import FlagReading, Problem, Snapshot
+from tidegate.domain.snapshot import FlagReading, Problem
 
 READINGS = {
     "good": 0.0,
@@ -26,14 +26,20 @@ STEPS = [(10, 50, 100), (25, 100), (5, 15, 30, 60, 100), (100,)]
 GATES = [raw_gate(), raw_gate("slow", rollback={"gt": 0.15, "for": "30s"}, query="rate(slow[20s])")]
 GUARD = raw_gate("uptime", rollback={"gt": 0.15, "confirm": 1}, reach="2m")
 MISSING = Problem(Reason.POLICY_MISSING, "RolloutPolicy production does not exist")
+LOOKS = st.integers(0, 4)
 TERMINAL = frozenset({Phase.SUCCEEDED, Phase.ROLLED_BACK, Phase.DISABLED})
 
 
 class Life(RuleBasedStateMachine):
     """People, Prometheus and the API server do what they like; the operator looks in between."""
 
-    @initialize(steps=st.sampled_from(STEPS), initial=st.sampled_from([0, 0, 0, 40, 100]), rolls_back=st.booleans())
-    def begin(self, steps: tuple[int, ...], initial: int, rolls_back: bool) -> None:
+    @initialize(
+        steps=st.sampled_from(STEPS),
+        initial=st.sampled_from([0, 0, 0, 40, 100]),
+        rolls_back=st.booleans(),
+        looks=st.sampled_from([0, 5, 15, 40]),
+    )
+    def begin(self, steps: tuple[int, ...], initial: int, rolls_back: bool, looks: int) -> None:
         self.world = World(
             gates=GATES,
             guards=(GUARD,),
@@ -47,14 +53,13 @@ class Life(RuleBasedStateMachine):
         )
         self.revision = 0
         self.allowed = {0, initial, *steps}
-        self.seen: Snapshot | None = None
         self.told: dict[int, str] = {}
         self.rejected: tuple[int, str | None] | None = None
+        self.look_on(looks)
 
     # the operator
 
-    @rule(fault=st.sampled_from([None, None, None, *Fault]))
-    def look(self, fault: Fault | None) -> None:
+    def look(self, fault: Fault | None = None) -> None:
         if not self.world.exists:
             return
         seq, deleting = self.world.status.seq, "deletionTimestamp" in self.world.raw["metadata"]
@@ -64,100 +69,123 @@ class Life(RuleBasedStateMachine):
         assert decision.requeue_after is not None or decision.status.phase in TERMINAL, "a state that nothing wakes up"
         assert self.world.status.seq >= seq
 
-    @rule(times=st.integers(1, 6), seconds=st.sampled_from([0.01, 5, 10]))
-    def look_on(self, times: int, seconds: float) -> None:
+    def look_on(self, looks: int) -> None:
+        """So many looks, each when it is due, ten seconds apart at most."""
+        for _ in range(looks):
+            self.look()
+            self.world.now += timedelta(seconds=min(max(self.world.wait or 0.0, 0.005), 10.0))
+
+    @rule(looks=st.integers(1, 20))
+    def time_goes_on(self, looks: int) -> None:
+        self.look_on(looks)
+
+    @rule(seconds=st.sampled_from([0.1, 29, 31, 120]))
+    def nobody_looks_for_a_while(self, seconds: float) -> None:
+        self.world.now += timedelta(seconds=seconds)
+
+    @rule(fault=st.sampled_from(Fault), times=st.integers(1, 4))
+    def a_look_goes_wrong(self, fault: Fault, times: int) -> None:
         for _ in range(times):
-            self.look(None)
-            self.world.now += timedelta(seconds=seconds)
+            self.look(fault)
+            self.world.now += timedelta(seconds=1)
 
-    @rule()
-    def remember(self) -> None:
-        self.seen = self.world.snapshot() if self.world.exists else None
-
-    @precondition(lambda self: self.seen is not None)
-    @rule()
-    def look_at_what_was_seen_before(self) -> None:
-        if self.world.exists and self.seen is not None and self.seen.rollout.uid == self.world.raw["metadata"]["uid"]:
-            self.world.look(seen=self.seen)
-        self.seen = None
+    @rule(looks=LOOKS)
+    def a_leader_was_stopped_and_wakes(self, looks: int) -> None:
+        if self.world.exists:
+            seen, uid = self.world.snapshot(), self.world.raw["metadata"]["uid"]
+            self.look_on(looks)
+            if self.world.exists and self.world.raw["metadata"]["uid"] == uid:
+                self.world.look(seen=seen)
 
     # the world
 
-    @rule(seconds=st.sampled_from([1, 9, 10, 29, 31, 120]))
-    def time_passes(self, seconds: float) -> None:
-        self.world.now += timedelta(seconds=seconds)
+    @rule(names=st.sets(st.sampled_from(["errors", "slow", "uptime"]), min_size=1), reading=st.sampled_from(sorted(READINGS)), looks=LOOKS)
+    def numbers_change(self, names: set[str], reading: str, looks: int) -> None:
+        self.world.readings |= dict.fromkeys(names, READINGS[reading])
+        self.look_on(looks)
 
-    @rule(name=st.sampled_from(["errors", "errors", "slow", "uptime"]), reading=st.sampled_from(sorted(READINGS)))
-    def numbers_change(self, name: str, reading: str) -> None:
-        self.world.readings[name] = READINGS[reading]
+    @rule(name=st.sampled_from(["errors", "slow", "uptime"]), looks=st.integers(1, 8))
+    def numbers_turn_bad(self, name: str, looks: int) -> None:
+        self.world.readings[name] = READINGS["bad"]
+        self.look_on(looks)
 
-    @rule()
-    def numbers_are_fine(self) -> None:
+    @rule(looks=LOOKS)
+    def numbers_are_fine(self, looks: int) -> None:
         self.world.readings.clear()
         self.world.scrape_age = 1.0
+        self.look_on(looks)
 
-    @rule()
-    def the_target_dies(self) -> None:
+    @rule(looks=LOOKS)
+    def the_target_dies(self, looks: int) -> None:
         self.world.scrape_age = 60.0
+        self.look_on(looks)
 
-    @rule(there=st.booleans(), generation=st.integers(1, 3))
-    def policy_changes(self, there: bool, generation: int) -> None:
+    @rule(there=st.booleans(), generation=st.integers(1, 3), looks=LOOKS)
+    def policy_changes(self, there: bool, generation: int, looks: int) -> None:
         self.world.policy = policy(GUARD, generation=generation) if there else MISSING
+        self.look_on(looks)
 
     # people
 
-    @rule(steps=st.sampled_from(STEPS))
-    def steps_are_edited(self, steps: tuple[int, ...]) -> None:
+    @rule(steps=st.sampled_from(STEPS), looks=LOOKS)
+    def steps_are_edited(self, steps: tuple[int, ...], looks: int) -> None:
         if self.world.exists:
             self.allowed |= set(steps)
             self.world.set_steps(*steps, dwell="30s")
+            self.look_on(looks)
 
-    @rule(field=st.sampled_from(["paused", "enabled"]), value=st.booleans())
-    def a_switch_is_turned(self, field: str, value: bool) -> None:
+    @rule(field=st.sampled_from(["paused", "enabled"]), value=st.booleans(), looks=LOOKS)
+    def a_switch_is_turned(self, field: str, value: bool, looks: int) -> None:
         if self.world.exists:
             self.world.edit(**{field: value})
+            self.look_on(looks)
 
-    @rule()
-    def a_new_revision(self) -> None:
+    @rule(looks=LOOKS)
+    def a_new_revision(self, looks: int) -> None:
         if self.world.exists:
             self.revision += 1
             self.world.edit(revision=f"v{self.revision}")
+            self.look_on(looks)
 
-    @rule(broken=st.booleans())
-    def the_spec_breaks_or_is_mended(self, broken: bool) -> None:
+    @rule(broken=st.booleans(), looks=LOOKS)
+    def the_spec_breaks_or_is_mended(self, broken: bool, looks: int) -> None:
         if self.world.exists:
             self.world.edit(gates=[raw_gate(query="rate(")] if broken else GATES)
+            self.look_on(looks)
 
-    @rule(percent=st.sampled_from([0, 7, 100]))
-    def the_flag_is_changed_by_hand(self, percent: int) -> None:
+    @rule(percent=st.sampled_from([0, 7, 100]), looks=LOOKS)
+    def the_flag_is_changed_by_hand(self, percent: int, looks: int) -> None:
         if self.world.definition is not None:
             share = {"targeting": {"fractional": [["on", percent], ["off", 100 - percent]]}} if 0 < percent < 100 else {}
             self.world.edit_flag(defaultVariant="on" if percent == 100 else "off", **share)
             self.allowed.add(percent)
+            self.look_on(looks)
 
-    @rule()
-    def the_flag_is_rewritten_by_hand(self) -> None:
+    @rule(looks=LOOKS)
+    def the_flag_is_rewritten_by_hand(self, looks: int) -> None:
         if self.world.definition is not None:
             self.world.edit_flag(state="DISABLED")
+            self.look_on(looks)
 
-    @rule(everything=st.booleans())
-    def the_flag_is_removed(self, everything: bool) -> None:
+    @rule(everything=st.booleans(), looks=LOOKS)
+    def the_flag_is_removed(self, everything: bool, looks: int) -> None:
         if everything:
             self.world.config_map = None
         else:
             self.world.put_flag(None)
+        self.look_on(looks)
 
-    @rule()
-    def the_object_is_written_anew(self) -> None:
-        spec = dict(self.world.raw.get("spec", {}))
-        if spec:
-            self.world.delete()
-            for _ in range(5):
-                self.look(None)
-            assert not self.world.exists
-            self.world.create()
-            self.world.raw["spec"] = spec
-            self.told = {record.seq: record.message for record in self.world.records()}
+    @rule(looks=LOOKS)
+    def the_object_is_written_anew(self, looks: int) -> None:
+        spec = dict(self.world.raw["spec"])
+        self.world.delete()
+        for _ in range(5):
+            self.look()
+        assert not self.world.exists
+        self.world.create()
+        self.world.raw["spec"] = spec
+        self.told = {record.seq: record.message for record in self.world.records()}
+        self.look_on(looks)
 
     # what must always hold
 

@@ -40,8 +40,8 @@ async def two_rollouts(world: World, fake: FakePrometheus, **spec: object) -> No
     await world.set("high", 0.99)
     await world.queryable("high", 0.99)
     canary = {"percents": [10, 100], "dwell": "4s"}
-    await world.rollout("low", canary=canary, gates=[world.gate("low", **LOWER)], **spec)
-    await world.rollout("high", canary=canary, gates=[world.gate("high", **HIGHER)], **spec)
+    await world.rollout("low", canary=canary, gates=[world.gate("low", **LOWER)], bake="1h", **spec)
+    await world.rollout("high", canary=canary, gates=[world.gate("high", **HIGHER)], bake="1h", **spec)
     for name in ("low", "high"):
         await world.until(name, percent=10)
 

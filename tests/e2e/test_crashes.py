@@ -40,7 +40,7 @@ def dwell_faults(trace: Trace, back: float) -> list[str]:
         entered, left = trace.first(below), trace.first(above)
         if left - entered < DWELL - LAG:
             faults.append(f"{below} % lasted {left - entered:.2f} s")
-        if left > max(entered + DWELL, back) + 10:
+        if left > max(entered + DWELL, back) + 30:
             faults.append(f"{below} % was left {left - max(entered + DWELL, back):.1f} s late")
     return faults
 
@@ -86,7 +86,7 @@ async def test_killed_at_every_write_of_a_climb(host: Host, part: int) -> None:
 
 async def test_killed_in_the_middle_of_a_dwell(host: Host) -> None:
     """What is left of the dwell is waited for: neither none of it, nor all of it again."""
-    dwell = 8.0
+    dwell = 12.0
     operator = await host.operator()
     await host.policy(operator)
     operator.start()
@@ -110,5 +110,5 @@ async def test_killed_in_the_middle_of_a_dwell(host: Host) -> None:
         f"a dwell of {dwell:g} s with a death in its middle lasted {lasted:.2f} s (the operator was back at {back - trace.first(50):.2f} s)"
     )
     assert trace.percents[-3:] == [0, 50, 100]
-    assert dwell - LAG <= lasted < could + dwell / 2
+    assert dwell - LAG <= lasted < could + 0.75 * dwell
     assert shortest_dwell(await host.world.records(FLAG)) >= dwell

@@ -52,12 +52,12 @@ async def test_a_write_under_way_is_completed(host: Host) -> None:
 
 
 async def test_a_write_that_hangs_does_not_outlast_the_grace(host: Host) -> None:
-    operator = await host.operator("a", "--grace=2")
+    operator = await host.operator("a", "--grace=1")
     never = asyncio.Event()
     with operator.proxy.rule(flag_to(25), before=held(never)) as raise_:
         asked = await stopped_in_a_raise(host, operator, raise_)
         assert await operator.ended(10) == 0
         took = time.time() - asked
-    print(f"with a write that hung, ended after {took:.2f} s of 2 s grace")
-    assert took < 2 + 2
+    print(f"with a write that hung, ended after {took:.2f} s, 1 s of grace included")
+    assert took < 4, "the write itself would be waited for five seconds"
     assert await host.holder() == ""

@@ -75,6 +75,6 @@ async def test_the_leader_is_asked_to_stop(host: Host) -> None:
         await climbed(host)
     print(f"leader asked to stop: the other one led after {led:.2f} s; it ended within {ended:.2f} s")
     assert trace.percents == [None, 0, 25, 50, 100][-len(trace.percents) :]
-    assert led < 3
+    assert led < 6  # a lease that is not released is waited for, 10 s
     taken = next(call.at for call in standby.proxy.writes(leases=True) if call.applied)
     assert all(call.at < taken for call in leader.proxy.writes()), "the old leader wrote after the new one had begun"

@@ -13,13 +13,14 @@ from tidegate.domain.problems import QueryProblem
 from tidegate.domain.queries import compile_query
 from tidegate.domain.snapshot import Rollout
 
-_SILENT = frozenset({Phase.SUCCEEDED, Phase.DISABLED, Phase.ROLLED_BACK, Phase.ROLLING_BACK})
+SILENT = frozenset({Phase.SUCCEEDED, Phase.DISABLED, Phase.ROLLED_BACK, Phase.ROLLING_BACK})
+"""Phases in which nothing is asked of Prometheus."""
 _ANY_WINDOW = timedelta(minutes=1)
 
 
 def gates_to_ask(spec: FeatureRolloutSpec, policy: RolloutPolicySpec, status: FeatureRolloutStatus) -> Iterator[tuple[GateSource, Gate]]:
     """Guards from the start, the rollout's own gates from the first exposure, nothing once the attempt has ended."""
-    if status.attempt == 0 or status.state is State.ROLLBACK or status.phase in _SILENT:
+    if status.attempt == 0 or status.state is State.ROLLBACK or status.phase in SILENT:
         return
     if status.state in (State.ROLLING_OUT, State.ENABLED) and status.percent:
         yield from ((GateSource.ROLLOUT, gate) for gate in spec.gates)

@@ -116,7 +116,7 @@ async def die_at(points: dict[str, KillPoint], host: Host, operator: HostOperato
                 stack.enter_context(operator.proxy.rule(**rule))
         await begin()
         try:
-            await eventually("every rollout reaches its kill point", check, 45, every=0.02)
+            await eventually("every rollout reaches its kill point", check, 120, every=0.02)
         except AssertionError as error:
             late = [f"{one.rollout}, {one.point}: {writes_for(operator, one.rollout)}" for one in ambushes if not one.reached_at]
             raise AssertionError(f"{error}; not reached: {late}; {operator.said()}") from None
@@ -137,9 +137,9 @@ class Death:
     too_late_for: frozenset[str]
 
 
-BATCH = 12
+BATCH = 9
 """Rollouts side by side, one kill point each."""
-ROUNDS = 8
+ROUNDS = 12
 """At most, those included in which points are done again that were too slow on a busy machine."""
 
 
@@ -152,7 +152,7 @@ async def in_batches(
         chosen, left = {f"r{number}-{n}": point for n, point in enumerate(left[:BATCH])}, left[BATCH:]
         found, death = await live_through(chosen)
         faults += found
-        left += [chosen[name] for name in death.too_late_for]
+        left = sorted([chosen[name] for name in death.too_late_for] + left, key=points.index)
         print(f"{len(chosen)} kill points, back {death.back - death.at:.1f} s after the death, to be done again: {len(death.too_late_for)}")
         if not left:
             return faults

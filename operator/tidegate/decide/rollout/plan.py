@@ -12,6 +12,7 @@ from tidegate.decide.rollout.deletion import decide_deletion
 from tidegate.decide.rollout.draft import Draft
 from tidegate.decide.rollout.motion import move
 from tidegate.decide.rollout.wishes import actions
+from tidegate.domain.asks import SILENT
 from tidegate.domain.decision import Action, Decision
 from tidegate.domain.snapshot import FlagReading, Policy, Problem, Snapshot
 
@@ -58,7 +59,8 @@ def _finished(draft: Draft) -> Decision:
     if draft.waiting and draft.status.state in (State.DISABLED, State.ROLLING_OUT) and draft.status.phase is not Phase.DISABLED:
         waiting = f"the next step waits for {', '.join(draft.waiting)}"[:1024]
     draft.set(steps=len(draft.steps), step=_step(draft), waiting_for=waiting)
-    draft.set(conditions=conditions_for(draft.status, stalled, snapshot.answers, draft.now))
+    answers = {} if draft.status.phase in SILENT else snapshot.answers  # as the next look will have them
+    draft.set(conditions=conditions_for(draft.status, stalled, answers, draft.now))
     todo = actions(draft)
     return Decision(draft.with_pending(), todo, _requeue_after(draft, todo))
 
