@@ -15,7 +15,8 @@ _TOKEN = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)")
 def render(query: str, values: Mapping[str, str], window: timedelta) -> str:
     """The query with every placeholder replaced. QueryProblem names a placeholder that is unknown or stands where it may not.
 
-    Values are escaped for the string that they stand in, so that no value can leave it.
+    Values are escaped for the string that they stand in, so that no value can leave it. A backquoted string comes out double-quoted:
+    PromQL takes it as it stands, but the parser of `domain.queries` does not.
     """
     out: list[str] = []
     quote, position = "", 0
@@ -26,14 +27,20 @@ def render(query: str, values: Mapping[str, str], window: timedelta) -> str:
             out.append(_replaced(token.group(1), quote, values, window))
             position = token.end()
             continue
+        if quote == "`":
+            out.append('"' if char == quote else _escaped(char, '"'))
+            quote = "" if char == quote else quote
+            position += 1
+            continue
         if quote:
-            if char == "\\" and quote != "`":
+            if char == "\\":
                 out.append(query[position : position + 2])
                 position += 2
                 continue
             quote = "" if char == quote else quote
         elif char in "\"'`":
             quote = char
+            char = '"' if char == "`" else char
         elif char == "#":
             end = query.find("\n", position)
             position = len(query) if end < 0 else end
@@ -53,13 +60,14 @@ def _replaced(name: str, quote: str, values: Mapping[str, str], window: timedelt
     if name == WINDOW and not quote:
         return f"{int(window.total_seconds())}s"
     if name in IN_STRINGS and quote:
-        value = values.get(name, "")
-        if quote == "`" and "`" in value:
-            raise QueryProblem(f"${name} holds a backquote, which a backquoted string can't: quote the string with \"")
-        return value if quote == "`" else value.replace("\\", "\\\\").replace(quote, f"\\{quote}").replace("\n", "\\n")
+        return _escaped(values.get(name, ""), '"' if quote == "`" else quote)
     if name == WINDOW:
         raise QueryProblem("$window is a duration: write it as a range, such as rate(x[$window]), not inside a string")
     if name in IN_STRINGS:
         raise QueryProblem(f'${name} must stand inside a quoted string, such as {{name="${name}"}}')
     allowed = ", ".join(f"${one}" for one in (*sorted(IN_STRINGS), WINDOW))
     raise QueryProblem(f"${name} is not a placeholder; there are {allowed}")
+
+
+def _escaped(text: str, quote: str) -> str:
+    return text.replace("\\", "\\\\").replace(quote, f"\\{quote}").replace("\n", "\\n")

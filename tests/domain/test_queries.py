@@ -1,0 +1,172 @@
+"""A query taken apart: its selectors, how far it looks back, and the question that tells how old its data are."""
+
+from datetime import timedelta
+from typing import Any
+
+import promql_parser as promql
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tidegate.domain.problems import QueryProblem
+from tidegate.domain.queries import MAX_SELECTORS, compile_query
+
+Found = list[tuple[str, float]]
+
+
+def selectors(query: str) -> Found:
+    return [(one.text, one.offset.total_seconds()) for one in compile_query(query).selectors]
+
+
+@pytest.mark.parametrize(
+    ("query", "found", "reach"),
+    [
+        ("up", [("up{}", 0)], 0),
+        ('up{job="a"}', [('up{job="a"}', 0)], 0),
+        ("rate(x[5m])", [("x{}", 0)], 300),
+        ("x offset 5m", [("x{}", 300)], 300),
+        ("rate(x[5m] offset 1h)", [("x{}", 3600)], 3900),
+        ("max_over_time(x[1h:1m])", [("x{}", 0)], 3600),
+        ("max_over_time(rate(x[5m])[1h:1m])", [("x{}", 0)], 3900),
+        ("max_over_time(rate(x[5m] offset 1m)[1h:1m] offset 2m)", [("x{}", 180)], 4080),
+        ("max_over_time(max_over_time(x[10m:1m] offset 1m)[1h:1m] offset 1h)", [("x{}", 3660)], 7860),
+        ("sum by (a) (rate(x[1m])) / sum by (a) (rate(y[10m]))", [("x{}", 0), ("y{}", 0)], 600),
+        ("x / x offset 7d", [("x{}", 0), ("x{}", 604800)], 604800),
+        ("x / x", [("x{}", 0)], 0),
+        ("topk(scalar(k), x)", [("x{}", 0), ("k{}", 0)], 0),
+        ("quantile(0.9, x)", [("x{}", 0)], 0),
+        ("histogram_quantile(0.95, sum by (le) (rate(b_bucket[5m])))", [("b_bucket{}", 0)], 300),
+        ("-(x + 1)", [("x{}", 0)], 0),
+        ("x > bool 5 and on () y unless z", [("x{}", 0), ("y{}", 0), ("z{}", 0)], 0),
+        ("absent(x)", [("x{}", 0)], 0),
+        ("x or vector(0)", [("x{}", 0)], 0),
+        ('label_replace(x, "a", "$1", "b", "(.*)")', [("x{}", 0)], 0),
+        ("x offset 12d1s", [("x{}", 1_036_801)], 1_036_801),
+        ("x offset 1ms", [("x{}", 0.001)], 0.001),
+    ],
+)
+def test_selectors_and_reach(query: str, found: Found, reach: float) -> None:
+    assert selectors(query) == found
+    assert compile_query(query).reach == timedelta(seconds=reach)
+
+
+@pytest.mark.parametrize(
+    ("query", "text"),
+    [
+        (r'x{a="q\"u\\o\nte"}', r'x{a="q\"u\\o\nte"}'),
+        ("x{a='single'}", 'x{a="single"}'),
+        ('x{a!="b", c=~"d.*", e!~"f"}', 'x{a!="b", c=~"d.*", e!~"f"}'),
+        ('x{a="1" or b="2"}', 'x{a="1" or b="2"}'),
+        ('x{a="1", c="3" or b="2", d="4"}', 'x{a="1", c="3" or b="2", d="4"}'),
+        ('{__name__="x", a="b"}', '{__name__="x", a="b"}'),
+        ('{__name__=~"x.*"}', '{__name__=~"x.*"}'),
+        ('{"http.requests"}', '{__name__="http.requests"}'),
+        ('{"http.requests", "status.code"="500"}', '{__name__="http.requests", "status.code"="500"}'),
+        ('x{"0abc"="v"}', 'x{"0abc"="v"}'),
+        (r'x{"a\"b\\c"="v"}', r'x{"a\"b\\c"="v"}'),
+        ('x{"größe"="v"}', 'x{"größe"="v"}'),
+        ("job:errors:rate5m", "job:errors:rate5m{}"),
+    ],
+)
+def test_a_selector_is_written_as_it_was_read(query: str, text: str) -> None:
+    assert selectors(query) == [(text, 0)]
+    assert meaning(promql.parse(text)) == meaning(promql.parse(query))
+
+
+def meaning(tree: Any) -> object:
+    assert isinstance(tree, promql.VectorSelector)
+    alternatives = [tree.matchers.matchers, *tree.matchers.or_matchers]
+    return tree.name, [[(one.name, str(one.op), one.value) for one in matchers] for matchers in alternatives]
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ("rate(x[5m)", "not valid PromQL"),
+        ("rate(", "not valid PromQL"),
+        ("", "not valid PromQL"),
+        ("no_such_function(x)", "not valid PromQL"),
+        ("x[5m]", "gives a range"),
+        ("x[5m:1m]", "gives a range"),
+        ('"text"', "a string"),
+        ("1 + 1", "reads no metric"),
+        ("vector(1)", "reads no metric"),
+        ("time()", "reads no metric"),
+        ("x @ 1700000000", "@ pins a reading"),
+        ("x @ end()", "@ pins a reading"),
+        ("rate(x[5m] @ start())", "@ pins a reading"),
+        ("max_over_time(x[1h:1m] @ end())", "@ pins a reading"),
+        ("x offset -5m", "reads the future"),
+        ("max_over_time(x[1h:1m] offset -1h)", "reads the future"),
+        ("y + rate(x[5m] offset -1s)", "reads the future"),
+        (" + ".join(f"m{number}" for number in range(MAX_SELECTORS + 1)), "at most 16: use a recording rule"),
+    ],
+)
+def test_what_no_gate_can_use_is_refused_with_a_reason(query: str, message: str) -> None:
+    with pytest.raises(QueryProblem, match=message):
+        compile_query(query)
+
+
+def test_sixteen_selectors_are_enough() -> None:
+    assert len(selectors(" + ".join(f"m{number}" for number in range(MAX_SELECTORS)))) == MAX_SELECTORS
+
+
+QUERIES = [
+    "up",
+    'rate(x{a="q\\"uote"}[5m] offset 90s) / y{"status.code"="500"}',
+    "max_over_time(rate(x[5m] offset 1m)[1h:1m] offset 12d1s)",
+    'x{a="1" or b="2"}',
+    " + ".join(f"m{number}" for number in range(MAX_SELECTORS)),
+]
+
+
+@pytest.mark.parametrize("query", QUERIES)
+def test_freshness_is_one_valid_query_with_one_answer_for_each_selector(query: str) -> None:
+    compiled = compile_query(query)
+    asked = [(_label(one), _timestamped(one), _added(one)) for one in _parts(promql.parse(compiled.freshness))]
+    assert [label for label, _, _ in asked] == [str(number) for number in range(len(compiled.selectors))]
+    for (_, inner, added), selector in zip(asked, compiled.selectors, strict=True):
+        assert (inner.offset or timedelta(0)) == selector.offset
+        assert added == selector.offset.total_seconds(), "an offset selector's age is told as if it had none"
+        assert meaning(inner) == meaning(promql.parse(selector.text))
+
+
+def _parts(tree: Any) -> list[Any]:
+    """a or b or c → [a, b, c]."""
+    if isinstance(tree, promql.BinaryExpr):
+        return [*_parts(tree.lhs), *_parts(tree.rhs)]
+    assert isinstance(tree, promql.Call)
+    return [tree]
+
+
+def _label(call: Any) -> str:
+    assert call.func.name == "label_replace"
+    assert [one.val for one in call.args[1:2]] == ["selector"]
+    return str(call.args[2].val)
+
+
+def _timestamped(call: Any) -> Any:
+    aggregate = call.args[0].lhs
+    assert isinstance(aggregate, promql.AggregateExpr)
+    inner: Any = aggregate.expr
+    assert inner.func.name == "timestamp"
+    return inner.args[0]
+
+
+def _added(call: Any) -> float:
+    return float(call.args[0].rhs.val)
+
+
+LABELS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=6).filter(lambda name: name != "__name__")
+
+
+@settings(max_examples=150, deadline=None, derandomize=True, database=None)
+@given(LABELS, st.text(st.characters(exclude_categories=["Cs"]), max_size=8), st.integers(1, 10**9))
+def test_any_label_and_any_value_come_through(name: str, value: str, offset: int) -> None:
+    def quoted(text: str) -> str:
+        return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
+
+    compiled = compile_query(f"x{{{quoted(name)}={quoted(value)}}} offset {offset}ms")
+    inner = _timestamped(promql.parse(compiled.freshness))
+    assert [(one.name, one.value) for one in inner.matchers.matchers] == [(name, value)]
+    assert (inner.offset or timedelta(0)) == timedelta(milliseconds=offset)
