@@ -5,10 +5,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tidegate.api.conditions import Condition, ConditionType, Reason
-from tidegate.api.feature_rollout import FeatureRolloutSpec, FlagTarget
+from tidegate.api.feature_rollout import FeatureRolloutSpec, FlagTarget, NoData
 from tidegate.api.gates import Gate
 from tidegate.api.rollout_policy import RolloutPolicySpec
 from tidegate.api.rollout_status import FeatureRolloutStatus, State
+from tidegate.decide.rollout.assess import Surroundings
+from tidegate.decide.rollout.gates import Context
 from tidegate.domain.readings import Answer, SeriesValue
 from tidegate.domain.snapshot import Marker, Policy
 
@@ -34,7 +36,7 @@ def series(*values: float) -> tuple[SeriesValue, ...]:
 
 def answer(*values: float, at: float = 0, age: float = 1, reach: float = 0, kind: str = "vector") -> Answer:
     """An answer evaluated `at` seconds after T0 whose oldest selector was last scraped `age` seconds before."""
-    return Answer(START + at, kind, series(*values), START + at - age, reach)
+    return Answer(START + at, kind, series(*values[:101]), START + at - age, reach, len(values))
 
 
 def target(**fields: Any) -> FlagTarget:
@@ -61,11 +63,40 @@ def raw_gate(name: str = "errors", **fields: Any) -> dict[str, Any]:
 
 
 def policy(
-    *guards: Mapping[str, Any], interval: str = "10s", staleness: str = "30s", generation: int = 1, name: str = "production"
+    *guards: Mapping[str, Any],
+    interval: str = "10s",
+    staleness: str = "30s",
+    delay: str = "0s",
+    generation: int = 1,
+    name: str = "production",
+    baselines: Mapping[str, float] | None = None,
+    **fields: Any,
 ) -> Policy:
-    prometheus = {"url": "http://prometheus:9090", "interval": interval, "staleness": staleness}
-    parsed = RolloutPolicySpec.model_validate({"prometheus": prometheus, "guards": list(guards)})
-    return Policy(name, f"uid-of-{name}", generation, parsed)
+    prometheus = {"url": "http://prometheus:9090", "interval": interval, "staleness": staleness, "delay": delay}
+    parsed = RolloutPolicySpec.model_validate({"prometheus": prometheus, "guards": list(guards), **fields})
+    return Policy(name, f"uid-of-{name}", generation, parsed, baselines or {})
+
+
+def context(
+    now: float = 0,
+    *,
+    staleness: float = 30,
+    effective: float | None = -100,
+    counts_from: float | None = -100,
+    rule: NoData | None = None,
+    baselines: Mapping[str, float] | None = None,
+    medians: Mapping[str, float] | None = None,
+    is_alone: bool = False,
+) -> Context:
+    """What a gate is judged in; times are seconds after T0, None where there is none."""
+    return Context(
+        now=after(now),
+        staleness=timedelta(seconds=staleness),
+        effective_at=None if effective is None else after(effective),
+        counts_from=None if counts_from is None else after(counts_from),
+        no_data=rule,
+        surroundings=Surroundings(baselines or {}, medians or {}, is_alone),
+    )
 
 
 def marker(**fields: Any) -> Marker:

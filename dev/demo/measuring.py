@@ -58,6 +58,7 @@ async def measure(api: Api, plan: Plan, status: FeatureRolloutStatus, made_bad: 
     assert gate.rollback is not None
     assert gate.rollback.gt is not None
     window = int((datetime.now(UTC) - made_bad).total_seconds()) + 1
+    assert gate.query is not None
     query = gate.query.replace("$namespace", NAMESPACE)
     bad = first_beyond(await api.prometheus(f"{query}[{window}s]"), gate.rollback.gt)
     if bad is None or status.rolled_back_at is None:

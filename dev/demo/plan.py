@@ -40,7 +40,11 @@ class Plan:
     @property
     def faulty_gate(self) -> Gate:
         """The gate whose reading the fault drives above its rollback bound."""
-        return next(gate for gate in self.specs[FALLS].gates if gate.name == "max-drawdown")
+        return next(gate for gate in self.gates(FALLS) if gate.name == "max-drawdown")
+
+    def gates(self, rollout: str) -> tuple[Gate, ...]:
+        """The rollout's own gates; the plan uses no templates."""
+        return tuple(gate.written_out() for gate in self.specs[rollout].gates)
 
     def steps(self, rollout: str) -> tuple[Step, ...]:
         return self.specs[rollout].strategy.canary.resolved()

@@ -74,7 +74,7 @@ def _gates(observation: Observation, plan: Plan, name: str) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), expand=True, header_style="dim")
     for title, width in (("gate", 17), ("reading", 9), ("thresholds", 45), ("verdict", None)):
         table.add_column(title, width=width, ratio=None if width else 1, no_wrap=True, overflow="ellipsis")
-    for gate in plan.specs[name].gates:
+    for gate in plan.gates(name):
         status = words.find(observation.statuses.get(name), GateSource.ROLLOUT, gate.name)
         style = _VERDICT_STYLES[status.verdict] if status else "dim"
         value = words.reading(observation, name, GateSource.ROLLOUT, gate)

@@ -127,6 +127,6 @@ def verdict(fall: Fall, plan: Plan) -> Text:
     text = Text("From the first bad sample to the last request that saw the feature on: ")
     text.append(f"{fall.seconds:.2f} s", "bold green")
     gate = plan.faulty_gate
-    needed = confirmations(gate.rollback) if gate.rollback else 0
+    needed = confirmations(gate) if gate.rollback else 0
     text.append(f"  (gates evaluated every {seconds(plan.clock.interval)}; {needed} bad samples needed)", "dim")
     return text

@@ -70,7 +70,7 @@ async def test_a_query_is_a_form_with_its_time_and_the_credentials(prometheus: P
     assert answer.series[0] == Series((("app", "a"), ("pod", "b")), AT, 0.5)
     assert math.isnan(answer.series[1].value)
     assert [series.value for series in answer.series[2:]] == [math.inf, -math.inf]
-    assert (answer.result_type, answer.warnings, answer.infos) == ("vector", (), ())
+    assert (answer.result_type, answer.warnings) == ("vector", ())
 
 
 async def test_infos_are_not_warnings(prometheus: Prometheus) -> None:
@@ -78,7 +78,6 @@ async def test_infos_are_not_warnings(prometheus: Prometheus) -> None:
     async with source(answering(body)) as url:
         answer = await prometheus.instant(Endpoint(url), "x", AT)
     assert answer.warnings == ("partial response",)
-    assert answer.infos == ("metric might not be a counter",)
     assert answer.series == ()
 
 

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.builders import START, after, answer, gate
+from tests.builders import START, after, answer, context, gate
 from tidegate.api.conditions import Reason
 from tidegate.api.gates import Gate
 from tidegate.api.rollout_status import GateSource, GateStatus, Verdict
-from tidegate.decide.rollout.gates import Context, judge
+from tidegate.decide.rollout.gates import judge
 from tidegate.domain.readings import Answer, Failure, GateAnswer, SeriesValue
 
-CONTEXT = Context(after(0), timedelta(days=1), None, None, None)
+CONTEXT = context(effective=None, counts_from=None)
 FAILURE = Failure(Reason.PROMETHEUS_UNREACHABLE, "connection refused")
 BAD, GOOD = 0.9, 0.01
 Look = tuple[float, float | Failure | None]
@@ -39,7 +39,7 @@ def look(judged: Gate, sample: float, said: float | Failure | None, before: Gate
     elif said is None:
         value = answer(at=sample)
     else:
-        value = Answer(START + sample + 1, "vector", (SeriesValue("", said),), START + sample, 0)
+        value = Answer(START + sample + 1, "vector", (SeriesValue("", said),), START + sample, 0, 1)
     status = judge(judged, GateSource.ROLLOUT, GateAnswer(value), before, CONTEXT)
     assert status is not None
     return GateStatus.model_validate(status.to_wire())  # as it is read back from the API server

@@ -1,17 +1,16 @@
 """Missing data: holds, counts against a deadline only where series are missing, and never rolls back for a silent source."""
 
 import math
-from datetime import timedelta
 
 import pytest
 
-from tests.builders import after, answer, gate, raw_gate
+from tests.builders import answer, context, gate, raw_gate
 from tests.decide.world import World
 from tidegate.api.conditions import Reason
 from tidegate.api.feature_rollout import NoData as NoDataRule
 from tidegate.api.records import Transition
 from tidegate.api.rollout_status import GateSource, GateStatus, Phase, State, Verdict
-from tidegate.decide.rollout.gates import Context, judge
+from tidegate.decide.rollout.gates import judge
 from tidegate.domain.readings import Answer, Failure, GateAnswer
 
 FAILURE = Failure(Reason.PROMETHEUS_UNREACHABLE, "connection refused")
@@ -22,8 +21,7 @@ HOLD = NoDataRule.model_validate({"deadline": "60s", "then": "hold"})
 def judged(rule: NoDataRule | None, *looks: tuple[float, Answer | Failure]) -> GateStatus:
     status = None
     for now, said in looks:
-        context = Context(after(now), timedelta(seconds=30), after(-100), after(-100), rule)
-        status = judge(gate(), GateSource.ROLLOUT, GateAnswer(said), status, context)
+        status = judge(gate(), GateSource.ROLLOUT, GateAnswer(said), status, context(now, rule=rule))
         assert status is not None
         status = GateStatus.model_validate(status.to_wire())
     assert status is not None

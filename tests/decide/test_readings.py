@@ -29,7 +29,7 @@ def read(given: Answer | Failure) -> Value | NoData:
         (answer(1, kind="matrix"), NoDataReason.WRONG_TYPE),
         (answer(kind="string"), NoDataReason.WRONG_TYPE),
         (answer(1, age=30.001), NoDataReason.STALE),
-        (Answer(1000, "vector", series(1), None, 0), NoDataReason.STALE),
+        (Answer(1000, "vector", series(1), None, 0, 1), NoDataReason.STALE),
         (answer(math.nan, age=31), NoDataReason.STALE),
     ],
 )
@@ -46,7 +46,7 @@ def test_series_that_cannot_be_judged(given: Answer, reason: NoDataReason) -> No
 )
 def test_a_source_that_fails_is_told_apart_from_missing_series(reason: Reason) -> None:
     assert read(Failure(reason, "said so")) == NoData(reason.value, "said so", from_source=True)
-    assert read_samples(Failure(reason, "said so")) == NoData(reason.value, "said so", from_source=True)
+    assert read_samples(Failure(reason, "said so"), STALENESS) == NoData(reason.value, "said so", from_source=True)
 
 
 def test_a_hundred_series_are_still_judged() -> None:
@@ -84,11 +84,11 @@ def test_finite_series_beside_one_that_is_not_are_known_but_incomplete(odd: floa
     ("given", "count"), [(answer(), 0), (answer(7), 7), (answer(1, 2, 3.5), 6.5), (answer(4, kind="scalar"), 4), (answer(0), 0)]
 )
 def test_samples_are_summed_and_none_yet_is_zero(given: Answer, count: float) -> None:
-    assert read_samples(given) == count
+    assert read_samples(given, STALENESS) == count
 
 
 @pytest.mark.parametrize("values", [(math.nan,), (1, math.inf), (math.inf, -math.inf), (1e308, 1e308)])
 def test_a_number_of_samples_that_is_not_finite_is_no_number(values: tuple[float, ...]) -> None:
-    counted = read_samples(answer(*values))
+    counted = read_samples(answer(*values), STALENESS)
     assert isinstance(counted, NoData)
     assert not counted.from_source

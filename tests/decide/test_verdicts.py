@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.builders import after, answer, gate
+from tests.builders import after, answer, context, gate
 from tidegate.api.conditions import Reason
 from tidegate.api.feature_rollout import NoData as NoDataRule
 from tidegate.api.rollout_status import GateSource, GateStatus, Verdict
@@ -14,13 +14,6 @@ from tidegate.decide.rollout.gates import Context, judge
 from tidegate.domain.readings import Answer, Failure, GateAnswer
 
 FAILURE = Failure(Reason.PROMETHEUS_TIMEOUT, "no complete answer within 5 s")
-
-
-def context(now: float = 0, effective: float | None = -3600, counts_from: float | None = -3600, rule: NoDataRule | None = None) -> Context:
-    def moment(seconds: float | None) -> datetime | None:
-        return None if seconds is None else after(seconds)
-
-    return Context(after(now), timedelta(seconds=30), moment(effective), moment(counts_from), rule)
 
 
 def verdict(value: Answer | Failure, count: Answer | Failure | None = None, at: Context | None = None, **rules: Any) -> GateStatus:

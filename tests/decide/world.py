@@ -15,14 +15,15 @@ from typing import Any
 from tests.builders import CONFIG_MAP, KEY, START, T0, policy, raw_spec, series
 from tidegate.api.conditions import Reason
 from tidegate.api.feature_rollout import FeatureRolloutSpec
-from tidegate.api.gates import Gate
+from tidegate.api.gates import OnBreach, RelativeTo, Since
 from tidegate.api.records import Record, Transition
 from tidegate.api.rollout_status import FeatureRolloutStatus, GateSource, Phase, Verdict
 from tidegate.decide.rollout import decide
-from tidegate.domain.asks import gates_to_ask, last_tick, rendered
+from tidegate.domain.asks import Asked, Wording, all_gates, buckets_query, gates_to_ask, last_tick, start_source, wording
+from tidegate.domain.counting import Tally
 from tidegate.domain.decision import FINALIZER, Action, AddFinalizer, Decision, RemoveFinalizer, WriteFlag
 from tidegate.domain.queries import compile_query
-from tidegate.domain.readings import Answer, Failure, GateAnswer, GateId
+from tidegate.domain.readings import Answer, Buckets, CountAnswer, Failure, GateAnswer, GateId
 from tidegate.domain.snapshot import FlagReading, Policy, Problem, Rollout, RunView, Snapshot
 from tidegate.levers.flag import DOCUMENT_KEY
 from tidegate.levers.flag_set import FlagSet, UnreadableError, merged, parse_flag_set, read_flag, to_config_map
@@ -71,7 +72,11 @@ class World:
         self.config_map: dict[str, Any] | None = None
         self.policy: Policy | Problem = policy(*guards, interval=interval)
         self.readings: dict[str, Script] = {}
-        self.samples: dict[str, float] = {}
+        self.samples: dict[str, float | Failure | None] = {}
+        self.bases: dict[str, float | Failure | None] = {}
+        self.whens: dict[str, float | Failure | None] = {}
+        self.medians: dict[str, float | Failure | None] = {}
+        self.unknown_metrics: tuple[str, ...] | Failure = ()
         self.scrape_age = 1.0
         self.runs: dict[str, Run] = {}
         self.evidence = Evidence()
@@ -176,6 +181,8 @@ class World:
             answers=self._answers(rollout, spec, self.policy) if usable and isinstance(self.policy, Policy) else {},
             evidence=self.evidence.of(rollout.uid, rollout.status.attempt),
             newest_run=self._newest_run() if rollout.status.attempt == 0 else None,
+            medians=self._medians(rollout, spec, self.policy) if usable and isinstance(self.policy, Policy) else {},
+            unknown_metrics=self.unknown_metrics if rollout.status.exposed_at is None else (),
         )
 
     def look(self, fault: Fault | None = None, *, seen: Snapshot | None = None) -> Decision:
@@ -303,8 +310,10 @@ class World:
         assert spec.enabled
         said = {(gate.source, gate.name): gate.verdict for gate in (self.last.status.gates if self.last else ())}
         own = spec.gates if status.percent else ()
-        wanted = [(GateSource.ROLLOUT, one.name) for one in own] + [(GateSource.POLICY, one.name) for one in snapshot.policy.spec.guards]
-        assert [said.get(one) for one in wanted] == [Verdict.ADVANCE] * len(wanted), "a raise while a gate does not say ADVANCE"
+        guards = [guard for guard in snapshot.policy.spec.guards if guard.on_breach is not OnBreach.NOTIFY]
+        wanted = [(GateSource.ROLLOUT, one.label) for one in own] + [(GateSource.POLICY, one.name) for one in guards]
+        agreed = (Verdict.ADVANCE, Verdict.NOT_APPLICABLE)
+        assert all(said.get(one) in agreed for one in wanted), "a raise while a gate does not say ADVANCE"
 
     def _write_status(self, status: FeatureRolloutStatus, version: str) -> str:
         self._check_version(version)
@@ -338,25 +347,50 @@ class World:
             return Problem(Reason.FLAG_SET_UNREADABLE, str(error))
 
     def _answers(self, rollout: Rollout, spec: FeatureRolloutSpec, used: Policy) -> dict[GateId, GateAnswer]:
-        tick = last_tick(self.now, used.spec.prometheus.interval)
+        at = last_tick(self.now, used.spec.prometheus.interval) - used.spec.prometheus.delay
         out = {}
-        for source, one in gates_to_ask(spec, used.spec, rollout.status):
-            value = self._answer(one, rollout, used.spec.prometheus.interval, tick)
-            samples = None
-            if one.samples is not None:
-                samples = Answer(tick.timestamp(), "vector", series(self.samples.get(one.name, math.inf)), tick.timestamp(), 0)
-            out[source, one.name] = GateAnswer(value, samples)
+        for asked in gates_to_ask(spec, used.spec, rollout.status):
+            one, word = asked.gate, wording(asked, rollout, used.spec, at)
+            out[asked.source, one.name] = GateAnswer(
+                value=self._value(asked, rollout, word),
+                samples=self._plain(self.samples.get(one.name, math.inf), word.at)
+                if one.samples is not None and one.latency is None
+                else None,
+                base=self._plain(self.bases.get(one.name, 1.0), word.at) if one.relative_to and needs_base(one.relative_to) else None,
+                when=self._plain(self.whens.get(one.name, 1.0), word.at) if one.when is not None else None,
+            )
         return out
 
-    def _answer(self, one: Gate, rollout: Rollout, interval: timedelta, tick: datetime) -> Answer | Failure:
+    def _medians(self, rollout: Rollout, spec: FeatureRolloutSpec, used: Policy) -> dict[str, Answer | Failure]:
+        known = {median.gate for median in rollout.status.baselines}
+        wanted = [asked.gate for asked in all_gates(spec, used.spec) if start_source(asked.gate) and asked.gate.name not in known]
+        return {gate.name: self._plain(self.medians.get(gate.name, 1.0), self.now) for gate in wanted} if rollout.status.attempt else {}
+
+    def _value(self, asked: Asked, rollout: Rollout, word: Wording) -> Answer | Buckets | CountAnswer | Failure:
+        one, at = asked.gate, word.at.timestamp()
         script = self.readings.get(one.name, 0.0)
-        said = script(tick.timestamp() - START) if callable(script) else script
+        said = script(at - START) if callable(script) else script
         if isinstance(said, Failure):
             return said
-        reach = compile_query(rendered(one.query, rollout, interval, tick)).reach.total_seconds()
-        if said is None:
-            return Answer(tick.timestamp(), "vector", (), None, reach)
-        return Answer(tick.timestamp(), "vector", series(said), tick.timestamp() - self.scrape_age, reach)
+        sampled = None if said is None else at - self.scrape_age
+        if one.count is not None:
+            since = (rollout.status.effective_at if one.count.since is Since.STEP else rollout.status.exposed_at) or word.at
+            return CountAnswer(at, "counter", Tally(since.timestamp(), at, said or 0.0), 1, caught_up=True, oldest_sample=sampled)
+        if one.latency is not None:
+            reach = compile_query(buckets_query(word(one.latency.histogram), one.latency.over)).reach.total_seconds()
+            bounds = {one.advance.lt if one.advance else None, one.rollback.gt if one.rollback else None} - {None}
+            rates = [*((bound, 100.0 * (1 - (said or 0.0))) for bound in bounds if bound is not None), (math.inf, 100.0)]
+            return Buckets(at, tuple(sorted(rates)), sampled, reach)
+        assert one.query is not None
+        reach = compile_query(word(one.query)).reach.total_seconds()
+        return Answer(at, "vector", () if said is None else series(said), sampled, reach, 0 if said is None else 1)
+
+    def _plain(self, said: float | Failure | None, at: datetime) -> Answer | Failure:
+        if isinstance(said, Failure):
+            return said
+        seconds = at.timestamp()
+        values = () if said is None else series(said)
+        return Answer(seconds, "vector", values, None if said is None else seconds - self.scrape_age, 0, len(values))
 
     def _check_version(self, version: str) -> None:
         if not self.exists or version != self.raw["metadata"]["resourceVersion"]:
@@ -369,6 +403,11 @@ class World:
     def _collect(self) -> None:
         if "deletionTimestamp" in self.raw["metadata"] and not self.raw["metadata"].get("finalizers"):
             self.raw = {}
+
+
+def needs_base(relative: RelativeTo) -> bool:
+    """Whether what a gate is relative to is asked with it."""
+    return relative.query is not None or relative.offset is not None
 
 
 def _strike(fault: Fault | None, here: Fault) -> None:

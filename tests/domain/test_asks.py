@@ -8,7 +8,7 @@ import pytest
 from tests.builders import START, after, policy, raw_gate, spec
 from tidegate.api.gates import Gate
 from tidegate.api.rollout_status import FeatureRolloutStatus, Phase, State
-from tidegate.domain.asks import gates_to_ask, last_tick, query_fault, rendered
+from tidegate.domain.asks import Wording, gates_to_ask, last_tick, query_fault
 from tidegate.domain.snapshot import Rollout
 
 SPEC = spec(gates=[raw_gate("errors"), raw_gate("slow")])
@@ -39,7 +39,7 @@ ALL = ["errors", "slow", "uptime"]
 )
 def test_guards_from_the_start_own_gates_from_the_first_exposure_nothing_after_the_end(fields: dict[str, Any], names: list[str]) -> None:
     status = FeatureRolloutStatus(**({"attempt": 1} | fields))
-    assert [gate.name for _, gate in gates_to_ask(SPEC, POLICY, status)] == names
+    assert [asked.gate.name for asked in gates_to_ask(SPEC, POLICY, status)] == names
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def rollout(**status: Any) -> Rollout:
 )
 def test_a_query_is_rendered_for_its_attempt(status: dict[str, Any], expected: str) -> None:
     query = 'rate(x{ns="$namespace",n="$name",r="$revision",v="$variant"}[$window])'
-    assert rendered(query, rollout(**status), timedelta(seconds=10), after(0)) == expected
+    assert Wording(rollout(**status), timedelta(seconds=10), after(0))(query) == expected
 
 
 def gates(**fields: Any) -> tuple[Gate, ...]:
@@ -86,7 +86,7 @@ def gates(**fields: Any) -> tuple[Gate, ...]:
     ],
 )
 def test_a_query_that_cannot_be_used_is_named_by_its_field(fields: dict[str, Any], fault: str | None) -> None:
-    found = query_fault(gates(**fields), "spec.gates")
+    found = query_fault(((gate.name, gate) for gate in gates(**fields)), "spec.gates")
     assert found is None if fault is None else found is not None and found.startswith(fault)
 
 

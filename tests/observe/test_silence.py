@@ -1,5 +1,7 @@
 """Which sources are taken for dead, and when they are asked again."""
 
+import asyncio
+
 from tidegate.api.conditions import Reason
 from tidegate.clients.prometheus import Endpoint
 from tidegate.domain.readings import Failure
@@ -10,33 +12,57 @@ RIGHT = Endpoint("http://right:9090", 5.0)
 REFUSED = Failure(Reason.PROMETHEUS_UNREACHABLE, "refused")
 
 
-def dead(endpoint: Endpoint = WRONG) -> Silence:
+async def dead() -> Silence:
     silence = Silence()
     for _ in range(FAILURES_IN_A_ROW):
-        assert silence.known("p", endpoint, 0.0) is None
-        silence.failed("p", endpoint, REFUSED, 0.0)
+        assert await silence.known(WRONG, 0.0) is None
+        silence.failed(WRONG, REFUSED, 0.0, 0.0)
+        silence.probed(WRONG)
     return silence
 
 
-def test_a_dead_source_is_asked_once_every_two_seconds() -> None:
-    silence = dead()
-    assert silence.known("p", WRONG, PROBE_EVERY - 0.1) == REFUSED
-    assert silence.known("p", WRONG, PROBE_EVERY) is None
-    assert silence.known("p", WRONG, PROBE_EVERY + 0.1) == REFUSED
+async def test_a_dead_source_is_asked_once_every_two_seconds() -> None:
+    silence = await dead()
+    assert await silence.known(WRONG, PROBE_EVERY - 0.1) == REFUSED
+    assert await silence.known(WRONG, PROBE_EVERY) is None
+    silence.failed(WRONG, REFUSED, PROBE_EVERY, PROBE_EVERY)
+    silence.probed(WRONG)
+    assert await silence.known(WRONG, PROBE_EVERY + 0.1) == REFUSED
 
 
-def test_one_answer_is_enough() -> None:
-    silence = dead()
-    silence.answered("p")
-    assert silence.known("p", WRONG, 0.1) is None
+async def test_one_answer_is_enough() -> None:
+    silence = await dead()
+    silence.answered(WRONG, 0.1)
+    assert await silence.known(WRONG, 0.2) is None
 
 
-def test_another_source_of_the_same_policy_is_asked_at_once() -> None:
-    silence = dead()
-    assert silence.known("p", RIGHT, 0.1) is None
-    silence.failed("p", RIGHT, REFUSED, 0.1)
-    assert silence.known("p", RIGHT, 0.2) is None, "one failure is not three: those of the other source don't count"
+async def test_others_wait_for_the_probe_and_share_what_it_finds() -> None:
+    silence = await dead()
+    assert await silence.known(WRONG, PROBE_EVERY) is None
+    waiting = [asyncio.create_task(silence.known(WRONG, PROBE_EVERY)) for _ in range(3)]
+    await asyncio.sleep(0)
+    assert not any(task.done() for task in waiting)
+    silence.answered(WRONG, PROBE_EVERY + 0.1)
+    silence.probed(WRONG)
+    assert await asyncio.gather(*waiting) == [None, None, None]
 
 
-def test_other_policies_are_not_touched() -> None:
-    assert dead().known("q", WRONG, 0.1) is None
+async def test_a_probe_that_hangs_holds_nobody_up_for_long() -> None:
+    silence = await dead()
+    assert await silence.known(WRONG, PROBE_EVERY) is None
+    assert await asyncio.wait_for(silence.known(WRONG, PROBE_EVERY), 5) == REFUSED
+
+
+async def test_a_slow_question_says_nothing_of_a_source_that_answers_others() -> None:
+    silence = Silence()
+    silence.answered(WRONG, 1.0)
+    for _ in range(FAILURES_IN_A_ROW):
+        silence.failed(WRONG, REFUSED, asked_at=0.5, now=5.5)
+    assert await silence.known(WRONG, 6.0) is None
+
+
+async def test_other_sources_are_not_touched() -> None:
+    silence = await dead()
+    assert await silence.known(RIGHT, 0.1) is None
+    silence.failed(RIGHT, REFUSED, 0.1, 0.1)
+    assert await silence.known(RIGHT, 0.2) is None, "one failure is not three"

@@ -11,13 +11,14 @@ from tidegate.api.types import Time
 
 class ConditionType(StrEnum):
     """READY: accepted and under control. RECONCILING and STALLED stand only while true. COMPLETED: the attempt reached its end.
-    METRICS_AVAILABLE: the gates' source answers."""
+    METRICS_AVAILABLE: the gates' source answers. QUESTIONABLE stands while a gate is written in a way that will surprise."""
 
     READY = "Ready"
     RECONCILING = "Reconciling"
     STALLED = "Stalled"
     COMPLETED = "Completed"
     METRICS_AVAILABLE = "MetricsAvailable"
+    QUESTIONABLE = "Questionable"
 
 
 class Reason(StrEnum):
@@ -47,6 +48,16 @@ class Reason(StrEnum):
     FLAG_NOT_ADOPTABLE = "FlagNotAdoptable"
     FLAG_LOWERED_ELSEWHERE = "FlagLoweredElsewhere"
     STEP_DEADLINE_EXCEEDED = "StepDeadlineExceeded"
+    TEMPLATE_MISSING = "TemplateMissing"
+    BASELINE_MISSING = "BaselineMissing"
+    NO_SUCH_SERIES = "NoSuchSeries"
+    QUERY_REFUSED = "QueryRefused"
+    # a gate that will surprise
+    FOR_WITHIN_RANGE = "ForWithinRange"
+    FOR_WITHIN_INTERVALS = "ForWithinIntervals"
+    DWELL_WITHIN_RANGE = "DwellWithinRange"
+    VARIANT_IN_START = "VariantInStart"
+    SAMPLES_OUT_OF_REACH = "SamplesOutOfReach"
     # the source of metrics
     ANSWERING = "Answering"
     PROMETHEUS_UNREACHABLE = "PrometheusUnreachable"

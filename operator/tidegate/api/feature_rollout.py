@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from tidegate.api.base import ApiModel, Rule, validated
-from tidegate.api.gates import Gate
+from tidegate.api.gates import RolloutGate
 from tidegate.api.types import (
     Duration,
     DurationOrZero,
@@ -126,6 +126,14 @@ class NoData(ApiModel):
     then: NoDataAction = Field(default=NoDataAction.HOLD, description="hold: wait for data. rollback: go back to 0 %.")
 
 
+@validated(
+    Rule(
+        "!has(self.gates) || self.gates.map(g, has(g.name) ? g.name : g.use).all(n, "
+        "self.gates.map(g, has(g.name) ? g.name : g.use).filter(m, m == n).size() == 1)",
+        "two gates have the same name: a gate that uses a template has the template's name unless it has one of its own",
+        ".gates",
+    ),
+)
 class FeatureRolloutSpec(ApiModel):
     """A feature, how far and how fast to turn it on, and what takes it back."""
 
@@ -138,10 +146,10 @@ class FeatureRolloutSpec(ApiModel):
     policy_ref: PolicyRef | None = Field(default=None, description="The RolloutPolicy. Absent: the one annotated as default.")
     target: Target = Field(description="What is rolled out.")
     strategy: Strategy = Field(description="How exposure rises.")
-    gates: Annotated[tuple[Gate, ...], Field(max_length=16)] = Field(
+    gates: Annotated[tuple[RolloutGate, ...], Field(max_length=16)] = Field(
         default=(),
         description="What must hold to advance, and what rolls back.",
-        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+        json_schema_extra={"x-kubernetes-list-type": "atomic"},
     )
     no_data: NoData = Field(default=NoData(), description="What missing data leads to.")
     step_deadline: Duration | None = Field(

@@ -7,8 +7,8 @@ from pydantic import Field
 
 from tidegate.api.base import ApiModel, Rule, StatusModel, validated
 from tidegate.api.conditions import Condition
-from tidegate.api.gates import Guard
-from tidegate.api.types import Duration, DurationOrZero, ObjectName
+from tidegate.api.gates import Gate, Guard
+from tidegate.api.types import Duration, DurationOrZero, GateName, LabelName, ObjectName, Query, Time
 
 DEFAULT_POLICY_ANNOTATION = "tidegate.io/is-default-policy"
 
@@ -42,6 +42,11 @@ class PrometheusSource(ApiModel):
     ca_bundle: Annotated[str, Field(max_length=65536, pattern="^-----BEGIN CERTIFICATE-----")] | None = Field(
         default=None, description="PEM certificates to trust for the URL. Absent: the system's."
     )
+    enforce_namespace_label: LabelName | None = Field(
+        default=None,
+        description="A label that tells the namespace of every series, such as namespace: each selector in the gates of a rollout is then "
+        "confined to the rollout's own. Guards and baselines, which are yours, are not. Absent: gates may read every series.",
+    )
 
 
 class NamespaceSelector(ApiModel):
@@ -49,6 +54,17 @@ class NamespaceSelector(ApiModel):
 
     match_labels: Annotated[dict[LabelKey, LabelValue], Field(min_length=1, max_length=16)] = Field(
         description="Labels that the namespace must all have."
+    )
+
+
+class Baseline(ApiModel):
+    """A number that the policy measures once and keeps, so that no attempt is judged by the one before it."""
+
+    name: GateName = Field(description="Unique within its list; gates name it in relativeTo.baseline.")
+    query: Query = Field(description="PromQL for one series. No placeholders: it is the same for every rollout.")
+    over: Duration = Field(description="The baseline is the median over this long, up to when it is measured.")
+    renewal: Annotated[str, Field(min_length=1, max_length=63)] | None = Field(
+        default=None, description="Any word, such as 2026-12. Another one measures the baseline anew; so does another query or over."
     )
 
 
@@ -61,13 +77,35 @@ class RolloutPolicySpec(ApiModel):
         description="Gates applied to every rollout under the policy.",
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
     )
+    gate_templates: Annotated[tuple[Gate, ...], Field(max_length=32)] = Field(
+        default=(),
+        description="Gates that rollouts take over by name, with `use`.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+    )
+    baselines: Annotated[tuple[Baseline, ...], Field(max_length=16)] = Field(
+        default=(),
+        description="Medians that are measured once and kept in status, for gates that are relative to them.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+    )
     namespace_selector: NamespaceSelector | None = Field(default=None, description="Absent: every namespace may use the policy.")
 
 
+class FrozenBaseline(StatusModel):
+    """A baseline as it was measured. `source` is what it was measured from: query, range and renewal, as a hash."""
+
+    name: Annotated[str, Field(max_length=63)]
+    value: Annotated[str, Field(max_length=32)]
+    at: Time
+    source: Annotated[str, Field(max_length=64)]
+
+
 class RolloutPolicyStatus(StatusModel):
-    """Whether the policy can be used."""
+    """Whether the policy can be used, and what it has measured."""
 
     observed_generation: int = -1
+    baselines: Annotated[tuple[FrozenBaseline, ...], Field(max_length=16)] = Field(
+        default=(), json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}
+    )
     conditions: Annotated[tuple[Condition, ...], Field(max_length=8)] = Field(
         default=(), json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}
     )

@@ -42,6 +42,7 @@ class Verdict(StrEnum):
     HOLD = "HOLD"
     ROLLBACK = "ROLLBACK"
     NO_DATA = "NO_DATA"
+    NOT_APPLICABLE = "NOT_APPLICABLE"
 
 
 class GateSource(StrEnum):
@@ -54,6 +55,19 @@ class GateSource(StrEnum):
 Decimal = Annotated[str, Field(max_length=32)]
 
 
+class Counted(StatusModel):
+    """How far a count has come. `total` holds every event between `since` and `until`; `series` is the last value of each series (by the
+    hash of its labels) and when it was seen, as `value@seconds`: what the next look counts on from."""
+
+    counter: Annotated[str, Field(max_length=64)]
+    since: Time
+    until: Time
+    total: Decimal
+    series: Annotated[dict[Annotated[str, Field(max_length=16)], Annotated[str, Field(max_length=48)]], Field(max_length=200)] = Field(
+        default_factory=dict
+    )
+
+
 class GateStatus(StatusModel):
     """One gate's latest reading and what it means. Numbers are decimal strings: the API server rewrites JSON numbers."""
 
@@ -63,15 +77,28 @@ class GateStatus(StatusModel):
     value: Decimal | None = None
     threshold: Annotated[str, Field(max_length=128)] | None = None
     worst_series: Annotated[str, Field(max_length=512)] | None = None
+    baseline: Decimal | None = Field(default=None, description="What the value was compared with.")
     samples: Decimal | None = None
     samples_min: Decimal | None = None
+    samples_expected_at: Time | None = Field(default=None, description="When, at the traffic so far, samplesMin is reached.")
     sample_time: Time | None = None
     breached_since: Time | None = None
     breached_last: Time | None = None
     breached_samples: int | None = None
     no_data_since: Time | None = None
+    no_data_before: int | None = Field(default=None, description="Seconds without data before the deadline's clock last stood still.")
     no_data_reason: Annotated[str, Field(max_length=64)] | None = None
+    counted: Counted | None = None
     message: Message = ""
+
+
+class StartMedian(StatusModel):
+    """What a gate read before the first exposure. `source` is the hash of the question."""
+
+    gate: Annotated[str, Field(max_length=63)]
+    value: Decimal
+    at: Time
+    source: Annotated[str, Field(max_length=64)]
 
 
 class Raise(StatusModel):
@@ -135,6 +162,9 @@ class FeatureRolloutStatus(StatusModel):
     raising: Raise | None = None
     gates: Annotated[tuple[GateStatus, ...], Field(max_length=32)] = Field(
         default=(), json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["source", "name"]}
+    )
+    baselines: Annotated[tuple[StartMedian, ...], Field(max_length=32)] = Field(
+        default=(), json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["gate"]}
     )
     waiting_for: Message | None = None
     conditions: Annotated[tuple[Condition, ...], Field(max_length=8)] = Field(

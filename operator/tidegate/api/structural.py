@@ -1,8 +1,12 @@
 """pydantic's JSON schema → the structural schema of a CustomResourceDefinition. What has no structural form is refused, not dropped."""
 
+import re
+from datetime import timedelta
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
+
+from tidegate.api.types import format_duration
 
 _KEEP = {
     "type", "format", "pattern", "enum", "description", "minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems",
@@ -26,15 +30,16 @@ def structural_schema(model: type[BaseModel]) -> Schema:
 def _convert(node: Schema, defs: dict[str, Schema], path: str) -> Schema:
     node = _inline(node, defs, path)
     out: Schema = {key: value for key, value in node.items() if key in _KEEP}
-    if "exclusiveMinimum" in node:
-        out |= {"minimum": node["exclusiveMinimum"], "exclusiveMinimum": True}
+    for limit in ("Minimum", "Maximum"):
+        if f"exclusive{limit}" in node:  # a number in JSON Schema, but here a boolean beside the limit
+            out |= {limit.lower(): node[f"exclusive{limit}"], f"exclusive{limit}": True}
     if "properties" in node:
         out["properties"] = {name: _convert(child, defs, f"{path}.{name}") for name, child in node["properties"].items()}
     if "items" in node:
         out["items"] = _convert(node["items"], defs, f"{path}[]")
     if isinstance(extra := node.get("additionalProperties"), dict):
         out["additionalProperties"] = _convert(extra, defs, f"{path}{{}}")
-    unknown = set(node) - _KEEP - _DROP - {"exclusiveMinimum", "properties", "items", "additionalProperties", "$defs"}
+    unknown = set(node) - _KEEP - _DROP - {"exclusiveMinimum", "exclusiveMaximum", "properties", "items", "additionalProperties", "$defs"}
     if unknown:
         raise NotStructural(f"{path}: {', '.join(sorted(unknown))} can't stand in a structural schema")
     if "type" not in out:
@@ -61,6 +66,14 @@ def _described(out: Schema, node: Schema) -> Schema:
         return out
     text = out.get("description", "")
     if "default" not in text.lower():
-        shown = {True: "true", False: "false"}.get(default, default) if isinstance(default, bool) else default
-        out["description"] = f"{text} Default: {shown}.".strip()
+        out["description"] = f"{text} Default: {_shown(default)}.".strip()
     return out
+
+
+def _shown(default: Any) -> Any:
+    """A default as it would be written."""
+    if isinstance(default, bool):
+        return "true" if default else "false"
+    if isinstance(default, str) and re.fullmatch("P[0-9DTHMS]+", default):
+        return format_duration(TypeAdapter(timedelta).validate_python(default))
+    return default

@@ -85,4 +85,7 @@ FlagKey = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0
 Revision = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[A-Za-z0-9]([A-Za-z0-9._+-]*[A-Za-z0-9])?$")]
 TargetingKey = Annotated[str, Field(min_length=1, max_length=256)]
 Query = Annotated[str, Field(min_length=1, max_length=4096)]
+Selector = Annotated[str, Field(min_length=1, max_length=1024, pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]*(\{.*\})?$")]
+HistogramSelector = Annotated[str, Field(min_length=1, max_length=1024, pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]*_bucket(\{.*\})?$")]
+LabelName = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")]
 Message = Annotated[str, Field(max_length=1024)]

@@ -1,10 +1,11 @@
 """Instant queries to Prometheus, from a process that trusts neither the size, nor the pace, nor the shape of an answer."""
 
 import asyncio
+import itertools
 import json
 import math
 import ssl
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -16,6 +17,8 @@ from tidegate.clients.bounded import TooLargeError, read_at_most
 from tidegate.clients.errors import SourceBadAnswer, SourceRefused, SourceTimeout, SourceUnreachable, short
 
 SERIES_LIMIT = 10_000
+SERIES_KEPT = 101
+"""Of an instant vector: more than a hundred series are never judged, so only that there are more has to be known."""
 _NOTE_LIMIT = 100
 _MESSAGE_LENGTH = 200
 
@@ -47,15 +50,32 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class InstantVector:
-    """What an instant query returned. A scalar is one series without labels; a string or a matrix holds no series.
+    """What an instant query returned. A scalar is one series without labels; a string or a matrix holds no series. `total` tells how many
+    series there were; `series` holds the first of them.
 
-    `warnings` say that the numbers may be wrong or incomplete; `infos` don't.
+    `warnings` say that the numbers may be wrong or incomplete.
     """
 
     result_type: ResultType
     series: tuple[Series, ...]
+    total: int
     warnings: tuple[str, ...] = ()
-    infos: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """Raw samples of one series, oldest first: (seconds since 1970, value)."""
+
+    labels: tuple[tuple[str, str], ...]
+    values: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RangeVector:
+    """What a range selector matched."""
+
+    series: tuple[Samples, ...]
+    warnings: tuple[str, ...] = ()
 
 
 class Prometheus:
@@ -84,9 +104,23 @@ class Prometheus:
 
     async def instant(self, endpoint: Endpoint, query: str, at: float) -> InstantVector:
         """The value of `query` at `at` (seconds since 1970). Raises the SourceErrors of `clients.errors`."""
+        return _instant(await self._data(endpoint, "query", _evaluation(endpoint, query, at)))
+
+    async def raw(self, endpoint: Endpoint, query: str, at: float) -> RangeVector:
+        """The raw samples of a range selector, such as `x[5m]`, at `at`. Raises the SourceErrors of `clients.errors`."""
+        return _range(await self._data(endpoint, "query", _evaluation(endpoint, query, at)))
+
+    async def has_series(self, endpoint: Endpoint, selector: str, since: float, at: float) -> bool:
+        """Whether a selector has matched anything between two times. Raises the SourceErrors of `clients.errors`."""
+        answer = await self._data(endpoint, "series", {"match[]": selector, "start": f"{since:.3f}", "end": f"{at:.3f}", "limit": "1"})
+        if answer.get("status") != "success" or not isinstance(answer.get("data"), list):
+            raise SourceBadAnswer("the answer is not a list of series")
+        return bool(answer["data"])
+
+    async def _data(self, endpoint: Endpoint, call: str, form: dict[str, str]) -> dict[str, Any]:
         try:
             async with asyncio.timeout(endpoint.timeout):
-                status, content_type, body = await self._ask(endpoint, query, at)
+                status, content_type, body = await self._ask(endpoint, call, form)
         except TimeoutError as error:
             raise SourceTimeout(f"no complete answer within {endpoint.timeout:g} s") from error
         except TooLargeError as error:
@@ -98,12 +132,11 @@ class Prometheus:
             raise _refusal(status, answer or {})
         if answer is None:
             raise SourceBadAnswer(f"the answer is not a JSON object (content type {short(content_type, 50) or 'missing'})")
-        return _parsed(answer)
+        return answer
 
-    async def _ask(self, endpoint: Endpoint, query: str, at: float) -> tuple[int, str, bytes]:
-        form = {"query": query, "time": f"{at:.3f}", "timeout": f"{math.ceil(endpoint.timeout * 1000)}ms"}
+    async def _ask(self, endpoint: Endpoint, call: str, form: dict[str, str]) -> tuple[int, str, bytes]:
         request = self._session.post(
-            endpoint.url.rstrip("/") + "/api/v1/query",
+            f"{endpoint.url.rstrip('/')}/api/v1/{call}",
             data=form,
             headers={"Authorization": endpoint.authorization} if endpoint.authorization else {},
             ssl=_trust(endpoint.ca_bundle),
@@ -113,6 +146,10 @@ class Prometheus:
             if response.headers.get("Content-Encoding", "identity") != "identity":
                 raise SourceBadAnswer("the answer is compressed although plain bytes were asked for")
             return response.status, response.content_type, await read_at_most(response.content, self._answer_limit)
+
+
+def _evaluation(endpoint: Endpoint, query: str, at: float) -> dict[str, str]:
+    return {"query": query, "time": f"{at:.3f}", "timeout": f"{math.ceil(endpoint.timeout * 1000)}ms"}
 
 
 @lru_cache(maxsize=32)
@@ -149,32 +186,57 @@ def _json_object(content_type: str, body: bytes) -> dict[str, Any] | None:
     return answer if isinstance(answer, dict) else None
 
 
-def _parsed(answer: dict[str, Any]) -> InstantVector:
+def _result(answer: dict[str, Any]) -> tuple[ResultType, list[Any]]:
     data = answer.get("data")
     if answer.get("status") != "success" or not isinstance(data, dict):
         raise SourceBadAnswer("the answer has no status and data of a query")
     result_type, result = data.get("resultType"), data.get("result")
     if result_type not in ("vector", "scalar", "string", "matrix") or not isinstance(result, list):
         raise SourceBadAnswer("the answer is not a query result")
+    return result_type, result
+
+
+def _instant(answer: dict[str, Any]) -> InstantVector:
+    result_type, result = _result(answer)
     series: tuple[Series, ...] = ()
     if result_type == "vector":
         series = _vector(result)
     elif result_type == "scalar":
         series = (_sample((), result),)
-    return InstantVector(result_type, series, _notes(answer.get("warnings")), _notes(answer.get("infos")))
+    total = len(result) if result_type == "vector" else len(series)
+    return InstantVector(result_type, series, total, _notes(answer.get("warnings")))
+
+
+def _range(answer: dict[str, Any]) -> RangeVector:
+    result_type, result = _result(answer)
+    if result_type != "matrix":
+        raise SourceBadAnswer(f"the answer is a {result_type}, not raw samples")
+    series = []
+    for element in _elements(result):
+        labels = _labels(element["metric"])
+        if not isinstance(element.get("values"), list):
+            raise SourceBadAnswer("a series of the answer has no samples")
+        values = [_sample((), pair) for pair in element["values"]]
+        series.append(Samples(labels, tuple((one.timestamp, one.value) for one in values)))
+    return RangeVector(tuple(series), _notes(answer.get("warnings")))
 
 
 def _vector(result: Sequence[Any]) -> tuple[Series, ...]:
-    if len(result) > SERIES_LIMIT:
-        raise SourceBadAnswer(f"the answer has {len(result)} series, more than {SERIES_LIMIT}")
     series = []
-    for element in result:
-        if not isinstance(element, dict) or not isinstance(element.get("metric"), dict):
-            raise SourceBadAnswer("an element of the vector has no labels")
+    for element in itertools.islice(_elements(result), SERIES_KEPT):
         if "value" not in element and "histogram" in element:
             raise SourceBadAnswer("the query returns native histograms; reduce them to a number, as with histogram_quantile")
         series.append(_sample(_labels(element["metric"]), element.get("value")))
     return tuple(series)
+
+
+def _elements(result: Sequence[Any]) -> Iterator[dict[str, Any]]:
+    if len(result) > SERIES_LIMIT:
+        raise SourceBadAnswer(f"the answer has {len(result)} series, more than {SERIES_LIMIT}")
+    for element in result:
+        if not isinstance(element, dict) or not isinstance(element.get("metric"), dict):
+            raise SourceBadAnswer("an element of the answer has no labels")
+        yield element
 
 
 def _labels(metric: dict[str, Any]) -> tuple[tuple[str, str], ...]:

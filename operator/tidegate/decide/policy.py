@@ -2,9 +2,11 @@
 
 from datetime import datetime
 
-from tidegate.api.conditions import ConditionType, Reason
-from tidegate.api.rollout_policy import RolloutPolicyStatus
+from tidegate.api.conditions import Condition, ConditionType, Reason
+from tidegate.api.rollout_policy import FrozenBaseline, RolloutPolicyStatus
 from tidegate.decide.conditions import ConditionMaker
+from tidegate.decide.numbers import number, single_value
+from tidegate.domain.baselines import baseline_source, current_baselines, due_baselines
 from tidegate.domain.policy_view import PolicyView
 from tidegate.domain.snapshot import Problem
 
@@ -22,8 +24,35 @@ def decide_policy(view: PolicyView, now: datetime) -> tuple[RolloutPolicyStatus,
         ]
     else:
         conditions = [made(ConditionType.READY, True, Reason.VALID, "")]
+        conditions += _unmeasured(view, made)
         if view.source is None:
             conditions.append(made(ConditionType.METRICS_AVAILABLE, True, Reason.ANSWERING, ""))
         else:
             conditions.append(made(ConditionType.METRICS_AVAILABLE, False, view.source.reason, view.source.message))
-    return RolloutPolicyStatus(observed_generation=view.generation, conditions=tuple(conditions)), LOOK_AGAIN
+    status = RolloutPolicyStatus(observed_generation=view.generation, conditions=tuple(conditions), baselines=_baselines(view, now))
+    return status, LOOK_AGAIN
+
+
+def _baselines(view: PolicyView, now: datetime) -> tuple[FrozenBaseline, ...]:
+    """Those that were measured before, and those that are measured now. Of a spec that can't be used, all are kept."""
+    if isinstance(view.policy, Problem):
+        return view.status.baselines
+    spec = view.policy.spec
+    fresh = []
+    for baseline in due_baselines(spec, view.status):
+        value = single_value(view.medians.get(baseline.name))
+        if not isinstance(value, str):
+            fresh.append(FrozenBaseline(name=baseline.name, value=number(value), at=now, source=baseline_source(baseline)))
+    return (*current_baselines(spec, view.status), *fresh)
+
+
+def _unmeasured(view: PolicyView, made: ConditionMaker) -> list[Condition]:
+    """A baseline that can't be measured keeps every gate that is relative to it from judging."""
+    if isinstance(view.policy, Problem):
+        return []
+    for baseline in due_baselines(view.policy.spec, view.status):
+        why = single_value(view.medians.get(baseline.name))
+        if isinstance(why, str):
+            text = f"spec.baselines: {baseline.name} can't be measured: {why}"
+            return [made(ConditionType.QUESTIONABLE, True, Reason.BASELINE_MISSING, text)]
+    return []

@@ -1,30 +1,55 @@
 """Which gates have to be asked of Prometheus, given where an attempt stands, and in which words."""
 
+import hashlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from tidegate.api.feature_rollout import FeatureRolloutSpec
-from tidegate.api.gates import Gate
+from tidegate.api.gates import Gate, Measure
 from tidegate.api.rollout_policy import RolloutPolicySpec
 from tidegate.api.rollout_status import FeatureRolloutStatus, GateSource, Phase, State
+from tidegate.api.types import format_duration
 from tidegate.domain.placeholders import render, window_since
 from tidegate.domain.problems import QueryProblem
-from tidegate.domain.queries import compile_query
+from tidegate.domain.queries import bare_selector, compile_query, confined, matched_labels
 from tidegate.domain.snapshot import Rollout
+from tidegate.domain.templates import resolved_gates
 
 SILENT = frozenset({Phase.SUCCEEDED, Phase.DISABLED, Phase.ROLLED_BACK, Phase.ROLLING_BACK})
 """Phases in which nothing is asked of Prometheus."""
 _ANY_WINDOW = timedelta(minutes=1)
+_MEDIAN_POINTS = 500
+"""A median is taken over at most so many evaluations of its query."""
 
 
-def gates_to_ask(spec: FeatureRolloutSpec, policy: RolloutPolicySpec, status: FeatureRolloutStatus) -> Iterator[tuple[GateSource, Gate]]:
-    """Guards from the start, the rollout's own gates from the first exposure, nothing once the attempt has ended."""
-    if status.attempt == 0 or status.state is State.ROLLBACK or status.phase in SILENT:
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One gate to ask. `is_own`: the application team wrote it, so that the policy's namespace matcher applies to it."""
+
+    source: GateSource
+    gate: Gate
+    is_own: bool
+
+
+def all_gates(spec: FeatureRolloutSpec, policy: RolloutPolicySpec) -> Iterator[Asked]:
+    """Every gate and guard of a rollout."""
+    resolved = resolved_gates(spec, policy)
+    yield from (Asked(GateSource.ROLLOUT, gate, is_own=True) for gate in resolved.own)
+    yield from (Asked(GateSource.ROLLOUT, gate, is_own=False) for gate in resolved.templates)
+    yield from (Asked(GateSource.POLICY, guard, is_own=False) for guard in policy.guards)
+
+
+def gates_to_ask(spec: FeatureRolloutSpec, policy: RolloutPolicySpec, status: FeatureRolloutStatus) -> Iterator[Asked]:
+    """Guards from the start, the rollout's own gates from the first exposure, nothing once the attempt has ended or the feature is switched
+    off: that must wait for no answer."""
+    if status.attempt == 0 or not spec.enabled or status.state is State.ROLLBACK or status.phase in SILENT:
         return
-    if status.state in (State.ROLLING_OUT, State.ENABLED) and status.percent:
-        yield from ((GateSource.ROLLOUT, gate) for gate in spec.gates)
-    yield from ((GateSource.POLICY, guard) for guard in policy.guards)
+    is_exposed = status.state in (State.ROLLING_OUT, State.ENABLED) and bool(status.percent)
+    for asked in all_gates(spec, policy):
+        if asked.source is GateSource.POLICY or is_exposed:
+            yield asked
 
 
 def last_tick(now: datetime, interval: timedelta) -> datetime:
@@ -33,21 +58,87 @@ def last_tick(now: datetime, interval: timedelta) -> datetime:
     return datetime.fromtimestamp(math.floor(now.timestamp() / seconds) * seconds, UTC)
 
 
-def rendered(query: str, rollout: Rollout, interval: timedelta, at: datetime) -> str:
-    """A gate's query for this attempt. QueryProblem as `render`."""
-    status = rollout.status
-    values = {"namespace": rollout.namespace, "name": rollout.name, "revision": status.revision or "", "variant": "on"}
-    effective = status.effective_at
-    return render(query, values, window_since(at - effective, interval) if effective is not None else window_since(timedelta(0), interval))
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """How the queries of one rollout are put at one moment. `at` is the evaluation time; `confine` is (label, value) of a matcher that
+    each selector gets, or None."""
+
+    rollout: Rollout
+    interval: timedelta
+    at: datetime
+    confine: tuple[str, str] | None = None
+
+    def __call__(self, query: str) -> str:
+        """The query for this attempt. QueryProblem as `render`."""
+        status = self.rollout.status
+        values = {"namespace": self.rollout.namespace, "name": self.rollout.name, "revision": status.revision or "", "variant": "on"}
+        elapsed = self.at - status.effective_at if status.effective_at is not None else timedelta(0)
+        text = render(query, values, window_since(elapsed, self.interval))
+        return text if self.confine is None else confined(text, *self.confine)
 
 
-def query_fault(gates: tuple[Gate, ...], path: str) -> str | None:
-    """What is wrong with the first gate whose PromQL can't be used, named by its field; None where all can."""
-    for number, gate in enumerate(gates):
-        queries = [("query", gate.query)] + ([("samples.count", gate.samples.count)] if gate.samples else [])
-        for field, query in queries:
+def wording(asked: Asked, rollout: Rollout, policy: RolloutPolicySpec, at: datetime) -> Wording:
+    """How a gate is asked at `at`."""
+    label = policy.prometheus.enforce_namespace_label
+    return Wording(rollout, policy.prometheus.interval, at, (label, rollout.namespace) if label and asked.is_own else None)
+
+
+def buckets_query(selector: str, over: timedelta) -> str:
+    """The rate of each bucket of a histogram."""
+    return f"sum by (le) (rate({selector}[{format_duration(over)}]))"
+
+
+def median_query(query: str, over: timedelta, interval: timedelta) -> str:
+    """The median of a query over a while, from evaluations that are at least an interval apart."""
+    step = max(interval, over / _MEDIAN_POINTS, timedelta(seconds=1))
+    return f"quantile_over_time(0.5, ({query})[{format_duration(over)}:{math.ceil(step.total_seconds())}s])"
+
+
+def start_source(gate: Gate) -> str | None:
+    """What a gate's median before the start is measured from; None for a gate that has none."""
+    if gate.relative_to is None or gate.relative_to.start is None or gate.query is None:
+        return None
+    return fingerprint(gate.query, format_duration(gate.relative_to.start.over))
+
+
+def fingerprint(*parts: str) -> str:
+    """Tells whether a remembered number was measured from the same question."""
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+
+
+def metrics_of(gate: Measure, word: Wording) -> Iterator[str]:
+    """Selectors of every metric that a gate reads, by name alone."""
+    for field, query in queries_of(gate):
+        yield from compile_query(word(query), reads_metrics=field != "when").metrics
+
+
+def queries_of(gate: Measure) -> Iterator[tuple[str, str]]:
+    """(field, PromQL) of everything that a gate asks."""
+    if gate.query is not None:
+        yield "query", gate.query
+    if gate.count is not None:
+        yield "count.counter", gate.count.counter
+    if gate.latency is not None:
+        yield "latency.histogram", gate.latency.histogram
+    if gate.samples is not None and gate.samples.count is not None:
+        yield "samples.count", gate.samples.count
+    if gate.relative_to is not None and gate.relative_to.query is not None:
+        yield "relativeTo.query", gate.relative_to.query
+    if gate.when is not None:
+        yield "when", gate.when
+
+
+def query_fault(gates: Iterable[tuple[str, Measure]], path: str) -> str | None:
+    """What is wrong with the first of the (name, gate)s whose PromQL can't be used, named by its field; None where all can."""
+    for number, (name, gate) in enumerate(gates):
+        for field, query in queries_of(gate):
             try:
-                compile_query(render(query, dict.fromkeys(("namespace", "name", "revision", "variant"), "x"), _ANY_WINDOW))
+                text = render(query, dict.fromkeys(("namespace", "name", "revision", "variant"), "x"), _ANY_WINDOW)
+                compile_query(text, reads_metrics=field != "when")
+                if field in ("count.counter", "latency.histogram"):
+                    bare_selector(text)
+                if field == "latency.histogram" and "le" in matched_labels(text):
+                    raise QueryProblem("has a matcher for le: all buckets are needed")
             except QueryProblem as problem:
-                return f"{path}[{number}].{field} (gate {gate.name}): {problem}"
+                return f"{path}[{number}].{field} (gate {name}): {problem}"
     return None

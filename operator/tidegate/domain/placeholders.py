@@ -50,6 +50,11 @@ def render(query: str, values: Mapping[str, str], window: timedelta) -> str:
     return "".join(out)
 
 
+def has_placeholder(query: str) -> bool:
+    """Whether a query has anything that `render` would replace or refuse."""
+    return _TOKEN.search(query) is not None
+
+
 def window_since(elapsed: timedelta, interval: timedelta) -> timedelta:
     """The range of `$window`: the time since the step took effect in whole intervals, at least one, at most an hour."""
     intervals = max(1, elapsed // interval)

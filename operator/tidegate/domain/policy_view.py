@@ -1,15 +1,17 @@
 """A RolloutPolicy as its own reconcile key sees it, and what should be said of it."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from tidegate.api.rollout_policy import RolloutPolicyStatus
-from tidegate.domain.readings import Failure
+from tidegate.domain.readings import Answer, Failure
 from tidegate.domain.snapshot import Policy, Problem
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyView:
-    """`policy` is a Problem where the spec can't be used; `source` is a Failure where its Prometheus doesn't answer, None where it does."""
+    """`policy` is a Problem where the spec can't be used; `source` is a Failure where its Prometheus doesn't answer, None where it does.
+    `medians`: what the baselines that are due read now."""
 
     name: str
     uid: str
@@ -18,3 +20,4 @@ class PolicyView:
     policy: Policy | Problem
     source: Failure | Problem | None
     status: RolloutPolicyStatus
+    medians: Mapping[str, Answer | Failure] = field(default_factory=dict)

@@ -1,7 +1,7 @@
 """A gate's PromQL, taken apart: what it selects, how far it looks back, and how to ask for the age of what it reads."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
@@ -33,30 +33,75 @@ class Selector:
 @dataclass(frozen=True, slots=True)
 class Compiled:
     """`reach`: how far before the evaluation time the query looks back. `freshness`: the query that tells the newest sample of each
-    selector, as series labelled selector="0", "1", …"""
+    selector, as series labelled selector="0", "1", …; "" where nothing is selected. `metrics`: what each selector says of its metric's
+    name, as a selector of its own."""
 
     query: str
     selectors: tuple[Selector, ...]
     reach: timedelta
     freshness: str
+    metrics: tuple[str, ...] = ()
 
 
 @lru_cache(maxsize=8192)
-def compile_query(query: str) -> Compiled:
-    """Parses a query without placeholders. QueryProblem says what is wrong, in Prometheus's terms."""
-    try:
-        tree = promql.parse(query)
-    except ValueError as error:
-        raise QueryProblem(f"not valid PromQL: {error}") from None
+def compile_query(query: str, *, reads_metrics: bool = True) -> Compiled:
+    """Parses a query without placeholders. QueryProblem says what is wrong, in Prometheus's terms.
+
+    Without `reads_metrics` a query may also be about nothing but the time, such as `hour() >= 8`.
+    """
+    tree = _parsed(query)
     if isinstance(tree, promql.MatrixSelector | promql.SubqueryExpr | promql.StringLiteral):
         raise QueryProblem("gives a range or a string: a gate needs numbers at one instant, such as rate(x[5m])")
     found = list(_selectors(tree, _NOTHING, _NOTHING))
-    if not found:
+    if not found and reads_metrics:
         raise QueryProblem("reads no metric, so nothing can tell whether it is fresh")
-    selectors = tuple(dict.fromkeys(selector for selector, _ in found))
+    selectors = tuple(dict.fromkeys(selector for selector, _, _ in found))
     if len(selectors) > MAX_SELECTORS:
         raise QueryProblem(f"has {len(selectors)} selectors; at most {MAX_SELECTORS}: use a recording rule")
-    return Compiled(query, selectors, max(reach for _, reach in found), _freshness(selectors))
+    metrics = tuple(dict.fromkeys(metric for _, _, metric in found))
+    return Compiled(query, selectors, max((reach for _, reach, _ in found), default=_NOTHING), _freshness(selectors), metrics)
+
+
+@lru_cache(maxsize=8192)
+def confined(query: str, label: str, value: str) -> str:
+    """The query with `label="value"` in every selector, in each of its alternatives. QueryProblem as `compile_query`."""
+
+    def confine(node: Any) -> Any:
+        if not isinstance(node, promql.VectorSelector):
+            return None
+        matchers = _selector_text(node, also=f"{label}={_quoted(value)}")
+        return promql.parse(matchers + (_offset(node.offset) if node.offset else "") + (f" {node.at}" if node.at is not None else ""))
+
+    return str(promql.transform(_parsed(query), pre_visit=confine).prettify())
+
+
+@lru_cache(maxsize=8192)
+def bare_selector(text: str) -> dict[str, str]:
+    """The equality matchers of a selector that stands alone, by label. QueryProblem where the text is anything else."""
+    tree = _parsed(text)
+    if not isinstance(tree, promql.VectorSelector) or tree.offset or tree.at is not None or tree.name is None or tree.matchers.or_matchers:
+        raise QueryProblem('must be one bare selector, such as events_total{job="engine"}')
+    if any(matcher.name == "__name__" for matcher in tree.matchers.matchers):
+        raise QueryProblem("names its metric twice")
+    return {one.name: one.value for one in tree.matchers.matchers if one.op == promql.MatchOp.Equal}
+
+
+def with_matcher(selector: str, metric: str, labels: Iterable[str]) -> str:
+    """Another metric under those matchers of a bare selector whose label is in `labels`."""
+    tree, wanted = _parsed(selector), set(labels)
+    return f"{metric}{{{', '.join(_matcher_text(one) for one in tree.matchers.matchers if one.name in wanted)}}}"
+
+
+def matched_labels(selector: str) -> frozenset[str]:
+    """The labels that a bare selector has matchers for."""
+    return frozenset(one.name for one in _parsed(selector).matchers.matchers)
+
+
+def _parsed(query: str) -> Any:
+    try:
+        return promql.parse(query)
+    except ValueError as error:
+        raise QueryProblem(f"not valid PromQL: {error}") from None
 
 
 def _freshness(selectors: tuple[Selector, ...]) -> str:
@@ -75,13 +120,13 @@ def _seconds(offset: timedelta) -> str:
     return f"{offset.total_seconds():.3f}".rstrip("0").rstrip(".")
 
 
-def _selectors(node: Any, offset: timedelta, reach: timedelta) -> Iterator[tuple[Selector, timedelta]]:
-    """Every selector below `node`, with how far back it reads."""
+def _selectors(node: Any, offset: timedelta, reach: timedelta) -> Iterator[tuple[Selector, timedelta, str]]:
+    """Every selector below `node`, with how far back it reads, and what it says of its metric's name."""
     children: tuple[Any, ...] = ()
     match node:
         case promql.VectorSelector():
             moved = offset + _moved_back(node)
-            yield Selector(_selector_text(node), moved), reach + _moved_back(node)
+            yield Selector(_selector_text(node), moved), reach + _moved_back(node), _metric(node)
         case promql.MatrixSelector():
             yield from _selectors(node.vector_selector, offset, reach + (node.range or _NOTHING))
         case promql.SubqueryExpr():
@@ -112,11 +157,22 @@ def _moved_back(node: Any) -> timedelta:
     return offset
 
 
-def _selector_text(selector: Any) -> str:
-    """The selector as PromQL; the parser's own text doesn't escape values."""
-    alternatives = [selector.matchers.matchers, *selector.matchers.or_matchers]
-    inside = " or ".join(", ".join(_matcher_text(one) for one in matchers) for matchers in alternatives if matchers)
+def _selector_text(selector: Any, also: str = "") -> str:
+    """The selector as PromQL, without offset; `also` is a further matcher for each of its alternatives."""
+    alternatives = [matchers for matchers in (selector.matchers.matchers, *selector.matchers.or_matchers) if matchers] or [[]]
+    further = [also] if also else []
+    inside = " or ".join(", ".join([*(_matcher_text(one) for one in matchers), *further]) for matchers in alternatives)
     return f"{selector.name or ''}{{{inside}}}"
+
+
+def _metric(selector: Any) -> str:
+    if selector.name is not None:
+        return f"{selector.name}{{}}"
+    alternatives = (selector.matchers.matchers, *selector.matchers.or_matchers)
+    named = [[_matcher_text(one) for one in matchers if one.name == "__name__"] for matchers in alternatives if matchers]
+    if not named or not all(named):
+        return _selector_text(selector)  # finds its series by other labels: they are all that can be looked for
+    return f"{{{' or '.join(', '.join(matchers) for matchers in named)}}}"
 
 
 def _matcher_text(matcher: Any) -> str:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from tidegate.api.conditions import Reason
 from tidegate.api.rollout_status import GateSource
+from tidegate.domain.counting import Tally
 
 GateId = tuple[GateSource, str]
 
@@ -22,7 +23,7 @@ class Answer:
 
     `at` is the evaluation time; `oldest_sample` the minimum over the query's selectors of the newest sample of each (an instant query
     stamps everything with `at`, so freshness has to be asked beside it), None where a selector matches nothing; `reach` is how many
-    seconds before `at` the query looks back.
+    seconds before `at` the query looks back; `total` how many series there were, of which `series` holds a hundred and one at most.
     """
 
     at: float
@@ -30,6 +31,33 @@ class Answer:
     series: tuple[SeriesValue, ...]
     oldest_sample: float | None
     reach: float
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Buckets:
+    """A histogram's buckets: (bound, requests per second at or below it), by bound. `at`, `oldest_sample`, `reach` as in Answer."""
+
+    at: float
+    rates: tuple[tuple[float, float], ...]
+    oldest_sample: float | None
+    reach: float
+
+
+@dataclass(frozen=True, slots=True)
+class CountAnswer:
+    """How many events a counter has seen. `counter` is the fingerprint of what was counted, `series` how many series it has.
+
+    `caught_up`: whether everything up to `at` is counted. `oldest_sample`: the counter's newest sample, or where it has none that of its
+    targets' `up`; None where neither is there.
+    """
+
+    at: float
+    counter: str
+    tally: Tally
+    series: int
+    caught_up: bool
+    oldest_sample: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +70,14 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class GateAnswer:
-    """The answers of one gate: its value, and the number of samples behind it where the gate asks for that."""
+    """The answers of one gate: its value, and where the gate asks for them the number of samples behind it, what the value is compared
+    with, and whether the gate applies."""
 
-    value: Answer | Failure
+    value: Answer | Buckets | CountAnswer | Failure
     samples: Answer | Failure | None = None
+    base: Answer | Failure | None = None
+    when: Answer | Failure | None = None
+
+    def parts(self) -> tuple[Answer | Buckets | CountAnswer | Failure, ...]:
+        """Everything that was asked."""
+        return tuple(part for part in (self.value, self.samples, self.base, self.when) if part is not None)

@@ -9,7 +9,7 @@ from tidegate.api.conditions import Reason
 from tidegate.api.feature_rollout import FeatureRolloutSpec
 from tidegate.api.rollout_policy import RolloutPolicySpec
 from tidegate.api.rollout_status import FeatureRolloutStatus, GateStatus, State
-from tidegate.domain.readings import GateAnswer, GateId
+from tidegate.domain.readings import Answer, Failure, GateAnswer, GateId
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +52,13 @@ class Rollout:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A RolloutPolicy that this rollout may use."""
+    """A RolloutPolicy that this rollout may use. `baselines` are those that were measured, by name."""
 
     name: str
     uid: str
     generation: int
     spec: RolloutPolicySpec
+    baselines: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,11 @@ class RunView:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The input of `decide`. `evidence` holds gate statuses that could not be written, so that a refused status write forgets no breach."""
+    """The input of `decide`. `evidence` holds gate statuses that could not be written, so that a refused status write forgets no breach.
+
+    `medians`: what gates that are relative to the start read over the time before it, where that is not in status yet.
+    `unknown_metrics`: which of the gates' metrics had no series for a week, asked before the first exposure.
+    """
 
     rollout: Rollout
     policy: Policy | Problem
@@ -110,3 +115,5 @@ class Snapshot:
     answers: Mapping[GateId, GateAnswer] = field(default_factory=dict)
     evidence: tuple[GateStatus, ...] = ()
     newest_run: RunView | None = None
+    medians: Mapping[str, Answer | Failure] = field(default_factory=dict)
+    unknown_metrics: tuple[str, ...] | Failure = ()

@@ -7,9 +7,10 @@ from pydantic import ValidationError
 
 from tidegate.api.conditions import Reason
 from tidegate.api.feature_rollout import FeatureRolloutSpec
-from tidegate.api.rollout_policy import RolloutPolicySpec
+from tidegate.api.rollout_policy import RolloutPolicySpec, RolloutPolicyStatus
 from tidegate.api.rollout_status import FeatureRolloutStatus
 from tidegate.domain.asks import query_fault
+from tidegate.domain.baselines import baseline_fault, current_baselines
 from tidegate.domain.snapshot import Policy, Problem, Rollout, RunView
 
 
@@ -41,7 +42,7 @@ def _spec(raw: Mapping[str, Any]) -> tuple[FeatureRolloutSpec | None, Problem | 
         return None, Problem(Reason.INVALID_SPEC, explained(error, "spec"))
     except ValueError as error:
         return None, Problem(Reason.INVALID_SPEC, str(error))
-    fault = query_fault(spec.gates, "spec.gates")
+    fault = query_fault(((gate.label, gate) for gate in spec.gates), "spec.gates")
     return spec, None if fault is None else Problem(Reason.INVALID_QUERY, fault)
 
 
@@ -53,10 +54,16 @@ def parse_policy(raw: Mapping[str, Any]) -> Policy | Problem:
         spec = RolloutPolicySpec.model_validate(raw.get("spec") or {})
     except ValidationError as error:
         return Problem(Reason.POLICY_INVALID, f"RolloutPolicy {name}: {explained(error, 'spec')}")
-    fault = query_fault(spec.guards, "spec.guards")
+    fault = (
+        query_fault(((guard.name, guard) for guard in spec.guards), "spec.guards")
+        or query_fault(((template.name, template) for template in spec.gate_templates), "spec.gateTemplates")
+        or baseline_fault(spec.baselines)
+    )
     if fault is not None:
         return Problem(Reason.POLICY_INVALID, f"RolloutPolicy {name}: {fault}")
-    return Policy(name, metadata["uid"], metadata["generation"], spec)
+    status = RolloutPolicyStatus.model_validate(raw.get("status") or {})
+    frozen = {one.name: float(one.value) for one in current_baselines(spec, status)}
+    return Policy(name, metadata["uid"], metadata["generation"], spec, frozen)
 
 
 def parse_run(raw: Mapping[str, Any]) -> RunView:

@@ -10,8 +10,10 @@ from tidegate.clients.errors import ApiError, NotFound
 from tidegate.clients.kubernetes import JsonObject, Kubernetes
 from tidegate.clients.prometheus import Endpoint
 from tidegate.clients.resources import NAMESPACES, ROLLOUT_POLICIES, SECRETS
+from tidegate.domain.asks import median_query
+from tidegate.domain.baselines import due_baselines
 from tidegate.domain.policy_view import PolicyView
-from tidegate.domain.readings import Failure
+from tidegate.domain.readings import Answer, Failure
 from tidegate.domain.snapshot import Policy, Problem, Rollout
 from tidegate.observe.parsing import parse_policy
 from tidegate.observe.questions import Questions, Source
@@ -34,6 +36,7 @@ class Policies:
         self._all = Recent(self._list, SHARED_FOR)
         self.namespaces = Recent(self._namespace, SHARED_FOR)
         self._secrets = Recent(self._secret, CREDENTIALS_FOR)
+        self._last_known: dict[tuple[str, str], str | None] = {}
 
     async def resolve(self, rollout: Rollout, spec: FeatureRolloutSpec) -> Policy | Problem:
         """The pinned policy of the running attempt, or what the spec or the default says."""
@@ -66,23 +69,38 @@ class Policies:
         except NotFound:
             return None
         policy, metadata = parse_policy(raw), raw["metadata"]
+        status = RolloutPolicyStatus.model_validate(raw.get("status") or {})
+        trouble: Failure | Problem | None = None
+        medians: Mapping[str, Answer | Failure] = {}
+        if isinstance(policy, Policy):
+            trouble, medians = await self._measured(policy, status, questions, at)
         return PolicyView(
             name=name,
             uid=metadata["uid"],
             generation=metadata["generation"],
             resource_version=metadata["resourceVersion"],
             policy=policy,
-            source=None if isinstance(policy, Problem) else await self._silence(policy, questions, at),
-            status=RolloutPolicyStatus.model_validate(raw.get("status") or {}),
+            source=trouble,
+            status=status,
+            medians=medians,
         )
 
-    async def _silence(self, policy: Policy, questions: Questions, at: float) -> Failure | Problem | None:
-        """Why the policy's Prometheus gives no answer; None where it does."""
+    async def _measured(
+        self, policy: Policy, status: RolloutPolicyStatus, questions: Questions, at: float
+    ) -> tuple[Failure | Problem | None, Mapping[str, Answer | Failure]]:
+        """Why the policy's Prometheus gives no answer (None where it does), and what its due baselines read."""
         source = await self.source(policy)
         if isinstance(source, Problem):
-            return source
-        answer = await questions.answer(source, ALIVE, at, with_freshness=False)
-        return answer if isinstance(answer, Failure) else None
+            return source, {}
+        alive = await questions.answer(source, ALIVE, at, with_freshness=False)
+        if isinstance(alive, Failure):
+            return alive, {}
+        interval = policy.spec.prometheus.interval
+        medians = {
+            baseline.name: await questions.answer(source, median_query(baseline.query, baseline.over, interval), at, with_freshness=False)
+            for baseline in due_baselines(policy.spec, status)
+        }
+        return None, medians
 
     def forget(self) -> None:
         """A policy changed: the next rollout that asks reads it anew."""
@@ -114,7 +132,8 @@ class Policies:
         return Problem(Reason.POLICY_NOT_ALLOWED, text)
 
     def _no_credentials(self, policy: str, ref: SecretKeyRef) -> Problem:
-        text = f"RolloutPolicy {policy}: Secret {ref.name} with key {ref.key} is not in namespace {self._own_namespace}"
+        where = f"Secret {ref.name} with key {ref.key} is not in namespace {self._own_namespace}"
+        text = f"RolloutPolicy {policy}: {where}: create it, or correct spec.prometheus.secretRef"
         return Problem(Reason.CREDENTIALS_MISSING, text)
 
     async def _list(self, _: str) -> dict[str, JsonObject]:
@@ -130,9 +149,14 @@ class Policies:
         name, key = ref
         try:
             secret = await self._kubernetes.get(SECRETS, self._own_namespace, name)
-        except ApiError:
+        except NotFound:
             return None
-        return decoded(secret, key)
+        except ApiError:
+            if ref in self._last_known:
+                return self._last_known[ref]  # that the API server is busy must not blind the gates
+            raise
+        self._last_known[ref] = decoded(secret, key)
+        return self._last_known[ref]
 
 
 def _is_default(raw: Mapping[str, Any]) -> bool:

@@ -6,19 +6,18 @@ from datetime import datetime
 
 from tidegate.api.conditions import Reason
 from tidegate.api.feature_rollout import FeatureRolloutSpec
-from tidegate.api.gates import Gate
 from tidegate.clients.errors import NotFound
 from tidegate.clients.kubernetes import JsonObject, Kubernetes
 from tidegate.clients.resources import CONFIG_MAPS, FEATURE_ROLLOUTS, ROLLOUT_RUNS
-from tidegate.domain.asks import gates_to_ask, last_tick, rendered
 from tidegate.domain.keys import Key
-from tidegate.domain.readings import GateAnswer, GateId
+from tidegate.domain.readings import Answer, Failure, GateAnswer, GateId
 from tidegate.domain.snapshot import FlagReading, Policy, Problem, Rollout, RunView, Snapshot
 from tidegate.levers.flag_set import FlagSet, UnreadableError, parse_flag_set, read_flag
 from tidegate.observe.evidence import Evidence
+from tidegate.observe.gates import GateReadings
 from tidegate.observe.parsing import parse_rollout, parse_run
 from tidegate.observe.policies import Policies
-from tidegate.observe.questions import Questions, Source
+from tidegate.observe.questions import Questions
 from tidegate.observe.recent import Recent
 
 FLAG_SET_SHARED_FOR = 1.0
@@ -33,7 +32,7 @@ class Rollouts:
     ) -> None:
         self._kubernetes = kubernetes
         self._policies = policies
-        self._questions = questions
+        self._gates = GateReadings(questions)
         self._evidence = evidence
         self._clock = clock
         self.flag_sets: Recent[tuple[str, str], FlagSet | Problem] = Recent(self._flag_set, FLAG_SET_SHARED_FOR)
@@ -50,12 +49,17 @@ class Rollouts:
             return Snapshot(rollout, missing, missing)
         flag, policy = await asyncio.gather(self._flag(rollout, spec), self._policies.resolve(rollout, spec))
         answers: Mapping[GateId, GateAnswer] = {}
+        medians: Mapping[str, Answer | Failure] = {}
+        unknown: tuple[str, ...] | Failure = ()
         if isinstance(policy, Policy) and not rollout.deleting:
             source = await self._policies.source(policy)
             if isinstance(source, Problem):
                 policy = source
             else:
-                answers = await self._answers(rollout, spec, policy, source)
+                about = (rollout, spec, policy, source, self._clock())
+                answers, medians, unknown = await asyncio.gather(
+                    self._gates.answers(*about), self._gates.medians(*about), self._gates.unknown_metrics(*about)
+                )
         return Snapshot(
             rollout=rollout,
             policy=policy,
@@ -64,6 +68,8 @@ class Rollouts:
             answers=answers,
             evidence=self._evidence.of(rollout.uid, rollout.status.attempt),
             newest_run=await self._newest_run(rollout) if rollout.status.attempt == 0 else None,
+            medians=medians,
+            unknown_metrics=unknown,
         )
 
     async def _flag(self, rollout: Rollout, spec: FeatureRolloutSpec) -> FlagReading | Problem:
@@ -89,21 +95,6 @@ class Rollouts:
         if owner["metadata"]["uid"] != reading.marker.uid:
             return None
         return Problem(Reason.CLAIMED, f"flag {key} belongs to FeatureRollout {name}: delete that one, or choose another flag")
-
-    async def _answers(self, rollout: Rollout, spec: FeatureRolloutSpec, policy: Policy, source: Source) -> Mapping[GateId, GateAnswer]:
-        prometheus = policy.spec.prometheus
-        tick = last_tick(self._clock(), prometheus.interval)
-        gates = list(gates_to_ask(spec, policy.spec, rollout.status))
-        asked = [self._gate_answer(gate, rollout, policy, source, tick) for _, gate in gates]
-        return {(owner, gate.name): answer for (owner, gate), answer in zip(gates, await asyncio.gather(*asked), strict=True)}
-
-    async def _gate_answer(self, gate: Gate, rollout: Rollout, policy: Policy, source: Source, tick: datetime) -> GateAnswer:
-        interval, at = policy.spec.prometheus.interval, (tick - policy.spec.prometheus.delay).timestamp()
-        value = self._questions.answer(source, rendered(gate.query, rollout, interval, tick), at)
-        if gate.samples is None:
-            return GateAnswer(await value)
-        count = rendered(gate.samples.count, rollout, interval, tick)
-        return GateAnswer(*await asyncio.gather(value, self._questions.answer(source, count, at, with_freshness=False)))
 
     async def _terminating(self, namespace: str) -> bool:
         return "deletionTimestamp" in ((await self._policies.namespaces.get(namespace)).get("metadata") or {"deletionTimestamp": ""})

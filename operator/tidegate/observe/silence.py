@@ -1,5 +1,6 @@
 """Which sources have stopped answering, so that a dead Prometheus costs each look nothing instead of a time-out."""
 
+import asyncio
 from dataclasses import dataclass
 
 from tidegate.clients.prometheus import Endpoint
@@ -7,37 +8,60 @@ from tidegate.domain.readings import Failure
 
 FAILURES_IN_A_ROW = 3
 PROBE_EVERY = 2.0
+PATIENCE = 0.5
+"""Seconds that other questions wait for a probe: a source that is back answers sooner, and one that isn't must not hold them up."""
 
 
 @dataclass(slots=True)
-class _Trouble:
-    endpoint: Endpoint
-    failures: int
-    last: Failure
-    probe_at: float
+class _Source:
+    answered_at: float = float("-inf")
+    failures: int = 0
+    last: Failure | None = None
+    probe_at: float = 0.0
+    probe: asyncio.Event | None = None
 
 
 class Silence:
-    """After three failures in a row a policy's source is taken for dead; every two seconds one question finds out whether it still is.
-    A policy that was given another source is asked there at once."""
+    """After three failures in a row a source is taken for dead; every two seconds one question finds out whether it still is, and the
+    others of that moment wait for its answer. A question that fails while later ones are answered is slow, and says nothing of the source.
+    """
 
     def __init__(self) -> None:
-        self._troubles: dict[str, _Trouble] = {}
+        self._sources: dict[Endpoint, _Source] = {}
 
-    def known(self, policy: str, endpoint: Endpoint, now: float) -> Failure | None:
+    async def known(self, endpoint: Endpoint, now: float) -> Failure | None:
         """The failure to answer with, or None where the source should be asked. `now` is in seconds of any steady clock."""
-        trouble = self._troubles.get(policy)
-        if trouble is None or trouble.endpoint != endpoint or trouble.failures < FAILURES_IN_A_ROW:
+        source = self._sources.get(endpoint)
+        if source is None or source.failures < FAILURES_IN_A_ROW:
             return None
-        if now >= trouble.probe_at:
-            trouble.probe_at = now + PROBE_EVERY
-            return None
-        return trouble.last
+        if source.probe is not None:
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    await source.probe.wait()
+            except TimeoutError:
+                return source.last
+            return source.last if source.failures >= FAILURES_IN_A_ROW else None
+        if now < source.probe_at:
+            return source.last
+        source.probe = asyncio.Event()
+        return None
 
-    def failed(self, policy: str, endpoint: Endpoint, failure: Failure, now: float) -> None:
-        trouble = self._troubles.get(policy)
-        before = trouble.failures if trouble is not None and trouble.endpoint == endpoint else 0
-        self._troubles[policy] = _Trouble(endpoint, before + 1, failure, now + PROBE_EVERY)
+    def failed(self, endpoint: Endpoint, failure: Failure, asked_at: float, now: float) -> None:
+        """A question asked at `asked_at` got no answer."""
+        source = self._sources.setdefault(endpoint, _Source())
+        if source.answered_at < asked_at:
+            source.failures, source.last, source.probe_at = source.failures + 1, failure, now + PROBE_EVERY
 
-    def answered(self, policy: str) -> None:
-        self._troubles.pop(policy, None)
+    def answered(self, endpoint: Endpoint, now: float) -> None:
+        """A question was answered, if only with an error."""
+        source = self._sources.setdefault(endpoint, _Source())
+        source.answered_at, source.failures = now, 0
+        if len(self._sources) > 1024:
+            self._sources = {one: known for one, known in self._sources.items() if known.failures or one == endpoint}
+
+    def probed(self, endpoint: Endpoint) -> None:
+        """A question ended, in whatever way: those that wait for a probe look again."""
+        source = self._sources.get(endpoint)
+        if source is not None and source.probe is not None:
+            source.probe.set()
+            source.probe = None

@@ -9,6 +9,7 @@ from prometheus_client.registry import Collector
 from tidegate.api.feature_rollout import FeatureRolloutSpec
 from tidegate.api.gates import Gate, Threshold
 from tidegate.api.rollout_status import FeatureRolloutStatus, GateSource, GateStatus
+from tidegate.domain.asks import all_gates
 from tidegate.domain.keys import Key
 from tidegate.domain.snapshot import Policy, Snapshot
 
@@ -63,10 +64,8 @@ class RolloutMetrics(Collector):
 
 
 def _gates(spec: FeatureRolloutSpec | None, snapshot: Snapshot) -> Iterator[tuple[GateSource, Gate]]:
-    if spec is not None:
-        yield from ((GateSource.ROLLOUT, gate) for gate in spec.gates)
-    if isinstance(snapshot.policy, Policy):
-        yield from ((GateSource.POLICY, guard) for guard in snapshot.policy.spec.guards)
+    if spec is not None and isinstance(snapshot.policy, Policy):
+        yield from ((asked.source, asked.gate) for asked in all_gates(spec, snapshot.policy.spec))
 
 
 def _add_readings(value: GaugeMetricFamily, verdict: GaugeMetricFamily, where: list[str], gates: Iterable[GateStatus]) -> None:

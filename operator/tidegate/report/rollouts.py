@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 from tidegate.api.rollout_status import FeatureRolloutStatus, GateStatus
 from tidegate.clients.errors import ApiError, NotFound
@@ -12,7 +13,9 @@ from tidegate.report.events import announce
 from tidegate.report.runs import Runs
 
 _log = logging.getLogger(__name__)
-_LIVE = ("value", "samples", "sample_time", "worst_series", "message")
+_LIVE = ("value", "baseline", "samples", "samples_expected_at", "sample_time", "worst_series", "message")
+_CHECKPOINT = 600
+"""Seconds between two writes of how far a count has come: what happened since is asked of Prometheus again after a restart."""
 
 
 class RolloutReports:
@@ -42,7 +45,7 @@ class RolloutReports:
             except ApiError:
                 self._kept(rollout.uid, status)
                 raise
-            self._dropped(rollout.uid)
+        self._dropped(rollout.uid)
         if status.pending is None:
             return
         added = await self._runs.append(rollout, status, status.pending.records)
@@ -77,4 +80,8 @@ def significant(status: FeatureRolloutStatus) -> FeatureRolloutStatus:
 
 
 def _without_live(gate: GateStatus) -> GateStatus:
-    return gate.model_copy(update=dict.fromkeys(_LIVE, None) | {"message": ""})
+    counted = gate.counted
+    if counted is not None:
+        slot = datetime.fromtimestamp(counted.until.timestamp() // _CHECKPOINT * _CHECKPOINT, UTC)
+        counted = counted.model_copy(update={"until": slot, "total": "", "series": {}})
+    return gate.model_copy(update=dict.fromkeys(_LIVE, None) | {"message": "", "counted": counted})

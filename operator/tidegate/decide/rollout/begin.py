@@ -143,6 +143,7 @@ def _new_attempt(draft: Draft, message: str) -> None:
         rehearsal=None,
         policy=None,
         gates=(),
+        baselines=(),
     )
     draft.record(Transition.ATTEMPT_STARTED, message)
 

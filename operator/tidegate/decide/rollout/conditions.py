@@ -24,7 +24,11 @@ _READY_REASON = {
 
 
 def conditions_for(
-    status: FeatureRolloutStatus, stalled: Problem | None, answers: Mapping[GateId, GateAnswer], now: datetime
+    status: FeatureRolloutStatus,
+    stalled: Problem | None,
+    answers: Mapping[GateId, GateAnswer],
+    now: datetime,
+    questionable: Problem | None = None,
 ) -> tuple[Condition, ...]:
     """The conditions of a status. Abnormal ones stand only while they are true; times change only with a status."""
     made = ConditionMaker(status.conditions, status.observed_generation, now)
@@ -38,6 +42,8 @@ def conditions_for(
     source = _source(answers)
     if source is not None:
         out.append(made(ConditionType.METRICS_AVAILABLE, source.reason is Reason.ANSWERING, source.reason, source.message))
+    if questionable is not None:
+        out.append(made(ConditionType.QUESTIONABLE, True, questionable.reason, questionable.message))
     return tuple(out)
 
 
@@ -55,7 +61,7 @@ def _sentence(status: FeatureRolloutStatus) -> str:
 def _source(answers: Mapping[GateId, GateAnswer]) -> Problem | None:
     """Whether the source answers, by the first failure found; None where nothing was asked."""
     for answer in answers.values():
-        for part in (answer.value, answer.samples):
-            if isinstance(part, Failure):
+        for part in answer.parts():
+            if isinstance(part, Failure) and part.reason is not Reason.QUERY_REFUSED:
                 return Problem(part.reason, part.message)
     return Problem(Reason.ANSWERING, "") if answers else None

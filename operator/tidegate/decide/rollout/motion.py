@@ -3,28 +3,28 @@
 from datetime import datetime, timedelta
 
 from tidegate.api.conditions import Reason
-from tidegate.api.gates import Gate, Guard
+from tidegate.api.gates import OnBreach
 from tidegate.api.records import Transition
-from tidegate.api.rollout_status import GateSource, GateStatus, Phase, Raise, Rehearsal, State, Verdict
+from tidegate.api.rollout_status import GateSource, Phase, Raise, Rehearsal, State, Verdict
 from tidegate.api.types import format_duration, format_time
 from tidegate.decide.rollout.draft import Draft
-from tidegate.decide.rollout.gates import HELD_BEYOND_DEADLINE, Context, judge
+from tidegate.decide.rollout.judging import judge_all, refused_query, rollback_cause, unready
 from tidegate.decide.rollout.steps import dwell_at, next_after, number_of
 from tidegate.domain.readings import Failure
 from tidegate.domain.snapshot import Policy, Problem
-
-OUT_OF_REACH = "held, not rolled back"
+from tidegate.domain.templates import resolved_gates
 
 
 def move(draft: Draft) -> None:
     """One look at an attempt that waits, climbs or bakes."""
     _settle(draft)
-    _judge_all(draft)
-    cause = _rollback_cause(draft)
+    judge_all(draft)
+    cause = rollback_cause(draft)
     if cause is not None:
         roll_back(draft, cause)
         return
     _note_lowered_elsewhere(draft)
+    _note_unanswerable(draft)
     draft.waiting = _blockers(draft)
     if draft.status.raising is not None:
         _confirm_or_withdraw(draft)
@@ -71,73 +71,6 @@ def _settle(draft: Draft) -> None:
     draft.record(Transition.STEP_EFFECTIVE, f"{raising.percent} % is in force: dwell begins")
 
 
-def _judge_all(draft: Draft) -> None:
-    policy = draft.snapshot.policy
-    if not isinstance(policy, Policy) or draft.status.phase is Phase.SUCCEEDED:
-        return
-    before = _latest_evidence(draft)
-    context = Context(
-        now=draft.now,
-        staleness=policy.spec.prometheus.staleness,
-        effective_at=draft.status.effective_at,
-        counts_from=draft.status.exposed_at,
-        no_data=draft.spec.no_data if draft.exposed and draft.percent < 100 else None,
-    )
-    for_guards = Context(context.now, context.staleness, context.effective_at, None, context.no_data)
-    own: tuple[tuple[GateSource, Gate, Context], ...] = tuple(
-        (GateSource.ROLLOUT, gate, context) for gate in draft.spec.gates if draft.exposed
-    )
-    guards = tuple((GateSource.POLICY, guard, for_guards) for guard in policy.spec.guards)
-    judged = [
-        judge(gate, source, draft.snapshot.answers.get((source, gate.name)), before.get((source, gate.name)), ctx)
-        for source, gate, ctx in own + guards
-    ]
-    reaches = {guard.name: guard for guard in policy.spec.guards}
-    draft.set(gates=tuple(_within_reach(draft, gate, reaches.get(gate.name)) for gate in judged if gate is not None))
-    for gate in draft.status.gates:
-        _tell_once(draft, gate, before.get((gate.source, gate.name)))
-
-
-def _tell_once(draft: Draft, gate: GateStatus, before: GateStatus | None) -> None:
-    """Records what leads to no action, but must be known."""
-    for text, transition in ((HELD_BEYOND_DEADLINE, Transition.NO_DATA_DEADLINE), (OUT_OF_REACH, Transition.GUARD_BREACHED)):
-        if text in gate.message and (before is None or text not in before.message):
-            draft.record(transition, f"{gate.source} {gate.name} {gate.value or ''} ({gate.threshold}): {gate.message}")
-
-
-def _latest_evidence(draft: Draft) -> dict[tuple[GateSource, str], GateStatus]:
-    """Status, or what could not be written to it, whichever read the later sample."""
-    out = {(gate.source, gate.name): gate for gate in draft.status.gates}
-    for gate in draft.snapshot.evidence:
-        known = out.get((gate.source, gate.name))
-        if known is None or known.sample_time is None or (gate.sample_time is not None and gate.sample_time >= known.sample_time):
-            out[gate.source, gate.name] = gate
-    return out
-
-
-def _within_reach(draft: Draft, gate: GateStatus, guard: Guard | None) -> GateStatus:
-    """A guard's breach rolls back only what rose a short while ago: an old feature did not cause today's incident."""
-    if gate.source is not GateSource.POLICY or gate.verdict is not Verdict.ROLLBACK or guard is None:
-        return gate
-    reach = guard.reach if guard.reach is not None else draft.spec.bake
-    raised = draft.status.raised_at
-    if draft.exposed and raised is not None and draft.now - raised < reach:
-        return gate
-    why = f"exposure did not rise within the guard's reach ({format_duration(reach)})" if draft.exposed else "nobody is exposed yet"
-    return gate.model_copy(update={"verdict": Verdict.HOLD, "message": f"{gate.message}; {why}: {OUT_OF_REACH}"})
-
-
-def _rollback_cause(draft: Draft) -> str | None:
-    if not draft.exposed:
-        return None
-    for gate in draft.status.gates:
-        if gate.verdict is Verdict.ROLLBACK:
-            kind = "guard" if gate.source is GateSource.POLICY else "gate"
-            reading = f" {float(gate.value):.4g}" if gate.value is not None else ""
-            return f"{kind} {gate.name}:{reading} ({gate.threshold}): {gate.message}"
-    return None
-
-
 def _note_lowered_elsewhere(draft: Draft) -> None:
     """Somebody turned the flag down by hand. That is a person's word: it is neither undone nor climbed from."""
     live, status = draft.flag.percent, draft.status
@@ -147,6 +80,15 @@ def _note_lowered_elsewhere(draft: Draft) -> None:
         f"the flag was turned down to {live} % by somebody else, from {draft.percent} %: set it back, or set spec.revision to begin again"
     )
     _stall(draft, Problem(Reason.FLAG_LOWERED_ELSEWHERE, text), Transition.FLAG_LOWERED_ELSEWHERE, live)
+
+
+def _note_unanswerable(draft: Draft) -> None:
+    """Gates that can't be judged until a person mends them."""
+    policy = draft.snapshot.policy
+    template = resolved_gates(draft.spec, policy.spec).problem if isinstance(policy, Policy) else None
+    problem = template or refused_query(draft) or unready(draft)
+    if problem is not None and draft.stalled is None:
+        draft.stalled = problem
 
 
 def _stall(draft: Draft, problem: Problem, transition: Transition, percent: int) -> None:
@@ -204,15 +146,19 @@ def _blocking_clocks(draft: Draft) -> list[str]:
 def _blocking_gates(draft: Draft) -> list[str]:
     judged = {(gate.source, gate.name): gate for gate in draft.status.gates}
     policy = draft.snapshot.policy
-    wanted = [(GateSource.ROLLOUT, gate.name) for gate in draft.spec.gates if draft.exposed]
-    wanted += [(GateSource.POLICY, guard.name) for guard in (policy.spec.guards if isinstance(policy, Policy) else ())]
+    if not isinstance(policy, Policy):
+        return []
+    wanted = [(GateSource.ROLLOUT, gate.name) for gate in resolved_gates(draft.spec, policy.spec).gates if draft.exposed]
+    wanted += [(GateSource.POLICY, guard.name) for guard in policy.spec.guards if guard.on_breach is not OnBreach.NOTIFY]
     out = []
+    if isinstance(draft.snapshot.unknown_metrics, Failure):
+        out.append(f"the gates' metrics to be looked up: {draft.snapshot.unknown_metrics.message}")
     for source, name in wanted:
         gate = judged.get((source, name))
         kind = "guard" if source is GateSource.POLICY else "gate"
         if gate is None:
             out.append(f"{kind} {name} to be read")
-        elif gate.verdict is not Verdict.ADVANCE:
+        elif gate.verdict not in (Verdict.ADVANCE, Verdict.NOT_APPLICABLE):
             reason = "no data" if gate.verdict is Verdict.NO_DATA else "in breach" if gate.breached_since else "holds"
             out.append(f"{kind} {name} ({reason}; {gate.threshold})")
     return out
@@ -250,15 +196,15 @@ def _bake_ends(draft: Draft) -> datetime | None:
 
 
 def _finish_bake(draft: Draft) -> None:
-    """A bake ends while it is watched: with its source silent, its policy gone or the flag turned down by hand it goes on."""
+    """A bake ends while it is watched and well: not with numbers missing, a breach under way, the policy gone, or the flag turned down."""
     ends = _bake_ends(draft)
     if ends is None or draft.status.phase is Phase.SUCCEEDED:
         return
     if draft.now < ends:
         draft.wake_at.append(ends)
         return
-    is_silent = any(isinstance(answer.value, Failure) for answer in draft.snapshot.answers.values())
-    if is_silent or isinstance(draft.snapshot.policy, Problem) or draft.stalled is not None:
+    is_blind = any(gate.verdict is Verdict.NO_DATA or gate.breached_since is not None for gate in draft.status.gates)
+    if is_blind or isinstance(draft.snapshot.policy, Problem) or draft.stalled is not None:
         return
     draft.set(phase=Phase.SUCCEEDED, gates=())
     draft.record(Transition.SUCCEEDED, f"baked for {format_duration(draft.spec.bake)} at {draft.percent} %")

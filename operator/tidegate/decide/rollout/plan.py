@@ -10,6 +10,7 @@ from tidegate.decide.rollout.begin import begin, not_adoptable
 from tidegate.decide.rollout.conditions import conditions_for
 from tidegate.decide.rollout.deletion import decide_deletion
 from tidegate.decide.rollout.draft import Draft
+from tidegate.decide.rollout.lint import questionable
 from tidegate.decide.rollout.motion import move
 from tidegate.decide.rollout.wishes import actions
 from tidegate.domain.asks import SILENT
@@ -60,7 +61,8 @@ def _finished(draft: Draft) -> Decision:
         waiting = f"the next step waits for {', '.join(draft.waiting)}"[:1024]
     draft.set(steps=len(draft.steps), step=_step(draft), waiting_for=waiting)
     answers = {} if draft.status.phase in SILENT else snapshot.answers  # as the next look will have them
-    draft.set(conditions=conditions_for(draft.status, stalled, answers, draft.now))
+    is_over = draft.status.phase in SILENT
+    draft.set(conditions=conditions_for(draft.status, stalled, answers, draft.now, None if is_over else questionable(draft)))
     todo = actions(draft)
     return Decision(draft.with_pending(), todo, _requeue_after(draft, todo))
 

@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator
 
 from tidegate.api.gates import AdvanceRule, Gate, RollbackRule, Threshold
 from tidegate.api.types import format_duration
+from tidegate.decide.numbers import number
+from tidegate.decide.rollout.latency import latency_in_words
 from tidegate.decide.rollout.readings import Value
 from tidegate.domain.readings import SeriesValue
 
@@ -16,11 +18,6 @@ _BOUNDS: tuple[tuple[str, str, _Compare, bool], ...] = (
     ("gt", ">", operator.gt, False),
     ("gte", ">=", operator.ge, False),
 )
-
-
-def number(value: float) -> str:
-    """A float as the shortest decimal string that reads back as the same number."""
-    return repr(int(value)) if value == int(value) and abs(value) < 1e15 else repr(value)
 
 
 def _bounds(rule: Threshold) -> Iterator[tuple[str, _Compare, float, bool]]:
@@ -64,15 +61,19 @@ def _in_words(rule: Threshold, joined_by: str) -> str:
 
 def thresholds_in_words(gate: Gate) -> str:
     """`advance < 0.1, rollback > 0.15 for 10m`."""
+    if gate.latency is not None:
+        return latency_in_words(gate)
     parts = []
     if gate.advance is not None:
         parts.append(f"advance {_in_words(gate.advance, 'and')}")
     if gate.rollback is not None:
-        how = f"for {format_duration(gate.rollback.for_)}" if gate.rollback.for_ else f"on {confirmations(gate.rollback)} samples"
+        how = f"for {format_duration(gate.rollback.for_)}" if gate.rollback.for_ else f"on {confirmations(gate)} samples"
         parts.append(f"rollback {_in_words(gate.rollback, 'or')} {how}")
     return ", ".join(parts)
 
 
-def confirmations(rule: RollbackRule) -> int:
-    """How many distinct samples a breach without `for` needs."""
-    return rule.confirm if rule.confirm is not None else DEFAULT_CONFIRM
+def confirmations(gate: Gate) -> int:
+    """How many distinct samples a breach without `for` needs. An event that was counted stays counted: one sample is enough."""
+    if gate.rollback is not None and gate.rollback.confirm is not None:
+        return gate.rollback.confirm
+    return 1 if gate.count is not None else DEFAULT_CONFIRM

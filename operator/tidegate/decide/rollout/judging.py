@@ -1,0 +1,155 @@
+"""Every gate and guard of one look: judged, kept within reach, and told of."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from tidegate.api.conditions import Reason
+from tidegate.api.gates import Gate, Guard, OnBreach
+from tidegate.api.records import Transition
+from tidegate.api.rollout_status import GateSource, GateStatus, Phase, StartMedian, Verdict
+from tidegate.api.types import format_duration
+from tidegate.decide.numbers import number, single_value
+from tidegate.decide.rollout.assess import Surroundings
+from tidegate.decide.rollout.draft import Draft
+from tidegate.decide.rollout.gates import HELD_BEYOND_DEADLINE, Context, judge
+from tidegate.decide.rollout.steps import dwell_at
+from tidegate.domain.asks import start_source
+from tidegate.domain.readings import Failure
+from tidegate.domain.snapshot import Policy, Problem
+from tidegate.domain.templates import resolved_gates
+
+OUT_OF_REACH = "held, not rolled back"
+ONLY_TOLD = "told, nothing else"
+
+
+def judge_all(draft: Draft) -> None:
+    """Reads the answers of this look into `status.gates`, and records what must be known of them."""
+    policy = draft.snapshot.policy
+    if not isinstance(policy, Policy) or draft.status.phase is Phase.SUCCEEDED:
+        return
+    _keep_medians(draft, policy)
+    before = _latest_evidence(draft)
+    judged: list[GateStatus] = []
+    for source, gate, context in _to_judge(draft, policy):
+        known = before.get((source, gate.name))
+        status = judge(gate, source, draft.snapshot.answers.get((source, gate.name)), known, context)
+        if status is not None:
+            judged.append(_as_guarded(draft, status, gate) if isinstance(gate, Guard) else status)
+    draft.set(gates=tuple(judged))
+    for status in judged:
+        _tell_once(draft, status, before.get((status.source, status.name)))
+
+
+def _to_judge(draft: Draft, policy: Policy) -> Iterator[tuple[GateSource, Gate, Context]]:
+    is_full = draft.percent == 100
+    no_data = draft.spec.no_data if draft.exposed and not is_full else None
+    medians = {median.gate: float(median.value) for median in draft.status.baselines}
+    surroundings = Surroundings(policy.baselines, medians, is_alone=is_full)
+    staleness, effective, exposed = policy.spec.prometheus.staleness, draft.status.effective_at, draft.status.exposed_at
+    if draft.exposed:
+        context = Context(draft.now, staleness, effective, exposed, no_data, surroundings)
+        yield from ((GateSource.ROLLOUT, gate, context) for gate in resolved_gates(draft.spec, policy.spec).gates)
+    for_guards = Context(draft.now, staleness, effective, None, no_data, surroundings)
+    yield from ((GateSource.POLICY, guard, for_guards) for guard in policy.spec.guards)
+
+
+def _keep_medians(draft: Draft, policy: Policy) -> None:
+    """What gates read before the start is measured once, and kept for the attempt."""
+    kept = {median.gate: median for median in draft.status.baselines}
+    for gate in (*resolved_gates(draft.spec, policy.spec).gates, *policy.spec.guards):
+        source = start_source(gate)
+        value = single_value(draft.snapshot.medians.get(gate.name))
+        if source is not None and isinstance(value, float):
+            kept[gate.name] = StartMedian(gate=gate.name, value=number(value), at=draft.now, source=source)
+    if len(kept) != len(draft.status.baselines) or any(one not in draft.status.baselines for one in kept.values()):
+        draft.set(baselines=tuple(kept.values()))
+
+
+def _tell_once(draft: Draft, gate: GateStatus, before: GateStatus | None) -> None:
+    """Records what leads to no action, but must be known."""
+    told = (
+        (HELD_BEYOND_DEADLINE, Transition.NO_DATA_DEADLINE),
+        (OUT_OF_REACH, Transition.GUARD_BREACHED),
+        (ONLY_TOLD, Transition.GUARD_BREACHED),
+    )
+    for text, transition in told:
+        if text in gate.message and (before is None or text not in before.message):
+            draft.record(transition, f"{gate.source} {gate.name} {gate.value or ''} ({gate.threshold}): {gate.message}")
+
+
+def _latest_evidence(draft: Draft) -> dict[tuple[GateSource, str], GateStatus]:
+    """Status, or what could not be written to it, whichever read the later sample."""
+    out = {(gate.source, gate.name): gate for gate in draft.status.gates}
+    for gate in draft.snapshot.evidence:
+        known = out.get((gate.source, gate.name))
+        if known is None or known.sample_time is None or (gate.sample_time is not None and gate.sample_time >= known.sample_time):
+            out[gate.source, gate.name] = gate
+    return out
+
+
+def _as_guarded(draft: Draft, gate: GateStatus, guard: Guard) -> GateStatus:
+    """A guard's breach rolls back only what rose a short while ago, and only where the guard may roll back at all: an old feature did not
+    cause today's incident, and a protection must not be turned off by the incident that it protects against."""
+    if gate.verdict is not Verdict.ROLLBACK:
+        return gate
+    if guard.on_breach is OnBreach.NOTIFY:
+        why = f"onBreach is notify: {ONLY_TOLD}"
+    elif guard.on_breach is OnBreach.HOLD:
+        why = f"onBreach is hold: {OUT_OF_REACH}"
+    elif not draft.exposed:
+        why = f"nobody is exposed yet: {OUT_OF_REACH}"
+    else:
+        reach = guard.reach if guard.reach is not None else _default_reach(draft)
+        raised = draft.status.raised_at
+        if raised is not None and draft.now - raised < reach:
+            return gate
+        why = f"exposure did not rise within the guard's reach ({format_duration(reach)}): {OUT_OF_REACH}"
+    return gate.model_copy(update={"verdict": Verdict.HOLD, "message": f"{gate.message}; {why}"})
+
+
+def _default_reach(draft: Draft) -> timedelta:
+    """The bake, and never less than the step's dwell: a rollout with a short bake is still guarded while it climbs."""
+    return max(draft.spec.bake, dwell_at(draft.steps, draft.percent))
+
+
+def rollback_cause(draft: Draft) -> str | None:
+    """Why the rollout must go back to 0 % now, in words; None where nothing says so."""
+    if not draft.exposed:
+        return None
+    for gate in draft.status.gates:
+        if gate.verdict is Verdict.ROLLBACK:
+            kind = "guard" if gate.source is GateSource.POLICY else "gate"
+            reading = f" {float(gate.value):.4g}" if gate.value is not None else ""
+            return f"{kind} {gate.name}:{reading} ({gate.threshold}): {gate.message}"
+    return None
+
+
+def refused_query(draft: Draft) -> Problem | None:
+    """A gate whose query Prometheus can't evaluate."""
+    for gate in draft.status.gates:
+        if gate.no_data_reason == Reason.QUERY_REFUSED.value:
+            kind = "guard" if gate.source is GateSource.POLICY else "gate"
+            return Problem(Reason.QUERY_REFUSED, f"{kind} {gate.name}: Prometheus refuses its query: {gate.message}"[:1024])
+    return None
+
+
+def unready(draft: Draft) -> Problem | None:
+    """What a gate needs before the first exposure: metrics that exist, and the baselines that it is relative to."""
+    policy = draft.snapshot.policy
+    if draft.status.exposed_at is not None or not isinstance(policy, Policy):
+        return None
+    unknown = draft.snapshot.unknown_metrics
+    if unknown and not isinstance(unknown, Failure):
+        text = f"no series of {', '.join(unknown)} within 7 days: correct the name, or give the gate startsEmpty: true"
+        return Problem(Reason.NO_SUCH_SERIES, text[:1024])
+    medians = {median.gate for median in draft.status.baselines}
+    for gate in (*resolved_gates(draft.spec, policy.spec).gates, *policy.spec.guards):
+        relative = gate.relative_to
+        if relative is not None and relative.baseline is not None and relative.baseline not in policy.baselines:
+            text = f"gate {gate.name}: RolloutPolicy {policy.name} has not measured a baseline {relative.baseline}"
+            return Problem(Reason.BASELINE_MISSING, text)
+        if relative is not None and relative.start is not None and gate.name not in medians:
+            why = single_value(draft.snapshot.medians.get(gate.name))
+            text = f"gate {gate.name}: the median of its query over {format_duration(relative.start.over)} can't be read: {why}"
+            return Problem(Reason.BASELINE_MISSING, text[:1024])
+    return None

@@ -1,0 +1,156 @@
+"""What Prometheus says of a rollout's gates at one tick."""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import datetime
+
+from tidegate.api.conditions import Reason
+from tidegate.api.feature_rollout import FeatureRolloutSpec
+from tidegate.api.gates import Gate, Since
+from tidegate.api.rollout_status import FeatureRolloutStatus, GateStatus
+from tidegate.domain.asks import (
+    Asked,
+    Wording,
+    all_gates,
+    buckets_query,
+    fingerprint,
+    gates_to_ask,
+    last_tick,
+    median_query,
+    metrics_of,
+    start_source,
+    wording,
+)
+from tidegate.domain.problems import QueryProblem
+from tidegate.domain.readings import Answer, Buckets, CountAnswer, Failure, GateAnswer, GateId
+from tidegate.domain.snapshot import Policy, Rollout
+from tidegate.observe.counts import Counter, Counts
+from tidegate.observe.questions import Questions, Source
+
+KNOWN_WITHIN = 7 * 86400.0
+"""Seconds within which a metric must have had a series, for its name to be believed."""
+LEAST_PATIENCE, MOST_PATIENCE = 1.0, 30.0
+"""Seconds that the other gates of a rollout wait for a slow one: an interval, within these bounds."""
+METRICS_EVERY = 60.0
+"""Seconds between two looks at which metrics exist."""
+
+
+class GateReadings:
+    """Asks what the gates of rollouts need."""
+
+    def __init__(self, questions: Questions) -> None:
+        self._questions = questions
+        self._counts = Counts(questions)
+
+    async def answers(
+        self, rollout: Rollout, spec: FeatureRolloutSpec, policy: Policy, source: Source, now: datetime
+    ) -> Mapping[GateId, GateAnswer]:
+        """The answers of every gate that has to be asked."""
+        gates = list(gates_to_ask(spec, policy.spec, rollout.status))
+        at = _evaluation_time(policy, now)
+        found = await asyncio.gather(*(self._patiently(asked, rollout, policy, source, at) for asked in gates))
+        return {(asked.source, asked.gate.name): answer for asked, answer in zip(gates, found, strict=True)}
+
+    async def _patiently(self, asked: Asked, rollout: Rollout, policy: Policy, source: Source, at: datetime) -> GateAnswer:
+        """A gate's answer; one that takes longer than the interval must not keep the others from being judged."""
+        patience = min(max(policy.spec.prometheus.interval.total_seconds(), LEAST_PATIENCE), MOST_PATIENCE)
+        try:
+            async with asyncio.timeout(patience):
+                return await self._gate(asked, rollout, policy, source, at)
+        except TimeoutError:
+            return GateAnswer(
+                Failure(Reason.PROMETHEUS_TIMEOUT, f"no complete answer within {patience:g} s, when the other gates were judged")
+            )
+
+    async def medians(
+        self, rollout: Rollout, spec: FeatureRolloutSpec, policy: Policy, source: Source, now: datetime
+    ) -> Mapping[str, Answer | Failure]:
+        """The medians before the start that status doesn't have yet, by gate."""
+        status = rollout.status
+        at = status.exposed_at or _evaluation_time(policy, now)
+        known = {(median.gate, median.source) for median in status.baselines}
+        out: dict[str, Answer | Failure] = {}
+        for asked in all_gates(spec, policy.spec) if status.attempt else ():
+            gate = asked.gate
+            start = start_source(gate)
+            if (
+                start is None
+                or (gate.name, start) in known
+                or gate.query is None
+                or gate.relative_to is None
+                or gate.relative_to.start is None
+            ):
+                continue
+            query = median_query(
+                wording(asked, rollout, policy.spec, at)(gate.query), gate.relative_to.start.over, policy.spec.prometheus.interval
+            )
+            out[gate.name] = await self._questions.answer(source, query, at.timestamp(), with_freshness=False)
+        return out
+
+    async def unknown_metrics(
+        self, rollout: Rollout, spec: FeatureRolloutSpec, policy: Policy, source: Source, now: datetime
+    ) -> tuple[str, ...] | Failure:
+        """Which metrics of the gates had no series for a week, while nobody is exposed yet."""
+        status = rollout.status
+        if status.attempt == 0 or status.exposed_at is not None or status.percent:
+            return ()
+        at = now.timestamp() // METRICS_EVERY * METRICS_EVERY
+        wanted: dict[str, None] = {}
+        for asked in all_gates(spec, policy.spec):
+            if not asked.gate.starts_empty:
+                wanted |= dict.fromkeys(metrics_of(asked.gate, wording(asked, rollout, policy.spec, now)))
+        found = await asyncio.gather(*(self._questions.exists(source, metric, at - KNOWN_WITHIN, at + METRICS_EVERY) for metric in wanted))
+        for one in found:
+            if isinstance(one, Failure):
+                return one
+        return tuple(metric for metric, exists in zip(wanted, found, strict=True) if not exists)
+
+    async def _gate(self, asked: Asked, rollout: Rollout, policy: Policy, source: Source, at: datetime) -> GateAnswer:
+        gate, word = asked.gate, wording(asked, rollout, policy.spec, at)
+        try:
+            value, samples, base, when = await asyncio.gather(
+                self._value(asked, rollout, source, word),
+                self._optional(source, word, gate.samples.count if gate.samples else None, at),
+                self._base(gate, source, word, at),
+                self._optional(source, word, gate.when, at, metrics=False),
+            )
+        except QueryProblem as problem:
+            return GateAnswer(Failure(Reason.QUERY_REFUSED, str(problem)))
+        return GateAnswer(value, samples, base, when)
+
+    async def _value(self, asked: Asked, rollout: Rollout, source: Source, word: Wording) -> Answer | Buckets | CountAnswer | Failure:
+        gate, at = asked.gate, word.at.timestamp()
+        if gate.query is not None:
+            return await self._questions.answer(source, word(gate.query), at)
+        if gate.latency is not None:
+            return await self._questions.buckets(source, buckets_query(word(gate.latency.histogram), gate.latency.over), at)
+        assert gate.count is not None
+        selector, status = word(gate.count.counter), rollout.status
+        since = status.effective_at if gate.count.since is Since.STEP else status.exposed_at
+        print_ = fingerprint(source.endpoint.url, selector)
+        before = _status_of(status, asked)
+        counter = Counter((rollout.uid, status.attempt, asked.source, gate.name, print_), selector, print_, (since or word.at).timestamp())
+        return await self._counts.answer(source, counter, None if before is None else before.counted, at)
+
+    async def _base(self, gate: Gate, source: Source, word: Wording, at: datetime) -> Answer | Failure | None:
+        relative = gate.relative_to
+        if relative is None or gate.query is None:
+            return None
+        if relative.offset is not None:
+            return await self._questions.answer(source, word(gate.query), (at - relative.offset).timestamp())
+        return await self._optional(source, word, relative.query, at)
+
+    async def _optional(
+        self, source: Source, word: Wording, query: str | None, at: datetime, *, metrics: bool = True
+    ) -> Answer | Failure | None:
+        if query is None:
+            return None
+        return await self._questions.answer(source, word(query), at.timestamp(), metrics=metrics)
+
+
+def _evaluation_time(policy: Policy, now: datetime) -> datetime:
+    return last_tick(now, policy.spec.prometheus.interval) - policy.spec.prometheus.delay
+
+
+def _status_of(status: FeatureRolloutStatus, asked: Asked) -> GateStatus | None:
+    return next((one for one in status.gates if (one.source, one.name) == (asked.source, asked.gate.name)), None)
