@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Any
 
 import pytest

@@ -128,3 +128,39 @@ def test_a_guard_that_is_added_mid_run_is_heeded_and_one_that_is_removed_forgott
     world.policy = policy(generation=3)
     world.climb_to(50)
     assert [gate.name for gate in world.status.gates] == ["errors"]
+
+
+@pytest.mark.parametrize(("on_breach", "advances"), [("hold", False), ("notify", True)])
+def test_a_guard_that_may_not_roll_back_never_does(on_breach: str, advances: bool) -> None:
+    world = World(guards=(guard(rollback={"gt": 0.15, "confirm": 1}, onBreach=on_breach, reach="7d"),))
+    world.climb_to(10)
+    world.readings["uptime"] = 0.9
+    world.run(600)
+    assert Transition.ROLLED_BACK not in world.told()
+    assert world.told().count(Transition.GUARD_BREACHED) == 1
+    assert (world.percent == 100) is advances
+    assert (world.percent == 10) is not advances
+
+
+def test_a_guard_that_is_only_told_holds_nobody_back_even_without_data() -> None:
+    world = World(guards=(guard(onBreach="notify"),), noData={"deadline": "30s", "then": "rollback"})
+    world.readings["uptime"] = None
+    world.run_until(lambda it: it.phase is Phase.BAKING)
+    assert Transition.ROLLED_BACK not in world.told()
+
+
+@pytest.mark.parametrize("bake", ["0s", "60s", "7d"])
+def test_a_short_bake_does_not_disarm_the_guards_of_the_climb(bake: str) -> None:
+    world = World(guards=(guard(rollback={"gt": 0.15, "confirm": 1}),), dwell="1h", bake=bake)
+    world.climb_to(10)
+    world.run(1800)
+    world.readings["uptime"] = 0.9
+    world.run_until(lambda it: it.status.state is State.ROLLBACK, 30)
+
+
+def test_a_count_guard_counts_from_the_first_exposure() -> None:
+    violations = {"name": "violations", "count": {"counter": "violations_total"}, "rollback": {"gte": 1}}
+    world = World(guards=(violations,))
+    world.climb_to(50)
+    world.readings["violations"] = 1.0
+    world.run_until(lambda it: it.status.state is State.ROLLBACK, 11)

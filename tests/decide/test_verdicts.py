@@ -1,14 +1,12 @@
 """One gate, one reading: the table of verdicts."""
 
 import math
-from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
-from tests.builders import after, answer, context, gate
+from tests.builders import answer, context, gate
 from tidegate.api.conditions import Reason
-from tidegate.api.feature_rollout import NoData as NoDataRule
 from tidegate.api.rollout_status import GateSource, GateStatus, Verdict
 from tidegate.decide.rollout.gates import Context, judge
 from tidegate.domain.readings import Answer, Failure, GateAnswer

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidegate.domain.problems import QueryProblem
-from tidegate.domain.queries import MAX_SELECTORS, compile_query
+from tidegate.domain.queries import MAX_SELECTORS, bare_selector, compile_query, confined, with_matcher
 
 Found = list[tuple[str, float]]
 
@@ -170,3 +170,75 @@ def test_any_label_and_any_value_come_through(name: str, value: str, offset: int
     inner = _timestamped(promql.parse(compiled.freshness))
     assert [(one.name, one.value) for one in inner.matchers.matchers] == [(name, value)]
     assert (inner.offset or timedelta(0)) == timedelta(milliseconds=offset)
+
+
+CONFINED = [
+    ("x", 'x{ns="shop"}'),
+    ('x{a="b"}', 'x{a="b", ns="shop"}'),
+    ('x{ns="other"}', 'x{ns="other", ns="shop"}'),  # nothing matches both: nobody else's series
+    ('x{ns=~".*"}', 'x{ns=~".*", ns="shop"}'),
+    ('x{a="1" or ns="other"}', 'x{a="1", ns="shop" or ns="other", ns="shop"}'),
+    ('{__name__=~"x|y"}', '{__name__=~"x|y", ns="shop"}'),
+    ("x offset 5m", 'x{ns="shop"} offset 300000ms'),
+    ("max_over_time(rate(x[5m] offset 1m)[1h:1m] offset 2m) / on (a) group_left (b) y", None),
+    ('label_replace(x, "ns", "shop", "a", "(.*)") or y', None),
+    ("topk(3, x) by (ns) > bool 0 unless z", None),
+]
+
+
+@pytest.mark.parametrize(("query", "text"), CONFINED)
+def test_a_namespace_matcher_is_in_every_selector_and_in_each_of_its_alternatives(query: str, text: str | None) -> None:
+    result = confined(query, "ns", "shop")
+    assert text is None or promql.parse(result).prettify() == promql.parse(text).prettify()
+    for selector in compile_query(result).selectors:
+        inside = selector.text[selector.text.index("{") + 1 : -1]
+        assert all('ns="shop"' in alternative for alternative in inside.split(" or ")), result
+    assert [one.offset for one in compile_query(result).selectors] == [one.offset for one in compile_query(query).selectors]
+    assert compile_query(result).reach == compile_query(query).reach
+
+
+@given(st.text(max_size=20))
+def test_no_value_leaves_the_matcher(value: str) -> None:
+    parsed: Any = promql.parse(confined('x{a="b"} / y', "ns", value))
+    for side in (parsed.lhs, parsed.rhs):
+        assert [one.value for one in side.matchers.matchers if one.name == "ns"] == [value]
+
+
+@pytest.mark.parametrize(
+    ("text", "labels"),
+    [("x_total", {}), ('x_total{job="a",pod=~"b.*"}', {"job": "a"}), ('x_total{job="a",ns="b"}', {"job": "a", "ns": "b"})],
+)
+def test_a_bare_selector(text: str, labels: dict[str, str]) -> None:
+    assert bare_selector(text) == labels
+
+
+@pytest.mark.parametrize(
+    "text", ["x + y", "rate(x[5m])", "x offset 5m", "x @ 0", '{job="a"}', 'x{__name__="y"}', 'x{a="b" or c="d"}', "x{", "5"]
+)
+def test_what_is_no_bare_selector(text: str) -> None:
+    with pytest.raises(QueryProblem):
+        bare_selector(text)
+
+
+def test_another_metric_of_the_same_targets() -> None:
+    assert with_matcher('x_total{job="a",pod=~"b.*",code="500"}', "up", ("job", "pod")) == 'up{job="a", pod=~"b.*"}'
+
+
+@pytest.mark.parametrize(
+    ("query", "metrics"),
+    [
+        ('sum(rate(x{variant="on"}[5m])) / sum(rate(y[5m]))', ("x{}", "y{}")),
+        ('x{a="1"} / x{a="2"}', ("x{}",)),
+        ('{__name__=~"x|y", a="b"}', ('{__name__=~"x|y"}',)),
+        ('{a="b"}', ('{a="b"}',)),
+        ('{__name__="x" or a="b"}', ('{__name__="x" or a="b"}',)),
+    ],
+)
+def test_what_a_query_says_of_its_metrics_names(query: str, metrics: tuple[str, ...]) -> None:
+    assert compile_query(query).metrics == metrics
+
+
+def test_a_condition_on_time_alone_reads_no_metric() -> None:
+    assert compile_query("hour() >= 8 and hour() < 17", reads_metrics=False).freshness == ""
+    with pytest.raises(QueryProblem, match="reads no metric"):
+        compile_query("hour() >= 8 and hour() < 17")

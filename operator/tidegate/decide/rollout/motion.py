@@ -219,7 +219,8 @@ def _set_phase(draft: Draft) -> None:
     elif status.state is State.ENABLED:
         phase = Phase.BAKING
     elif status.state is State.DISABLED:
-        phase = Phase.PENDING if isinstance(draft.snapshot.policy, Problem) else Phase.WAITING
+        is_pending = isinstance(draft.snapshot.policy, Problem) or draft.stalled is not None
+        phase = Phase.PENDING if is_pending else Phase.WAITING
     elif draft.spec.paused or (draft.stalled is not None and draft.stalled.reason is Reason.STEP_DEADLINE_EXCEEDED):
         phase = Phase.PAUSED
     else:

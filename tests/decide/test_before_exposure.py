@@ -1,0 +1,213 @@
+"""What must be there before anybody is exposed, what will surprise, and gates that a person has to mend."""
+
+from typing import Any
+
+import pytest
+
+from tests.builders import condition, policy, raw_gate, stalled_for
+from tests.decide.world import World
+from tidegate.api.conditions import ConditionType, Reason
+from tidegate.api.records import Transition
+from tidegate.api.rollout_status import Phase, State, Verdict
+from tidegate.domain.readings import Failure
+
+SILENT = Failure(Reason.PROMETHEUS_UNREACHABLE, "connection refused")
+
+
+def test_a_metric_that_nobody_knows_exposes_nobody() -> None:
+    world = World(gates=[raw_gate()])
+    world.unknown_metrics = ("errros{}",)
+    world.run(300)
+    assert (world.percent, world.phase, stalled_for(world.status)) == (0, Phase.PENDING, Reason.NO_SUCH_SERIES)
+    assert "no series of errros{} within 7 days" in str(world.status.waiting_for)
+    world.unknown_metrics = ()
+    world.climb_to(10)
+    assert stalled_for(world.status) is None
+
+
+def test_while_the_metrics_can_not_be_looked_up_nobody_is_exposed_and_nothing_is_stalled() -> None:
+    world = World(gates=[raw_gate()])
+    world.unknown_metrics = SILENT
+    world.run(120)
+    assert (world.percent, world.phase, stalled_for(world.status)) == (0, Phase.WAITING, None)
+    assert "metrics to be looked up: connection refused" in str(world.status.waiting_for)
+    world.unknown_metrics = ()
+    world.climb_to(10)
+
+
+@pytest.mark.parametrize("nothing", [None, SILENT])
+def test_a_median_that_can_not_be_read_exposes_nobody(nothing: Failure | None) -> None:
+    world = World(gates=[raw_gate(relativeTo={"start": {"over": "1h"}})])
+    world.medians["errors"] = nothing
+    world.run(120)
+    assert (world.percent, world.phase, stalled_for(world.status)) == (0, Phase.PENDING, Reason.BASELINE_MISSING)
+    world.medians["errors"] = 0.5
+    world.climb_to(10)
+    assert [(one.gate, one.value) for one in world.status.baselines] == [("errors", "0.5")]
+
+
+def test_the_median_is_read_once_and_anew_for_another_attempt() -> None:
+    world = World(
+        gates=[raw_gate(relativeTo={"start": {"over": "1h"}}, advance={"lt": 0.1}, rollback={"gt": 0.5, "confirm": 1})], revision="v1"
+    )
+    world.medians["errors"], world.readings["errors"] = 10.0, 10.0
+    world.climb_to(10)
+    world.medians["errors"] = 99.0
+    world.run(20)
+    assert [one.value for one in world.status.baselines] == ["10"]
+    world.readings["errors"] = 15.1
+    world.run_until(lambda world: world.status.state is State.ROLLBACK)
+    world.readings["errors"] = 99.0
+    world.edit(revision="v2")
+    world.climb_to(10)
+    assert [one.value for one in world.status.baselines] == ["99"]
+
+
+def test_a_baseline_that_the_policy_has_not_measured_exposes_nobody() -> None:
+    world = World(gates=[raw_gate(relativeTo={"baseline": "normal"})])
+    world.run(120)
+    assert (world.percent, stalled_for(world.status)) == (0, Reason.BASELINE_MISSING)
+    world.policy = policy(baselines={"normal": 1.0})
+    world.climb_to(10)
+
+
+def test_a_template_that_is_missing_holds_and_the_other_gates_stay_armed() -> None:
+    world = World(gates=[raw_gate(rollback={"gt": 0.15, "confirm": 1}), {"use": "latency"}])
+    world.policy = policy(gateTemplates=[raw_gate("latency")])
+    world.climb_to(10)
+    world.run(11)
+    assert {gate.name for gate in world.status.gates} == {"errors", "latency"}
+    world.policy = policy(gateTemplates=[raw_gate("saturation")], generation=2)
+    world.run(300)
+    assert (world.percent, stalled_for(world.status)) == (10, Reason.TEMPLATE_MISSING)
+    assert "gate latency uses template latency, which the RolloutPolicy doesn't have (it has saturation)" in str(world.status.waiting_for)
+    world.readings["errors"] = 0.9
+    world.run_until(lambda world: world.status.state is State.ROLLBACK)
+
+
+def test_a_query_that_prometheus_refuses_stalls_and_rolls_nothing_back() -> None:
+    world = World(gates=[raw_gate(), raw_gate("joined")], guards=(raw_gate("uptime"),))
+    world.climb_to(10)
+    world.readings["joined"] = Failure(Reason.QUERY_REFUSED, "execution: many-to-many matching not allowed")
+    world.run(300)
+    assert (world.percent, stalled_for(world.status)) == (10, Reason.QUERY_REFUSED)
+    found = condition(world.status, ConditionType.METRICS_AVAILABLE)
+    assert found is not None
+    assert found.status == "True", "the source answers"
+    world.readings["joined"] = 0.0
+    world.run_until(lambda world: world.status.percent == 50)
+
+
+QUESTIONABLE: list[tuple[dict[str, Any], Reason | None]] = [
+    ({"query": "rate(errors[5m])", "rollback": {"gt": 1, "for": "6m"}}, None),
+    ({"query": "rate(errors[5m])", "rollback": {"gt": 1, "for": "5m"}}, Reason.FOR_WITHIN_RANGE),
+    ({"query": "max_over_time(rate(errors[5m])[5m:1m])", "rollback": {"gt": 1, "for": "6m"}}, Reason.FOR_WITHIN_RANGE),
+    ({"query": "errors", "rollback": {"gt": 1, "for": "19s"}}, Reason.FOR_WITHIN_INTERVALS),
+    ({"query": "errors", "rollback": {"gt": 1, "for": "20s"}}, None),
+    ({"query": "rate(errors[10m])", "rollback": {"gt": 1}}, Reason.DWELL_WITHIN_RANGE),
+    ({"query": "rate(errors[$window])", "rollback": {"gt": 1, "for": "20s"}}, None),
+    ({"query": 'errors{variant="on"}', "relativeTo": {"start": {"over": "1h"}}}, Reason.VARIANT_IN_START),
+    ({"query": "errors", "relativeTo": {"start": {"over": "1h"}}}, None),
+    ({"query": 'errors{variant="on"}', "relativeTo": {"offset": "1h"}}, None),
+]
+
+
+@pytest.mark.parametrize(("fields", "reason"), QUESTIONABLE)
+def test_what_will_surprise_is_told_and_nothing_else_follows(fields: dict[str, Any], reason: Reason | None) -> None:
+    world = World(gates=[raw_gate(**fields)], dwell="10m")
+    world.climb_to(10)
+    found = condition(world.status, ConditionType.QUESTIONABLE)
+    assert (None if found is None else found.reason) == (None if reason is None else reason.value)
+    assert stalled_for(world.status) is None
+
+
+def test_latencies_are_looked_at_for_surprises_too() -> None:
+    latency = {"histogram": "seconds_bucket", "over": "5m"}
+    gate = {"name": "slow", "latency": latency, "rollback": {"gt": 1, "for": "5m"}}
+    world = World(gates=[gate], dwell="10m")
+    world.climb_to(10)
+    found = condition(world.status, ConditionType.QUESTIONABLE)
+    assert found is not None
+    assert (found.reason, found.message) == (
+        "ForWithinRange",
+        "gate slow: rollback.for (5m) is not above its range (5m), so one burst can fill it",
+    )
+
+
+def test_samples_that_will_come_too_late_are_forecast() -> None:
+    world = World(gates=[raw_gate(samples={"count": "n", "min": 50})], dwell="60s", stepDeadline="60s")
+    world.samples["errors"] = 10.0
+    world.climb_to(10)
+    world.run(40)  # a quarter of an hour to go at this pace
+    found = condition(world.status, ConditionType.QUESTIONABLE)
+    assert found is not None
+    assert found.reason == "SamplesOutOfReach"
+    assert "its 50 samples are there at" in found.message
+    world.samples["errors"] = 50.0
+    world.run_until(lambda world: world.status.percent == 50)
+    assert condition(world.status, ConditionType.QUESTIONABLE) is None
+
+
+def test_a_gate_that_does_not_apply_holds_nothing() -> None:
+    world = World(gates=[raw_gate(when="market_open")])
+    world.readings["errors"], world.whens["errors"] = 0.9, 0.0
+    world.run_until(lambda world: world.status.phase is Phase.SUCCEEDED)
+    assert Transition.ROLLED_BACK not in world.told()
+
+
+def test_market_closed_overnight() -> None:
+    """Nothing trades: no verdict, no deadline, no step by a reading of yesterday; in the morning the gate speaks again."""
+    world = World(
+        gates=[raw_gate(when="market_open", rollback={"gt": 0.15, "confirm": 1})],
+        noData={"deadline": "60s", "then": "rollback"},
+        dwell="5m",
+    )
+    world.climb_to(10)
+    world.readings["errors"], world.whens["errors"] = None, 0.0
+    world.run(200)
+    assert (world.percent, world.status.gates[0].verdict) == (10, Verdict.NOT_APPLICABLE)
+    world.readings["errors"], world.whens["errors"] = 0.9, 1.0
+    world.run_until(lambda world: world.status.state is State.ROLLBACK)
+
+
+def test_a_concurrent_baseline_ends_at_a_hundred_percent() -> None:
+    world = World(gates=[raw_gate(relativeTo={"query": "off"}, rollback={"gt": 0.15, "confirm": 1})], bake="60s")
+    world.readings["errors"], world.bases["errors"] = 1.0, 1.0
+    world.climb_to(100)
+    world.readings["errors"] = 9.0
+    world.run_until(lambda world: world.status.phase is Phase.SUCCEEDED)
+    assert Transition.ROLLED_BACK not in world.told()
+
+
+def test_a_bake_does_not_end_in_a_breach_nor_without_numbers() -> None:
+    world = World(gates=[raw_gate(rollback={"gt": 0.15, "for": "60s"})], bake="60s")
+    world.run_until(lambda world: world.status.phase is Phase.BAKING)
+    world.run(15)
+    world.readings["errors"] = 0.9
+    world.run_until(lambda world: world.status.state is State.ROLLBACK, 200)
+
+    blind = World(gates=[raw_gate()], bake="60s")
+    blind.run_until(lambda world: world.status.phase is Phase.BAKING)
+    blind.readings["errors"] = None
+    blind.run(300)
+    assert blind.phase is Phase.BAKING
+    blind.readings["errors"] = 0.0
+    blind.run_until(lambda world: world.status.phase is Phase.SUCCEEDED)
+
+
+@pytest.mark.parametrize("delay", ["0s", "5s", "30s"])
+def test_a_window_since_the_step_lies_after_it_whatever_the_delay_of_the_source(delay: str) -> None:
+    world = World(gates=[raw_gate(query="rate(errors[$window])")], dwell="60s")
+    world.policy = policy(delay=delay)
+    world.climb_to(10)
+    began = world.elapsed()
+    assert world.climb_to(50) - began <= 60 + 30 + 20 + 1
+
+
+def test_switching_off_waits_for_no_answer() -> None:
+    world = World(gates=[raw_gate()], guards=(raw_gate("uptime"),))
+    world.climb_to(10)
+    world.edit(enabled=False)
+    assert world.snapshot().answers == {}
+    world.look()
+    assert world.percent == 0

@@ -1,0 +1,313 @@
+"""Each kind of gate, one reading: counts, latencies, and values that are relative to something."""
+
+import math
+from typing import Any
+
+import pytest
+
+from tests.builders import START, answer, context, gate
+from tidegate.api.conditions import Reason
+from tidegate.api.feature_rollout import NoData as NoDataRule
+from tidegate.api.gates import Gate
+from tidegate.api.rollout_status import GateSource, GateStatus, Verdict
+from tidegate.decide.rollout.gates import Context, judge
+from tidegate.domain.counting import Tally
+from tidegate.domain.readings import Answer, Buckets, CountAnswer, Failure, GateAnswer
+
+ADVANCE, HOLD, ROLLBACK, NO_DATA, NOT_APPLICABLE = (
+    Verdict.ADVANCE,
+    Verdict.HOLD,
+    Verdict.ROLLBACK,
+    Verdict.NO_DATA,
+    Verdict.NOT_APPLICABLE,
+)
+SILENT = Failure(Reason.PROMETHEUS_TIMEOUT, "no complete answer within 5 s")
+REFUSED = Failure(Reason.QUERY_REFUSED, "bad_data: many-to-many")
+
+
+def said(judged: Gate, given: GateAnswer, at: Context | None = None, before: GateStatus | None = None) -> GateStatus:
+    status = judge(judged, GateSource.ROLLOUT, given, before, at or context())
+    assert status is not None
+    return GateStatus.model_validate(status.to_wire())
+
+
+# count
+
+
+def count_gate(**fields: Any) -> Gate:
+    fields = {"name": "violations", "count": {"counter": 'violations_total{job="engine"}'}, "rollback": {"gte": 1}} | fields
+    return Gate.model_validate(fields)
+
+
+def counted(total: float, *, age: float | None = 1, caught_up: bool = True, series: int = 1, at: float = 0) -> CountAnswer:
+    tally = Tally(START - 100, START + at, total, {"a": (total, START + at)})
+    return CountAnswer(START + at, "c", tally, series, caught_up, None if age is None else START + at - age)
+
+
+@pytest.mark.parametrize(
+    ("given", "verdict"),
+    [
+        (counted(0), ADVANCE),
+        (counted(1), ROLLBACK),  # one event, one sample
+        (counted(7), ROLLBACK),
+        (counted(0, age=31), NO_DATA),
+        (counted(0, age=None), NO_DATA),  # no series, and no target that could tell of an event
+        (counted(0, caught_up=False), NO_DATA),
+        (counted(0, series=101), NO_DATA),
+        (SILENT, NO_DATA),
+    ],
+)
+def test_counts(given: CountAnswer | Failure, verdict: Verdict) -> None:
+    assert said(count_gate(), GateAnswer(given)).verdict is verdict
+
+
+def test_a_count_covers_the_attempt_and_still_lets_later_steps_begin() -> None:
+    """The window of `since: attempt` reaches back before the step, which is what was asked for."""
+    assert said(count_gate(), GateAnswer(counted(0)), context(effective=-10)).verdict is ADVANCE
+    assert said(count_gate(), GateAnswer(counted(0)), context(effective=0)).verdict is HOLD  # nothing was read since
+
+
+def test_a_count_is_kept_in_status() -> None:
+    status = said(count_gate(), GateAnswer(counted(3)))
+    assert status.counted is not None
+    assert (status.value, status.counted.total, status.counted.series) == ("3", "3", {"a": f"3@{START:.3f}"})
+
+
+@pytest.mark.parametrize(("total", "verdict"), [(99, HOLD), (100, ADVANCE), (150, ADVANCE)])
+def test_a_count_may_also_have_to_be_reached(total: float, verdict: Verdict) -> None:
+    judged = Gate.model_validate({"name": "trades", "count": {"counter": "trades_total"}, "advance": {"gte": 100}})
+    assert said(judged, GateAnswer(counted(total))).verdict is verdict
+
+
+# latency
+
+
+def latency_gate(quantile: float = 0.95, **fields: Any) -> Gate:
+    latency = {"histogram": "request_seconds_bucket", "quantile": quantile, "over": "1m"}
+    return Gate.model_validate({"name": "slow", "latency": latency, "advance": {"lt": 2}, "rollback": {"gt": 5, "confirm": 1}} | fields)
+
+
+def buckets(*, within_2: float, within_5: float, total: float = 1000, per: float = 60, **extra: float) -> Buckets:
+    """A minute with so many requests at most 2 s, at most 5 s, and in all."""
+    rates = [(2.0, within_2 / per), (5.0, within_5 / per), (math.inf, total / per)]
+    return Buckets(START, tuple(rates), START - 1, 60)
+
+
+@pytest.mark.parametrize(
+    ("given", "verdict", "value"),
+    [
+        (buckets(within_2=1000, within_5=1000), ADVANCE, 0),
+        (buckets(within_2=950, within_5=1000), ADVANCE, 0.05),  # exactly 5 % slower: p95 is 2
+        (buckets(within_2=949, within_5=1000), HOLD, 0.051),
+        (buckets(within_2=900, within_5=950), HOLD, 0.1),
+        (buckets(within_2=900, within_5=949), ROLLBACK, 0.051),
+        (buckets(within_2=12, within_5=12, total=400), ROLLBACK, 0.97),  # above the last bucket: histogram_quantile says 5 at most
+        (buckets(within_2=0, within_5=0, total=0), HOLD, 0),
+        (buckets(within_2=100, within_5=100, total=199), HOLD, 99 / 199),  # too few: ten must lie above p95
+        (Buckets(START, ((math.inf, 10.0),), START - 1, 60), NO_DATA, None),
+        (Buckets(START, (), START - 1, 60), NO_DATA, None),
+        (Buckets(START, ((2.0, 10.0), (5.0, 10.0), (math.inf, 10.0)), START - 31, 60), NO_DATA, None),
+        (Buckets(START, ((2.0, 10.0), (5.0, 10.0), (math.inf, 10.0)), None, 60), NO_DATA, None),
+    ],
+)
+def test_latencies(given: Buckets, verdict: Verdict, value: float | None) -> None:
+    status = said(latency_gate(), GateAnswer(given))
+    assert status.verdict is verdict
+    assert status.value is None if value is None else float(str(status.value)) == pytest.approx(value)
+
+
+def test_a_bound_that_no_bucket_has_is_named_beside_those_that_there_are() -> None:
+    status = said(latency_gate(advance={"lt": 3}), GateAnswer(buckets(within_2=1, within_5=1)))
+    assert (status.verdict, status.no_data_reason) == (NO_DATA, "NoSuchBucket")
+    assert status.message == "3 is no bound of a bucket; there are 2, 5"
+
+
+@pytest.mark.parametrize(("quantile", "least"), [(0.5, 20), (0.9, 100), (0.95, 200), (0.99, 1000), (0.999, 10000)])
+def test_a_percentile_needs_ten_requests_above_it(quantile: float, least: float) -> None:
+    few = said(latency_gate(quantile), GateAnswer(buckets(within_2=least - 1, within_5=least - 1, total=least - 1)))
+    enough = said(latency_gate(quantile), GateAnswer(buckets(within_2=least + 1, within_5=least + 1, total=least + 1)))
+    assert (few.verdict, enough.verdict) == (HOLD, ADVANCE)
+    assert float(str(few.samples_min)) == least
+
+
+def test_a_latency_says_what_it_is_judged_by() -> None:
+    assert (
+        said(latency_gate(), GateAnswer(buckets(within_2=1000, within_5=1000))).threshold
+        == "advance p95 < 2, rollback p95 > 5 on 1 samples"
+    )
+
+
+def test_a_latency_reads_nothing_from_before_the_step() -> None:
+    given = GateAnswer(buckets(within_2=1000, within_5=1000))
+    assert said(latency_gate(), given, context(effective=-59)).verdict is HOLD
+    assert said(latency_gate(), given, context(effective=-60)).verdict is ADVANCE
+
+
+# relativeTo
+
+
+def relative_gate(**to: Any) -> Gate:
+    return gate(relativeTo=to, advance={"lt": 0}, rollback={"gt": 0.2, "confirm": 1})
+
+
+@pytest.mark.parametrize(
+    ("value", "base", "verdict", "ratio"),
+    [
+        (answer(90), answer(100), ADVANCE, -0.1),
+        (answer(100), answer(100), HOLD, 0),
+        (answer(120), answer(100), HOLD, 0.2),
+        (answer(121), answer(100), ROLLBACK, 0.21),
+        (answer(-121), answer(-100), ADVANCE, -0.21),
+        (answer(-79), answer(-100), ROLLBACK, 0.21),
+        (answer(1, 130), answer(100), ROLLBACK, 0.3),  # one base for all series: the worst counts
+        (answer(1, 130), answer(1, 200), HOLD, 0),  # a base for each
+        (answer(1), answer(0), NO_DATA, None),
+        (answer(1), answer(), NO_DATA, None),
+        (answer(1), answer(math.nan), NO_DATA, None),
+        (answer(1), answer(1, math.nan), NO_DATA, None),
+        (answer(1, 2, 3), answer(1, 2), NO_DATA, None),
+        (answer(1), answer(100, age=31), NO_DATA, None),
+        (answer(1, age=31), answer(100), NO_DATA, None),
+        (answer(1), SILENT, NO_DATA, None),
+    ],
+)
+def test_values_beside_a_concurrent_query(value: Answer, base: Answer | Failure, verdict: Verdict, ratio: float | None) -> None:
+    status = said(relative_gate(query="base"), GateAnswer(value, base=base))
+    assert status.verdict is verdict
+    assert status.value is None if ratio is None else float(str(status.value)) == pytest.approx(ratio)
+
+
+def test_the_sample_of_a_comparison_is_the_older_one() -> None:
+    status = said(relative_gate(query="base"), GateAnswer(answer(90, age=2), base=answer(100, age=9)))
+    assert status.sample_time is not None
+    assert status.sample_time.timestamp() == START - 9
+
+
+@pytest.mark.parametrize(
+    ("to", "known"), [({"baseline": "latency"}, {"baselines": {"latency": 100}}), ({"start": {"over": "1d"}}, {"medians": {"errors": 100}})]
+)
+def test_values_beside_a_number_that_was_kept(to: dict[str, Any], known: dict[str, Any]) -> None:
+    status = said(relative_gate(**to), GateAnswer(answer(90)), context(**known))
+    assert (status.verdict, status.value, status.baseline) == (ADVANCE, "-0.1", "100")
+    unknown = said(relative_gate(**to), GateAnswer(answer(90)))
+    assert (unknown.verdict, unknown.no_data_reason) == (NO_DATA, "BaselineMissing")
+
+
+def test_when_everybody_has_the_feature_nobody_is_left_to_compare_with() -> None:
+    given = GateAnswer(answer(900), base=answer(1))
+    assert said(relative_gate(query="base"), given, context(is_alone=True)).verdict is NOT_APPLICABLE
+    past = said(relative_gate(offset="7d"), given, context(is_alone=True))
+    assert past.verdict is ROLLBACK, "the past has not gone away"
+
+
+# when, series
+
+
+@pytest.mark.parametrize(
+    ("when", "verdict"),
+    [
+        (answer(1), ADVANCE),
+        (answer(0, 0.5), ADVANCE),
+        (answer(0), NOT_APPLICABLE),
+        (answer(0, 0), NOT_APPLICABLE),
+        (Answer(START, "vector", (), START - 1, 0, 0), NOT_APPLICABLE),  # a filter that lets nothing pass
+        (Answer(START, "vector", (), None, 0, 0), NO_DATA),  # what it looks at is not there
+        (answer(1, age=31), NO_DATA),
+        (answer(0, age=31), NO_DATA),
+        (answer(math.nan), NO_DATA),
+        (SILENT, NO_DATA),
+    ],
+)
+def test_when(when: Answer | Failure, verdict: Verdict) -> None:
+    assert said(gate(when="open"), GateAnswer(answer(0.05), when=when)).verdict is verdict
+
+
+def test_a_gate_that_does_not_apply_keeps_what_it_saw_of_a_breach() -> None:
+    judged = gate(when="open", rollback={"gt": 0.15, "for": "20s"})
+    status = None
+    for at, is_open in [(0, True), (10, False), (20, True), (30, True)]:
+        open_ = answer(float(is_open), at=at)
+        status = said(judged, GateAnswer(answer(0.9, at=at), when=open_), context(at), status)
+        if not is_open:
+            assert (status.verdict, status.breached_samples) == (NOT_APPLICABLE, 1)
+    assert status is not None
+    assert status.verdict is ROLLBACK
+
+
+def test_the_clock_of_missing_data_stands_still_while_a_gate_does_not_apply() -> None:
+    """Closed overnight: two hours without data before and after are four hours, not the whole night."""
+    rule, judged, status = NoDataRule.model_validate({"deadline": "60s", "then": "rollback"}), gate(when="open"), None
+    for at, is_open, verdict in [(0, 1, NO_DATA), (40, 0, NOT_APPLICABLE), (1000, 1, NO_DATA), (1019, 1, NO_DATA), (1020, 1, ROLLBACK)]:
+        given = GateAnswer(answer(at=at), when=answer(float(is_open), at=at))
+        status = said(judged, given, context(at, rule=rule), status)
+        assert status.verdict is verdict, at
+
+
+def test_a_source_that_fails_stops_the_clock_and_does_not_turn_it_back() -> None:
+    rule, status = NoDataRule.model_validate({"deadline": "60s", "then": "rollback"}), None
+    looks: list[tuple[float, Answer | Failure, Verdict]] = [
+        (0, answer(), NO_DATA),
+        (50, SILENT, NO_DATA),
+        (60, answer(at=60), NO_DATA),
+        (70, answer(at=70), ROLLBACK),
+    ]
+    for at, given, verdict in looks:
+        status = said(gate(), GateAnswer(given), context(at, rule=rule), status)
+        assert status.verdict is verdict, at
+
+
+@pytest.mark.parametrize(("values", "verdict"), [((), NO_DATA), ((0.05,), ADVANCE), ((0.05, 0.05), NO_DATA)])
+def test_one_series(values: tuple[float, ...], verdict: Verdict) -> None:
+    assert said(gate(series="one"), GateAnswer(answer(*values))).verdict is verdict
+
+
+def test_a_query_that_prometheus_refuses_is_the_gates_own_fault() -> None:
+    rule = NoDataRule.model_validate({"deadline": "60s", "then": "hold"})
+    status = said(gate(), GateAnswer(REFUSED), context(rule=rule))
+    assert (status.verdict, status.no_data_reason) == (NO_DATA, "QueryRefused")
+    assert status.no_data_since is not None
+
+
+# samples
+
+
+@pytest.mark.parametrize(
+    ("value", "samples", "verdict"),
+    [
+        (answer(math.nan), answer(0), HOLD),  # 0/0 before the first sample
+        (answer(math.nan), answer(49), HOLD),
+        (answer(math.nan), answer(50), NO_DATA),
+        (answer(), answer(0), HOLD),  # the gauge comes with the first sample, the counter of samples is there
+        (answer(), answer(), NO_DATA),  # neither is there: nobody knows whether anything is alive
+        (answer(0.9, age=31), answer(0), NO_DATA),
+        (answer(0.9), answer(49), HOLD),
+        (answer(0.9), answer(60, age=31), NO_DATA),  # a dead exporter's count proves nothing
+        (answer(0.05), answer(50), ADVANCE),
+    ],
+)
+def test_too_few_samples_before_anything_else_is_said(value: Answer, samples: Answer, verdict: Verdict) -> None:
+    assert said(gate(samples={"count": "n", "min": 50}), GateAnswer(value, samples)).verdict is verdict
+
+
+def test_too_few_samples_do_not_end_a_breach() -> None:
+    judged, status = gate(samples={"count": "n", "min": 50}, rollback={"gt": 0.15, "for": "20s"}), None
+    for at, samples in [(0, 51), (10, 49), (20, 51), (30, 51)]:
+        status = said(judged, GateAnswer(answer(0.9, at=at), answer(samples, at=at)), context(at), status)
+    assert status is not None
+    assert status.verdict is ROLLBACK
+
+
+def test_when_the_least_number_of_samples_is_expected() -> None:
+    status = said(gate(samples={"count": "n", "min": 50}), GateAnswer(answer(0.9), answer(10)), context(effective=-60))
+    assert status.samples_expected_at is not None
+    assert status.samples_expected_at.timestamp() == START - 60 + 300
+    reached = said(gate(samples={"count": "n", "min": 50}), GateAnswer(answer(0.05), answer(50)), context(effective=-60))
+    assert reached.samples_expected_at is None
+
+
+def test_a_rule_shorter_than_the_pace_of_samples_still_fires() -> None:
+    judged, status = gate(rollback={"gt": 0.15, "for": "20s"}), None
+    for at in (0, 30, 60):
+        status = said(judged, GateAnswer(answer(0.9, at=at)), context(at, staleness=120), status)
+    assert status is not None
+    assert status.verdict is ROLLBACK

@@ -1,0 +1,86 @@
+"""Counting events from raw samples: nothing is missed, nothing is counted twice, whatever the counter does."""
+
+import math
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tidegate.domain.counting import KEPT_FOR, Tally, Track, begun, counted_on, from_status, to_status
+
+Samples = Sequence[tuple[float, float]]
+
+
+def count(known: dict[str, float], **series: Samples) -> float:
+    tracks = [Track(name, tuple(samples)) for name, samples in series.items()]
+    return counted_on(begun(0, known.items()), 300, tracks).total
+
+
+@pytest.mark.parametrize(
+    ("known", "samples", "events"),
+    [
+        ({"a": 5}, [(1, 5), (2, 5)], 0),
+        ({"a": 5}, [(1, 6), (2, 9)], 4),
+        ({}, [(1, 1)], 1),  # born at 1: increase() never sees this one
+        ({}, [(1, 7), (2, 8)], 8),
+        ({"a": 5}, [(1, 2)], 2),  # reset: what it shows after it is new
+        ({"a": 5}, [(1, 7), (2, 0), (3, 3), (4, 1)], 2 + 0 + 3 + 1),
+        ({"a": 5}, [(1, math.nan), (2, 6)], 1),
+        ({"a": 5}, [], 0),
+        ({"a": 0.5}, [(1, 2.25)], 1.75),
+    ],
+)
+def test_events_of_one_series(known: dict[str, float], samples: Samples, events: float) -> None:
+    assert count(known, a=samples) == events
+
+
+def test_a_restarted_target_that_comes_back_with_the_same_labels_goes_on_from_its_last_value() -> None:
+    first = counted_on(begun(0, [("a", 40.0)]), 300, [Track("a", ((10, 42.0),))])
+    away = counted_on(first, 600, [])
+    back = counted_on(away, 900, [Track("a", ((700, 1.0), (710, 2.0)))])
+    assert (first.total, away.total, back.total) == (2, 2, 4)
+
+
+def test_a_series_that_was_gone_for_longer_than_an_hour_counts_from_zero() -> None:
+    tally = counted_on(begun(0, [("a", 40.0)]), 300, [Track("a", ((10, 40.0),))])
+    tally = counted_on(tally, 10 + KEPT_FOR, [])
+    assert "a" not in tally.last
+    assert counted_on(tally, tally.until + 300, [Track("a", ((tally.until + 1, 50.0),))]).total == 50
+
+
+def test_two_pods_during_a_rolling_update() -> None:
+    """The old pod's series ends, the new one's begins: both are counted, the old one's past is not."""
+    tally = begun(0, [("old", 1000.0)])
+    tally = counted_on(tally, 300, [Track("old", ((100, 1001.0),)), Track("new", ((200, 0.0), (290, 2.0)))])
+    tally = counted_on(tally, 600, [Track("new", ((310, 3.0),))])
+    assert tally.total == 1 + 3
+
+
+increments = st.lists(st.tuples(st.integers(0, 5), st.booleans()), max_size=40)
+
+
+@given(increments, st.integers(0, 1000), st.lists(st.integers(1, 39), max_size=6), st.booleans())
+def test_however_the_time_is_cut_the_sum_is_that_of_the_events(
+    steps: list[tuple[int, bool]], at_start: int, cuts: list[int], through_status: bool
+) -> None:
+    value, events, samples = float(at_start), 0, []
+    for number, (more, resets) in enumerate(steps):
+        # a reset whose next sample is no lower than the last one can't be told from a rise: nobody could count that
+        value = more if resets and more < value else value + more
+        events += more
+        samples.append((number + 1.0, float(value)))
+    tally = begun(0, [("a", float(at_start))])
+    for until in [*sorted(set(cuts)), 40]:
+        part = tuple(sample for sample in samples if tally.until < sample[0] <= until)
+        tally = counted_on(tally, until, [Track("a", part)] if part else [])
+        if through_status:
+            tally = from_status(to_status(tally, "x"))
+    assert tally.until == 40
+    assert tally.total == events
+
+
+@given(st.lists(st.tuples(st.text("ab", min_size=1, max_size=3), st.floats(0, 1e12)), max_size=5))
+def test_status_keeps_a_tally(series: list[tuple[str, float]]) -> None:
+    tally = Tally(1.0, 1000.5, 7.25, {name: (value, 999.125) for name, value in series})
+    assert from_status(to_status(tally, "x")) == tally

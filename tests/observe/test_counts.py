@@ -1,0 +1,139 @@
+"""Counting over looks, restarts and long absences: the sum is always that of the raw samples."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from tidegate.api.conditions import Reason
+from tidegate.clients.prometheus import Endpoint, InstantVector, RangeVector, Samples, Series
+from tidegate.domain.counting import to_status
+from tidegate.domain.readings import CountAnswer, Failure
+from tidegate.observe.counts import PIECE, PIECES_PER_LOOK, Counter, Counts
+from tidegate.observe.questions import Questions, Source
+
+SOURCE = Source("production", Endpoint("http://prometheus:9090"))
+SELECTOR = 'violations_total{job="engine"}'
+SILENT = Failure(Reason.PROMETHEUS_TIMEOUT, "no complete answer within 5 s")
+
+
+@dataclass
+class Stored(Questions):
+    """A store of raw samples that answers the few questions that counting asks, and remembers them."""
+
+    samples: Mapping[str, list[tuple[float, float]]] = field(default_factory=dict)
+    up: float | None = None
+    asked: list[str] = field(default_factory=list)
+    silent: bool = False
+
+    async def vector(self, source: Source, query: str, at: float) -> InstantVector | Failure:
+        self.asked.append(query)
+        if self.silent:
+            return SILENT
+        if query.startswith("max(timestamp(up"):
+            assert query == 'max(timestamp(up{job="engine"} == 1))'
+            values = [] if self.up is None else [Series((), at, self.up)]
+            return InstantVector("vector", tuple(values), len(values))
+        assert query == f"last_over_time({SELECTOR}[3600s])"
+        found = [(pod, [value for when, value in samples if at - 3600 < when <= at]) for pod, samples in self.samples.items()]
+        series = [Series((("pod", pod),), at, values[-1]) for pod, values in found if values]
+        return InstantVector("vector", tuple(series), len(series))
+
+    async def raw(self, source: Source, query: str, at: float) -> RangeVector | Failure:
+        self.asked.append(query)
+        if self.silent:
+            return SILENT
+        match = re.fullmatch(re.escape(SELECTOR) + r"\[(\d+)ms\]", query)
+        assert match is not None
+        since = at - int(match[1]) / 1000
+        found = [(pod, tuple(one for one in samples if since < one[0] <= at)) for pod, samples in self.samples.items()]
+        return RangeVector(tuple(Samples((("__name__", "violations_total"), ("pod", pod)), values) for pod, values in found if values))
+
+    async def newest(self, source: Source, query: str, at: float) -> float | Failure | None:
+        times = [when for samples in self.samples.values() for when, _ in samples if at - 300 < when <= at]
+        return SILENT if self.silent else max(times, default=None)
+
+
+def counter(since: float = 1000.0, fingerprint: str = "f") -> Counter:
+    return Counter(("u1", 1, "rollout", "violations", fingerprint), SELECTOR, fingerprint, since)
+
+
+async def look(counts: Counts, at: float, *, since: float = 1000.0, before: CountAnswer | None = None) -> CountAnswer:
+    stored = None if before is None else to_status(before.tally, before.counter)
+    answer = await counts.answer(SOURCE, counter(since), stored, at)
+    assert isinstance(answer, CountAnswer)
+    return answer
+
+
+def every(seconds: int, until: int, value: float) -> list[tuple[float, float]]:
+    return [(float(at), value) for at in range(0, until, seconds)]
+
+
+async def test_what_came_before_is_not_counted_and_what_comes_after_is() -> None:
+    store = Stored(samples={"a": [*every(15, 1005, 7.0), (1010, 8.0), (1025, 8.0), (1040, 10.0)]})
+    counts = Counts(store)
+    assert [(await look(counts, at)).tally.total for at in (1005, 1015, 1030, 1045)] == [0, 1, 1, 3]
+
+
+async def test_only_what_is_new_is_asked_for() -> None:
+    store = Stored(samples={"a": every(15, 3000, 7.0)})
+    counts = Counts(store)
+    await look(counts, 1015)
+    store.asked.clear()
+    await look(counts, 1030)
+    assert store.asked == [f"{SELECTOR}[15000ms]"]
+    await look(counts, 1030)
+    assert len(store.asked) == 1, "the same tick again"
+
+
+async def test_a_restarted_operator_counts_on_from_status() -> None:
+    store = Stored(samples={"a": [*every(15, 1005, 7.0), (1010, 8.0), (1200, 9.0), (1205, 3.0)]})
+    kept = await look(Counts(store), 1100)
+    store.asked.clear()
+    assert (await look(Counts(store), 1210, before=kept)).tally.total == 1 + 1 + 3
+    assert not any("last_over_time" in query for query in store.asked), "the beginning is known"
+
+
+async def test_without_a_status_the_count_is_rebuilt_from_the_beginning() -> None:
+    store = Stored(samples={"a": [*every(15, 1005, 7.0), (1010, 8.0), (1200, 2.0)], "b": [(1100, 1.0)]})
+    assert (await look(Counts(store), 1210)).tally.total == 1 + 2 + 1
+
+
+async def test_status_of_another_question_or_another_step_is_not_counted_on() -> None:
+    store = Stored(samples={"a": [*every(15, 1005, 7.0), (1010, 8.0), (1100, 9.0)]})
+    kept = await look(Counts(store), 1050)
+    assert kept.tally.total == 1
+    assert (await look(Counts(store), 1150, since=1060.0, before=kept)).tally.total == 1, "the step begins at 1060"
+    other = await Counts(store).answer(SOURCE, counter(fingerprint="g"), to_status(kept.tally, kept.counter), 1150)
+    assert isinstance(other, CountAnswer)
+    assert other.tally.total == 2
+
+
+async def test_a_long_absence_is_caught_up_a_piece_at_a_time() -> None:
+    end = 1000 + int(PIECE) * (PIECES_PER_LOOK + 2)
+    store = Stored(samples={"a": [*every(15, end, 7.0), (float(end), 8.0)]})
+    counts = Counts(store)
+    first = await look(counts, float(end))
+    assert (first.caught_up, first.tally.until) == (False, 1000 + PIECE * PIECES_PER_LOOK)
+    second = await look(counts, float(end))
+    assert (second.caught_up, second.tally.total) == (True, 1)
+
+
+async def test_a_source_that_fails_midway_loses_nothing() -> None:
+    store = Stored(samples={"a": [*every(15, 1005, 7.0), (1010, 8.0), (1100, 9.0)]})
+    counts = Counts(store)
+    await look(counts, 1050)
+    store.silent = True
+    assert await counts.answer(SOURCE, counter(), None, 1070) == SILENT
+    store.silent = False
+    assert (await look(counts, 1110)).tally.total == 2
+
+
+async def test_no_series_is_none_only_while_a_target_of_the_job_is_up() -> None:
+    assert (await look(Counts(Stored()), 1015)).oldest_sample is None
+    assert (await look(Counts(Stored(up=1012.0)), 1015)).oldest_sample == 1012.0
+
+
+async def test_series_that_live_are_counted_for_the_limit() -> None:
+    store = Stored(samples={f"pod-{number}": [(1010.0, 1.0)] for number in range(120)})
+    answer = await look(Counts(store), 1015)
+    assert (answer.series, answer.tally.total) == (120, 120)
