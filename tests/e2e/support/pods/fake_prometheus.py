@@ -60,6 +60,12 @@ async def query(request: web.Request) -> web.StreamResponse:
     return web.json_response(answer)
 
 
+async def series(request: web.Request) -> web.Response:
+    """Which series exist is never what a test lies about."""
+    async with ClientSession() as session, session.post(f"{REAL}/api/v1/series", data=await request.post()) as response:
+        return web.json_response(await response.json(), status=response.status)
+
+
 async def drip(request: web.Request) -> web.StreamResponse:
     response = web.StreamResponse(headers={"Content-Type": "application/json"})
     await response.prepare(request)
@@ -89,6 +95,7 @@ async def forget(request: web.Request) -> web.Response:
 
 
 app = web.Application()
-app.add_routes([web.post("/{test}/api/v1/query", query), web.put("/mode/{test}", set_mode), web.get("/asked/{test}", queries)])
+app.add_routes([web.post("/{test}/api/v1/query", query), web.post("/{test}/api/v1/series", series)])
+app.add_routes([web.put("/mode/{test}", set_mode), web.get("/asked/{test}", queries)])
 app.add_routes([web.get("/log/{test}", log), web.delete("/log/{test}", forget)])
 web.run_app(app, port=9090, print=None)
