@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e import invalid_policies, invalid_rollouts
+from tests.e2e import invalid_gates, invalid_policies, invalid_rollouts
 from tests.e2e.support.api import Api, Json, RefusedError
 from tests.e2e.support.world import World
 
@@ -32,13 +32,13 @@ def named(cases: tuple[invalid_rollouts.Case, ...]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize(("changes", "words"), [pytest.param(case[1], case[2], id=case[0]) for case in cases])
 
 
-@named(invalid_rollouts.CASES)
+@named(invalid_rollouts.CASES + invalid_gates.ROLLOUTS)
 async def test_an_invalid_rollout_is_refused(api: Api, changes: dict[str, Any], words: tuple[str, ...]) -> None:
     message = await refusal(api, "featurerollouts", rollout(changes))
     assert all(word in message for word in words), message
 
 
-@named(invalid_policies.CASES)
+@named(invalid_policies.CASES + invalid_gates.POLICIES)
 async def test_an_invalid_policy_is_refused(api: Api, changes: dict[str, Any], words: tuple[str, ...]) -> None:
     message = await refusal(api, "rolloutpolicies", policy(changes))
     assert all(word in message for word in words), message
@@ -50,6 +50,7 @@ async def test_a_name_that_can_not_be_a_label_is_refused(api: Api) -> None:
 
 
 VALID: dict[str, dict[str, Any]] = {
+    **invalid_gates.VALID,
     "the short form": {},
     "one step": invalid_rollouts.canary(percents=[100], dwell="1s"),
     "32 steps": invalid_rollouts.canary(percents=[*range(1, 32), 100], dwell="999999d"),

@@ -44,12 +44,16 @@ class World:
 
     async def set(self, metric: str, value: float | str, **labels: str) -> None:
         """Exports one series until it is changed; it is in Prometheus after the next scrape (1 s)."""
+        self.stage(metric, value, **labels)
+        await self.export()
+
+    def stage(self, metric: str, value: float | str, **labels: str) -> None:
+        """What the next export will have of one series."""
         self._series[self.selector(metric, **labels)] = str(value)
-        await self._export()
 
     async def unset(self, metric: str, **labels: str) -> None:
         self._series.pop(self.selector(metric, **labels), None)
-        await self._export()
+        await self.export()
 
     async def queryable(self, metric: str, value: float) -> None:
         """Waits until Prometheus answers with this value, so that a rollout doesn't begin before its metrics."""
@@ -76,10 +80,13 @@ class World:
         guards: list[Json] | None = None,
         selector: dict[str, str] | None = None,
         annotations: dict[str, str] | None = None,
+        templates: list[Json] | None = None,
+        baselines: list[Json] | None = None,
         **prometheus: Any,
     ) -> None:
         """A RolloutPolicy of the test's, by default the one that its rollouts name."""
         spec: Json = {"prometheus": {"url": PROMETHEUS, "interval": "1s", "staleness": "10s", **prometheus}, "guards": guards or []}
+        spec |= {"gateTemplates": templates or [], "baselines": baselines or []}
         if selector is not None:
             spec["namespaceSelector"] = {"matchLabels": selector}
         metadata = {"name": name or self.namespace, "labels": {"test": self.namespace}, "annotations": annotations or {}}
@@ -186,7 +193,8 @@ class World:
         finally:
             task.cancel()
 
-    async def _export(self) -> None:
+    async def export(self) -> None:
+        """Hands all series of the test to the exporter."""
         text = "\n".join(f"{series} {value}" for series, value in self._series.items())
         await self.api.proxy("PUT", TOOLS, "exporter:9000", f"set/{self.namespace}", text)
 
