@@ -5,7 +5,7 @@ import sys
 from dataclasses import dataclass
 from typing import Protocol
 
-from tidegate_dev import commands, files
+from tidegate_dev import claims, commands, files
 from tidegate_dev.errors import ClusterError
 from tidegate_dev.gobuild import Builder
 from tidegate_dev.kind import KindCluster
@@ -77,7 +77,8 @@ def choose(settings: Settings, wanted: str) -> str:
     chosen = present or (wanted if wanted != "auto" else KIND if docker_answers() else NATIVE)
     _check_platform()
     if chosen == NATIVE:
-        check_machine()
+        check_machine(settings, asked_for=wanted == NATIVE or present == NATIVE)
+        claims.claim(settings)
     files.write(settings.backend, chosen)
     return chosen
 

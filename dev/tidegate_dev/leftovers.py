@@ -1,18 +1,13 @@
 """What a native cluster has on the machine outside its own files: found by looking, not by remembering."""
 
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from tidegate_dev import cgroups, containerd, launch, mounts
-from tidegate_dev.network import Network, recorded_ranges
+from tidegate_dev import cgroups, containerd, launch, mounts, network, shared_places
 from tidegate_dev.processes import Processes
-from tidegate_dev.settings import Settings
-
-# Places that the container network library and the kubelet use on every machine, wherever their own folders are.
-_NETWORK_RESULTS = Path("/var/lib/cni/results")
-_LOG_LINKS = Path("/var/log/containers")
-_DEVICE_PLUGINS = Path("/var/lib/kubelet/device-plugins")
+from tidegate_dev.settings import Ranges, Settings
 
 
 def shims(settings: Settings) -> dict[int, int]:
@@ -31,26 +26,26 @@ def shims(settings: Settings) -> dict[int, int]:
 
 def files(settings: Settings) -> list[Path]:
     """Entries for this cluster in places shared by the whole machine."""
-    results = list(_NETWORK_RESULTS.glob(f"{settings.full_name}-*"))
-    links = [link for link in _LOG_LINKS.glob("*") if link.is_symlink() and settings.state in link.readlink().parents]
+    shared = shared_places.MACHINE
+    # <network>-<container>-<interface>; the network is called as the cluster, whose name may begin with that of another.
+    result = re.compile(rf"{re.escape(settings.full_name)}-[0-9a-f]{{64}}-[^-]+")
+    results = [path for path in shared.network_results.glob("*") if result.fullmatch(path.name)]
+    links = [link for link in shared.log_links.glob("*") if link.is_symlink() and settings.state in link.readlink().parents]
     return results + links
 
 
-def remove_files(settings: Settings) -> None:
-    """Removes those entries, and with the last cluster on the machine the places themselves where they are empty."""
-    for path in files(settings):
-        path.unlink()
-    if not any(settings.runtime.parent.glob("*/ranges.json")):
-        for name in ("kubelet.sock", "DEPRECATION", "kubelet_internal_checkpoint"):
-            (_DEVICE_PLUGINS / name).unlink(missing_ok=True)
-        for folder in (_DEVICE_PLUGINS, _DEVICE_PLUGINS.parent, _NETWORK_RESULTS, _NETWORK_RESULTS.parent, _LOG_LINKS):
-            with suppress(OSError):
-                folder.rmdir()
+def find(settings: Settings, ranges: Ranges | None) -> list[str]:
+    """One line for each process, mount, link, route, address range, control group and file that exists because of the cluster.
 
-
-def find(settings: Settings) -> list[str]:
-    """One line for each process, mount, link, address range, control group and file that exists because of the cluster."""
-    return [*_processes(settings), *_mounts(settings), *_links(settings), *_groups(settings), *(f"file {path}" for path in files(settings))]
+    `ranges`: the addresses that it has or had; their record goes with the cluster.
+    """
+    return [
+        *_processes(settings),
+        *_mounts(settings),
+        *_network(settings, ranges),
+        *_groups(settings),
+        *(f"file {path}" for path in files(settings)),
+    ]
 
 
 def _processes(settings: Settings) -> Iterator[str]:
@@ -65,12 +60,14 @@ def _mounts(settings: Settings) -> Iterator[str]:
         yield from (f"mount {point}" for point in mounts.under(folder))
 
 
-def _links(settings: Settings) -> Iterator[str]:
-    if ranges := recorded_ranges(settings):
-        link = Network(settings, ranges).host_link
-        if Path("/sys/class/net", link).exists():
+def _network(settings: Settings, ranges: Ranges | None) -> Iterator[str]:
+    if ranges is not None:
+        link = network.host_link(ranges)
+        if network.link_exists(link):
             yield f"network link {link}"
-        yield f"address range {ranges.node_range}"
+        yield from (f"route to {target}" for target in network.routes_over(link))
+    if recorded := network.recorded_ranges(settings):
+        yield f"address range {recorded.node_range}"
 
 
 def _groups(settings: Settings) -> Iterator[str]:

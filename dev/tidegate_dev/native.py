@@ -5,7 +5,21 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tidegate_dev import cgroups, commands, containerd, credentials, debian, files, launch, leftovers, manifests, network, removal
+from tidegate_dev import (
+    cgroups,
+    claims,
+    commands,
+    containerd,
+    credentials,
+    debian,
+    files,
+    launch,
+    leftovers,
+    manifests,
+    network,
+    removal,
+    shared_places,
+)
 from tidegate_dev.daemons import Daemon, Daemons
 from tidegate_dev.errors import ClusterError
 from tidegate_dev.gobuild import Builder
@@ -23,14 +37,31 @@ STOP_GRACE_SECONDS = 5.0
 _REAL_NODE = (Path("/etc/kubernetes/kubelet.conf"), Path("/var/lib/kubelet/config.yaml"))
 
 
-def check_machine() -> None:
-    """Raises ClusterError where a native cluster can't work on this Linux, with what to do instead."""
+def check_machine(settings: Settings, *, asked_for: bool) -> None:
+    """Raises ClusterError where a native cluster can't work on this Linux, with what to do instead. `asked_for`: by name, not for want
+    of Docker."""
     if os.geteuid() != 0:
-        raise ClusterError("no Docker engine answers, and without one the cluster needs root: start Docker, or run this again with sudo")
-    if found := [path for path in _REAL_NODE if path.exists()]:
         raise ClusterError(
-            f"this machine is a Kubernetes node already ({found[0]}), and two kubelets would disturb each other: start Docker instead"
+            "a native cluster needs root: run this again with sudo"
+            if asked_for
+            else "no Docker engine answers, and without one the cluster needs root: start Docker, or run this again with sudo"
         )
+    if sign := _sign_of_a_node(settings):
+        raise ClusterError(
+            f"this machine is a Kubernetes node already ({sign}), and two kubelets would disturb each other: "
+            "use --backend kind, which needs Docker"
+        )
+
+
+def _sign_of_a_node(settings: Settings) -> str | None:
+    shared = shared_places.MACHINE
+    if found := [path for path in _REAL_NODE if path.exists()]:
+        return str(found[0])
+    if shared.kubelet_listens():
+        return f"a kubelet listens on {shared.kubelet_socket}"
+    if shared.kubelet_socket.exists() and not shared.noted() and not claims.any_cluster(settings):
+        return f"{shared.kubelet_socket} is there; if that node is gone, delete the file"
+    return None
 
 
 class NativeCluster:
@@ -72,6 +103,7 @@ class NativeCluster:
 
     def load_image(self, archive: Archive) -> None:
         """Makes the image known to the node; nothing happens when it is."""
+        claims.check(self._settings)
         runtime = self._runtime_images()
         if archive.reference not in runtime.references():
             with progress.step(f"loading {archive.reference}"):
@@ -86,7 +118,8 @@ class NativeCluster:
         return [f"{name} is not running" for name, record in records.items() if not (record and record.alive())]
 
     def leftovers(self) -> list[str]:
-        return leftovers.find(self._settings)
+        claims.check(self._settings)
+        return leftovers.find(self._settings, network.recorded_ranges(self._settings))
 
     def _runtime_images(self) -> containerd.Images:
         if self._runtime is None:
@@ -99,6 +132,7 @@ class NativeCluster:
         if marker.exists() and marker.read_text() != launch.boot_id():
             progress.say("the machine was restarted since this cluster was made: making a new one")
             self.remove()
+            claims.claim(self._settings)
             files.write(self._settings.backend, self.name)
         files.write(marker, launch.boot_id())
 

@@ -23,7 +23,7 @@ class Network:
     def __init__(self, settings: Settings, ranges: Ranges) -> None:
         self.ranges = ranges
         self.namespace = settings.runtime / "network"
-        self.host_link = f"tidegate{ranges.index}"
+        self.host_link = host_link(ranges)
         self._node_link = "node"
 
     def inside(self, *argv: str | Path) -> list[str | Path]:
@@ -39,7 +39,7 @@ class Network:
             self.namespace.parent.mkdir(parents=True, exist_ok=True)
             self.namespace.touch()
             commands.output(["unshare", f"--net={self.namespace}", "true"])
-        if not Path("/sys/class/net", self.host_link).exists():
+        if not link_exists(self.host_link):
             _ip("link", "add", self.host_link, "type", "veth", "peer", "name", self._node_link, "netns", str(self.namespace))
         _ip("address", "replace", f"{self.ranges.host_address}/24", "dev", self.host_link)
         _ip("link", "set", self.host_link, "up")
@@ -59,11 +59,25 @@ class Network:
 
     def remove(self) -> None:
         """Takes the link down; the namespace goes with its last process."""
-        if Path("/sys/class/net", self.host_link).exists():
+        if link_exists(self.host_link):
             _ip("link", "delete", self.host_link)
         if self.exists():
             mounts.unmount(self.namespace)
         self.namespace.unlink(missing_ok=True)
+
+
+def host_link(ranges: Ranges) -> str:
+    """The host's end of the pair."""
+    return f"tidegate{ranges.index}"
+
+
+def link_exists(link: str) -> bool:
+    return Path("/sys/class/net", link).exists()
+
+
+def routes_over(link: str) -> list[str]:
+    """The targets of the machine's routes that lead over a link."""
+    return [route["dst"] for route in json.loads(_ip("-j", "-4", "route")) if route.get("dev") == link]
 
 
 def choose_ranges(settings: Settings) -> Ranges:

@@ -1,27 +1,20 @@
 import os
 import platform
+import shutil
+import socket
 import sys
 from pathlib import Path
 
 import pytest
 
-from tidegate_dev import backends, debian, native
+from tidegate_dev import backends, native, shared_places
 from tidegate_dev.errors import ClusterError
 from tidegate_dev.settings import Settings
 
 
 @pytest.fixture
 def absent(tmp_path: Path) -> Settings:
-    return Settings("default", tmp_path / "state", tmp_path / "runtime", tmp_path / "cache")
-
-
-@pytest.fixture
-def able(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine on which a native cluster works, whatever this one is."""
-    monkeypatch.setattr(sys, "platform", "linux")
-    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
-    monkeypatch.setattr(os, "geteuid", lambda: 0)
-    monkeypatch.setattr(native, "_REAL_NODE", ())
+    return Settings("default", tmp_path / "state" / "default", tmp_path / "run" / "default", tmp_path / "cache")
 
 
 def docker(monkeypatch: pytest.MonkeyPatch, *, answers: bool) -> None:
@@ -50,7 +43,7 @@ def test_kind_is_made_where_docker_answers_and_the_choice_stays(
         (sys, "platform", "darwin", "runs on linux x86_64, and this is darwin x86_64"),
         (platform, "machine", lambda: "aarch64", "and this is linux aarch64: use a virtual machine"),
         (os, "geteuid", lambda: 1000, "needs root: start Docker, or run this again with sudo"),
-        (native, "_REAL_NODE", (Path("/"),), "is a Kubernetes node already"),
+        (native, "_REAL_NODE", (Path("/"),), r"is a Kubernetes node already \(/\), .* use --backend kind"),
     ],
 )
 def test_where_a_native_cluster_cannot_work_nothing_is_recorded(
@@ -63,9 +56,42 @@ def test_where_a_native_cluster_cannot_work_nothing_is_recorded(
     assert backends.recorded(absent) is None
 
 
-def test_missing_programs_are_named_by_their_packages(absent: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    needed = {"sh": "dash", "no-such-program": "some-package", "/no/such/file": "another-package"}
-    assert debian.missing(needed) == ["another-package", "some-package"]
+@pytest.mark.usefixtures("able")
+def test_what_was_asked_for_by_name_is_not_refused_for_want_of_docker(absent: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    docker(monkeypatch, answers=True)
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    with pytest.raises(ClusterError, match="missing: another-package some-package; install these packages and try again"):
-        debian.ensure(absent, needed)
+    with pytest.raises(ClusterError, match=r"^a native cluster needs root: run this again with sudo$"):
+        backends.choose(absent, "native")
+
+
+@pytest.mark.usefixtures("able")
+def test_a_kubelet_of_any_distribution_makes_the_machine_a_node(absent: Settings) -> None:
+    """Such as k3s's, which has none of kubeadm's files."""
+    place = shared_places.MACHINE.kubelet_socket
+    place.parent.mkdir(parents=True)
+    with socket.socket(socket.AF_UNIX) as kubelet:
+        kubelet.bind(str(place))
+        kubelet.listen()
+        with pytest.raises(ClusterError, match=f"a kubelet listens on {place}"):
+            backends.choose(absent, "native")
+    with pytest.raises(ClusterError, match=f"{place} is there; if that node is gone, delete the file"):
+        backends.choose(absent, "native")
+    place.unlink()
+    assert backends.choose(absent, "native") == "native"
+    place.touch()  # as our own kubelet does
+    assert backends.choose(absent, "native") == "native"
+    shutil.rmtree(absent.runtime.parent)  # as a restart of the machine does
+    assert backends.choose(absent, "native") == "native"
+
+
+@pytest.mark.usefixtures("able")
+def test_the_socket_of_a_cluster_that_an_older_version_made_is_no_foreign_one(absent: Settings) -> None:
+    place = shared_places.MACHINE.kubelet_socket
+    place.parent.mkdir(parents=True)
+    place.touch()
+    other = absent.runtime.parent / "other" / "ranges.json"
+    other.parent.mkdir(parents=True)
+    other.touch()
+    assert backends.choose(absent, "native") == "native"
+    shared_places.MACHINE.remove()
+    assert not place.exists()

@@ -1,0 +1,31 @@
+import os
+import platform
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tidegate_dev import native, shared_places
+from tidegate_dev.shared_places import SharedPlaces
+
+
+@pytest.fixture(autouse=True)
+def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[SharedPlaces]:
+    """A machine of the test's own, as far as its shared places go. Its root is short: a socket's path ends at 107 bytes."""
+    root = Path(tempfile.mkdtemp(prefix="tidegate-"))
+    places = SharedPlaces(root)
+    monkeypatch.setattr(shared_places, "MACHINE", places)
+    yield places
+    shutil.rmtree(root)
+
+
+@pytest.fixture
+def able(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine on which a native cluster works, whatever this one is."""
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(native, "_REAL_NODE", ())
