@@ -3,8 +3,7 @@
 from pathlib import Path
 from string import Template
 
-from tidegate_dev import commands
-from tidegate_dev.debian import CNI_PLUGINS
+from tidegate_dev import commands, debian
 from tidegate_dev.settings import DEV, Settings
 
 NAMESPACE = "k8s.io"
@@ -18,7 +17,11 @@ def config(settings: Settings, sandbox_image: str) -> str:
     """The content of containerd's configuration file."""
     template = Template((DEV / "manifests" / "containerd.toml").read_text())
     return template.substitute(
-        state=settings.state, runtime=settings.runtime, socket=socket(settings), sandbox_image=sandbox_image, cni_plugins=CNI_PLUGINS
+        state=settings.state,
+        runtime=settings.runtime,
+        socket=socket(settings),
+        sandbox_image=sandbox_image,
+        cni_plugins=debian.cni_folder(),
     )
 
 

@@ -2,9 +2,10 @@
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
-from tidegate_dev import commands, files, locks
+from tidegate_dev import commands, debian, files, locks
 from tidegate_dev.progress import progress
 from tidegate_dev.settings import DEV, Settings
 from tidegate_dev.tools import Tools
@@ -29,28 +30,38 @@ class Builder:
     def program(self, name: str) -> Path:
         upstream = of_program(name)
         target = self.folder(upstream) / name
-        if not target.exists():
-            with locks.exclusive(self._settings.cache / "build.lock", "building programs"):
-                if not target.exists():
-                    self._build(target, upstream.folder, [*upstream.build_arguments(), upstream.programs[name]], upstream.version_of(name))
-        return target
+
+        def build() -> None:
+            arguments = [*upstream.build_arguments(), upstream.programs[name]]
+            self._build(target, upstream.folder, arguments, upstream.version_of(name))
+
+        return self._once(target, build)
 
     def pause(self) -> Path:
         """The program that holds a pod's namespaces open."""
         source = DEV / "go" / "pause"
         target = self._settings.cache / "programs" / f"pause-{_content(source, self._go_version)}" / "pause"
-        if not target.exists():
-            self._build(target, source, ["-trimpath", "-buildvcs=false", "-ldflags=-s -w", "."], "")
-        return target
+        arguments = ["-trimpath", "-buildvcs=false", "-ldflags=-s -w", "."]
+        return self._once(target, lambda: self._build(target, source, arguments, ""))
 
     def module_folder(self, upstream: Upstream) -> Path:
         """The unpacked source of an upstream, for what it ships besides programs (charts)."""
+        debian.ensure(self._settings, debian.DOWNLOADS)
         with progress.step(f"downloading the source of {upstream.name} {upstream.version.removeprefix('v')}"):
             wanted = f"{upstream.module}@{upstream.version}"
             found = commands.output([self._tools.go, "mod", "download", "-json", wanted], timeout=600, env=self._environment())
             return Path(json.loads(found)["Dir"])
 
+    def _once(self, target: Path, build: Callable[[], None]) -> Path:
+        """The program, built by whichever process comes first; the cache belongs to all clusters."""
+        if not target.exists():
+            with locks.exclusive(self._settings.cache / "build.lock", "building programs"):
+                if not target.exists():
+                    build()
+        return target
+
     def _build(self, target: Path, source: Path, arguments: list[str], version: str) -> None:
+        debian.ensure(self._settings, debian.DOWNLOADS)
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = target.with_name(f".{target.name}.incomplete")
         log = self._settings.cache / "logs" / f"build-{target.name}.log"

@@ -79,7 +79,7 @@ class NativeCluster:
         self._runtime: containerd.Images | None = None
 
     def prepare(self) -> None:
-        debian.ensure(self._settings, debian.NODE)
+        debian.ensure(self._settings, debian.NODE if network.filters_bridges() else (*debian.NODE, *debian.KERNEL_MODULES))
         for program in PROGRAMS:
             self._builder.program(program)
 

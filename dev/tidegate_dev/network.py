@@ -52,8 +52,8 @@ class Network:
             commands.output(self.inside("ip", *arguments))
         for reachable in (self.ranges.service_range, self.ranges.pod_range):
             _ip("route", "replace", reachable, "via", self.ranges.node_address)
-        if not _FORWARDING[1].exists() and not commands.succeeds(["modprobe", "br_netfilter"]):
-            raise ClusterError("this kernel has no br_netfilter, which services need: load or build that module")
+        if not filters_bridges():
+            _load_bridge_filter()
         for setting in _FORWARDING:
             commands.output(self.inside("tee", setting), text="1\n")
 
@@ -64,6 +64,18 @@ class Network:
         if self.exists():
             mounts.unmount(self.namespace)
         self.namespace.unlink(missing_ok=True)
+
+
+def filters_bridges() -> bool:
+    """Whether the kernel has br_netfilter, built in or loaded."""
+    return _FORWARDING[1].exists()
+
+
+def _load_bridge_filter() -> None:
+    try:
+        commands.output(["modprobe", "br_netfilter"])
+    except ClusterError as problem:
+        raise ClusterError(f"services need the kernel module br_netfilter, which can't be loaded: {problem}") from problem
 
 
 def host_link(ranges: Ranges) -> str:
