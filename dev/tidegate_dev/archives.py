@@ -24,7 +24,7 @@ class Image:
 
 
 def write(image: Image, archive: Path) -> None:
-    """Writes the archive completely or not at all. The same content gives the same bytes."""
+    """Writes the archive completely or not at all. The same content gives the same bytes. One process at a time for each archive."""
     archive.parent.mkdir(parents=True, exist_ok=True)
     layer_file = archive.with_name(f".{archive.name}.layer")
     with layer_file.open("w+b") as layer:

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from tidegate_dev import archives, commands, files
+from tidegate_dev import archives, commands, files, locks
 from tidegate_dev.errors import ClusterError
 from tidegate_dev.gobuild import Builder
 from tidegate_dev.progress import progress
@@ -36,15 +36,21 @@ class ProgramImages:
         key = files.digest(str(program), str(stat.st_size), str(stat.st_mtime_ns))
         found = Archive(self._folder / f"{name}-{key}.tar", f"localhost/tidegate-dev/{name}:{key}")
         if not found.path.exists():
-            with progress.step(f"packing the image of {name}"):
-                content = {f"usr/local/bin/{name}": program, **_libraries(program)}
-                archives.write(archives.Image(found.reference, content, (f"/usr/local/bin/{name}",)), found.path)
+            with locks.exclusive(self._folder / f".{name}.lock", f"packing the image of {name}"):
+                if not found.path.exists():
+                    _pack(name, program, found)
         return found
 
     def _program(self, name: str) -> Path:
         if name == "pause":
             return self._builder.pause()
         return self._tools.envoy if name == "envoy" else self._builder.program(name)
+
+
+def _pack(name: str, program: Path, archive: Archive) -> None:
+    with progress.step(f"packing the image of {name}"):
+        content = {f"usr/local/bin/{name}": program, **_libraries(program)}
+        archives.write(archives.Image(archive.reference, content, (f"/usr/local/bin/{name}",)), archive.path)
 
 
 def _libraries(program: Path) -> dict[str, Path]:

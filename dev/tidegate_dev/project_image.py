@@ -2,6 +2,8 @@
 
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,12 +38,20 @@ def build(settings: Settings, *, docker: bool) -> Archive:
         sources = _copy_sources()
         key = files.digest(sources.key, requirements, base.reference if base else "docker", *_UNUSED_DEPENDENCIES)
         archive = Archive(settings.cache / "images" / f"{NAME}-{key}.tar", f"localhost/{NAME}:{key}")
+        _prepare(settings, sources, requirements)
         if not archive.path.exists():
-            _prepare(settings, sources, requirements)
-            with progress.step(f"building {archive.reference}"):
-                _with_buildah(settings, base, archive) if base else _with_docker(settings, archive)
-            _forget_old(archive)
+            # The context belongs to this checkout, buildah's storage and the archives to all of them.
+            with locks.exclusive(settings.cache / "image.lock", "building an image"):
+                _build(settings, base, archive)
         return archive
+
+
+def _build(settings: Settings, base: Archive | None, archive: Archive) -> None:
+    if archive.path.exists():
+        return
+    with progress.step(f"building {archive.reference}"):
+        _with_buildah(settings, base, archive) if base else _with_docker(settings, archive)
+    _forget_old(archive)
 
 
 def _requirements() -> str:
@@ -61,18 +71,38 @@ def _copy_sources() -> Sources:
 
 
 def _prepare(settings: Settings, sources: Sources, requirements: str) -> None:
-    """Fills the build's context: the dependencies when the lock file changed, the application always."""
-    stamp, wanted = CONTEXT / "dependencies.key", files.digest(requirements, *_UNUSED_DEPENDENCIES)
-    if not stamp.exists() or stamp.read_text() != wanted:
+    """Fills the build's context, each half when it changed; also beside an archive from the cache, for who builds by hand."""
+    with _renewed("dependencies", files.digest(requirements, *_UNUSED_DEPENDENCIES)) as stale:
+        if stale:
+            _install_dependencies(settings, requirements)
+    with _renewed("application", sources.key) as stale:
+        if stale:
+            _install_application(settings, sources)
+
+
+@contextmanager
+def _renewed(part: str, key: str) -> Iterator[bool]:
+    """Says whether a part of the context has to be made anew; it counts as made once that has ended well."""
+    stamp = CONTEXT / f"{part}.key"
+    stale = not stamp.exists() or stamp.read_text() != key
+    if stale:
         stamp.unlink(missing_ok=True)
-        listing = CONTEXT / "requirements.txt"
-        files.write(listing, requirements)
-        with progress.step("installing the image's dependencies"):
-            _install(settings, CONTEXT / "dependencies", "--require-hashes", "-r", str(listing))
-            for unused in _UNUSED_DEPENDENCIES:
-                for module in (CONTEXT / "dependencies").glob(unused):
-                    module.unlink()
-        files.write(stamp, wanted)
+    yield stale
+    if stale:
+        files.write(stamp, key)
+
+
+def _install_dependencies(settings: Settings, requirements: str) -> None:
+    listing = CONTEXT / "requirements.txt"
+    files.write(listing, requirements)
+    with progress.step("installing the image's dependencies"):
+        _install(settings, CONTEXT / "dependencies", "--require-hashes", "-r", str(listing))
+        for unused in _UNUSED_DEPENDENCIES:
+            for module in (CONTEXT / "dependencies").glob(unused):
+                module.unlink()
+
+
+def _install_application(settings: Settings, sources: Sources) -> None:
     wheels = CONTEXT.parent / "wheels"
     shutil.rmtree(wheels, ignore_errors=True)
     with progress.step("building the wheel"):
