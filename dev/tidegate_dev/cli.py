@@ -14,8 +14,8 @@ OVERVIEW = """\
 A real Kubernetes cluster on this machine: API server, node with containerd, DNS, Prometheus and Envoy Gateway.
 
 Where a Docker engine answers it is made with kind. Elsewhere, on Linux as root, the same programs run natively in a
-network namespace. The first `up` builds them from pinned sources, which takes about 20 minutes on two cores; the next
-ones take under a minute. A second cluster beside the first: --name, or TIDEGATE_CLUSTER.
+network namespace. The first `up` builds them from pinned sources, which takes about a quarter of an hour on two cores;
+the next ones take under a minute. A second cluster beside the first: --name, or TIDEGATE_CLUSTER.
 """
 EXAMPLES = """\
 examples:
@@ -72,7 +72,9 @@ def _run(arguments: argparse.Namespace, chosen: settings.Settings) -> int:
         case "env":
             print(operations.environment(chosen))
         case "build-image":
-            print(operations.build_image(chosen).reference)
+            image = operations.build_image(chosen)
+            progress.say(f"archive: {image.path}")
+            print(image.reference)
         case "load-image":
             print(operations.load_image(chosen, arguments.image))
         case "pin":

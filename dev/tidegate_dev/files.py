@@ -14,6 +14,15 @@ def write(path: Path, content: str | bytes, mode: int = 0o644) -> None:
     temporary.rename(path)
 
 
+def link(path: Path, target: Path) -> None:
+    """Makes `path` a symbolic link, in one step also where there is one already."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(target)
+    temporary.rename(path)
+
+
 def digest(*parts: str | bytes) -> str:
     """The first 12 hex digits of a SHA-256 over the parts; their borders count."""
     whole = hashlib.sha256()

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tidegate_dev import archives, backends, locks, pinning, project_image, tools, upstreams
+from tidegate_dev import archives, backends, files, locks, pinning, project_image, tools, upstreams
 from tidegate_dev.addons import Addons
 from tidegate_dev.backends import Cluster, Workshop
 from tidegate_dev.errors import ClusterError
@@ -20,9 +20,9 @@ from tidegate_dev.settings import Settings
 
 def up(settings: Settings, backend: str, addons: Sequence[str], scrape_interval: str) -> str:
     """Makes the cluster with its addons, or what of them is missing or out of date. On a whole one it changes nothing."""
-    workshop = _workshop(settings)
     with locks.exclusive(settings.lock, "changing this cluster") as lock:
         chosen = backends.choose(settings, backend)
+        workshop = _workshop(settings)
         cluster = workshop.cluster(chosen, lock)
         installer = Addons(settings, workshop.tools, workshop.builder, workshop.images, scrape_interval)
         cluster.prepare()
@@ -92,8 +92,11 @@ def kubeconfig(settings: Settings) -> Path:
 
 def environment(settings: Settings) -> str:
     """Prints lines for a shell to evaluate: KUBECONFIG, and PATH with the kubectl and helm that match the cluster."""
-    programs = tools.ensure(settings).folder
-    return f"export KUBECONFIG={shlex.quote(str(kubeconfig(settings)))}\nexport PATH={shlex.quote(str(programs))}:$PATH"
+    config, programs = kubeconfig(settings), tools.ensure(settings)
+    folder = settings.state / "bin"
+    for program in (programs.kubectl, programs.helm):
+        files.link(folder / program.name, program)
+    return f"export KUBECONFIG={shlex.quote(str(config))}\nexport PATH={shlex.quote(str(folder))}:$PATH"
 
 
 def build_image(settings: Settings) -> Archive:
