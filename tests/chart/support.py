@@ -14,7 +14,9 @@ ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "helm" / "tidegate"
 RELEASE, NAMESPACE = "tidegate", "tidegate-system"
 
-PEER = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}
+REPOSITORY = "registry.example.com/tidegate"
+PEER = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "shop"}}}
+PROMETHEUS = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}
 DIGEST = "sha256:" + "a" * 64
 MATRIX: dict[str, Json] = {
     "defaults": {},
@@ -40,8 +42,8 @@ MATRIX: dict[str, Json] = {
     "closed network": {
         "networkPolicy": {
             "flagsFrom": [PEER],
-            "metricsFrom": [PEER],
-            "egress": {"enabled": True, "rules": [{"to": [PEER], "ports": [{"port": 9090}]}]},
+            "metricsFrom": [PROMETHEUS],
+            "egress": {"enabled": True, "rules": [{"to": [PROMETHEUS], "ports": [{"port": 9090}]}]},
         }
     },
     "scheduling": {
@@ -74,11 +76,13 @@ class Chart:
     rendered: dict[str, "Rendered"] = field(default_factory=dict)
 
     def run(self, *arguments: str, values: Json | None = None) -> str:
-        """Output of helm. Raises RefusedError with what it said where it fails."""
+        """Output of helm, with an image where `values` name none. Raises RefusedError with what it said where it fails."""
+        values = values or {}
+        values = {**values, "image": {"repository": REPOSITORY, **values.get("image", {})}}
         environment = {"PATH": "/usr/bin:/bin", "HOME": str(self.home), "KUBECONFIG": str(self.home / "no-cluster")}
         done = subprocess.run(
             [self.helm, *arguments, "--values=-"],
-            input=json.dumps(values or {}),
+            input=json.dumps(values),
             capture_output=True,
             text=True,
             timeout=60,

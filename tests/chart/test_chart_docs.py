@@ -29,7 +29,6 @@ def test_values_are_told_with_type_and_default() -> None:
 def test_versions_agree() -> None:
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     assert METADATA["version"] == METADATA["appVersion"] == version
-    assert f":{version}" in METADATA["annotations"]["artifacthub.io/images"]
 
 
 def test_every_kind_is_announced() -> None:

@@ -1,6 +1,7 @@
 """What the chart makes, for every combination of values: the parts must fit each other and the program that they run."""
 
 import math
+import subprocess
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,8 +9,9 @@ import pytest
 import typer
 import yaml
 
-from tests.chart.support import CHART, DIGEST, MATRIX, NAMESPACE, Chart, Json, Rendered
+from tests.chart.support import CHART, DIGEST, MATRIX, NAMESPACE, PEER, PROMETHEUS, REPOSITORY, Chart, Json, Rendered
 from tidegate.__main__ import app
+from tidegate.api.rollout_policy import RolloutPolicySpec
 from tidegate.levers.flag import DOCUMENT_KEY
 from tidegate.levers.flag_set import EPOCH_ANNOTATION, FLAG_SET_LABEL
 
@@ -102,9 +104,9 @@ def test_the_image(chart: Chart) -> None:
         return str(chart.render(values).pods("flags")["spec"]["containers"][0]["image"])
 
     version = yaml.safe_load((CHART / "Chart.yaml").read_text())["appVersion"]
-    assert image({}) == f"ghcr.io/tidegate/tidegate:{version}"
-    assert image({"image": {"tag": "1.2.3"}}) == "ghcr.io/tidegate/tidegate:1.2.3"
-    assert image({"image": {"tag": "1.2.3", "digest": DIGEST}}) == f"ghcr.io/tidegate/tidegate@{DIGEST}"
+    assert image({}) == f"{REPOSITORY}:{version}"
+    assert image({"image": {"tag": "1.2.3"}}) == f"{REPOSITORY}:1.2.3"
+    assert image({"image": {"tag": "1.2.3", "digest": DIGEST}}) == f"{REPOSITORY}@{DIGEST}"
 
 
 def test_scrape_annotations(chart: Chart) -> None:
@@ -147,9 +149,19 @@ def test_network_policies(chart: Chart) -> None:
     assert "from" not in default["ingress"][0]
     closed = chart.render(MATRIX["closed network"])
     flags, operator = (closed.one("NetworkPolicy", f"tidegate-{name}")["spec"] for name in ("flags", "operator"))
-    assert flags["ingress"][0]["from"] == operator["ingress"][0]["from"] == MATRIX["closed network"]["networkPolicy"]["flagsFrom"]
+    assert [(rule["from"], [port["port"] for port in rule["ports"]]) for rule in operator["ingress"]] == [([PROMETHEUS], [8080])]
+    assert [(rule["from"], [port["port"] for port in rule["ports"]]) for rule in flags["ingress"]] == [
+        ([PEER], [8015, 8016]),
+        ([PROMETHEUS], [8016]),
+    ]
     assert [port["port"] for rule in flags["egress"] for port in rule["ports"]] == [53, 53, 443, 6443]
     assert [port["port"] for rule in operator["egress"] for port in rule["ports"]] == [53, 53, 443, 6443, 9090]
+
+
+@pytest.mark.parametrize("given", [{"flagsFrom": [PEER]}, {"metricsFrom": [PROMETHEUS]}])
+def test_a_rule_for_metrics_opens_flags_to_nobody_unnamed(chart: Chart, given: Json) -> None:
+    flags = chart.render({"networkPolicy": given}).one("NetworkPolicy", "tidegate-flags")["spec"]
+    assert [rule.get("from") for rule in flags["ingress"]] == [given.get("flagsFrom")]
 
 
 def test_definitions_are_the_generated_ones(chart: Chart) -> None:
@@ -214,3 +226,15 @@ def test_notes_say_what_comes_next_and_what_is_risky(chart: Chart) -> None:
         {"operator": {"replicas": 1}, "admissionPolicies": {"enabled": False}, "metrics": {"serviceMonitor": {"enabled": True}}}
     )
     assert risky.count("WARNING") == 3
+
+
+def test_the_notes_command_can_be_pasted_into_a_shell(chart: Chart) -> None:
+    lines = chart.notes().splitlines()
+    begin = next(number for number, line in enumerate(lines) if "<<EOF" in line)
+    end = next(number for number, line in enumerate(lines) if "kubectl wait" in line)
+    pasted = "kubectl() { [ $1 != apply ] || cat; }\n" + "\n".join(lines[begin : end + 1])
+    done = subprocess.run(["bash"], input=pasted, capture_output=True, text=True, timeout=10, check=True)
+    assert done.stderr == ""
+    policy = yaml.safe_load(done.stdout)
+    assert policy["kind"] == "RolloutPolicy"
+    assert RolloutPolicySpec.model_validate(policy["spec"])

@@ -7,22 +7,22 @@ from tests.chart.support import MATRIX, NAMESPACE, Chart, Grant, Rendered, grant
 API = "tidegate.io"
 IN_WATCHED_NAMESPACES: set[Grant] = {
     *((API, "featurerollouts", verb) for verb in ("get", "list", "watch", "patch")),
-    *((API, "featurerollouts/status", verb) for verb in ("get", "patch")),
+    (API, "featurerollouts/status", "patch"),
     *((API, "rolloutruns", verb) for verb in ("get", "list", "create")),
-    *((API, "rolloutruns/status", verb) for verb in ("get", "patch")),
+    (API, "rolloutruns/status", "patch"),
     *(("", "configmaps", verb) for verb in ("get", "list", "watch", "create", "patch")),
     ("", "namespaces", "get"),
     ("events.k8s.io", "events", "create"),
 }
 IN_THE_CLUSTER: set[Grant] = {
     *((API, "rolloutpolicies", verb) for verb in ("get", "list", "watch")),
-    *((API, "rolloutpolicies/status", verb) for verb in ("get", "patch")),
+    (API, "rolloutpolicies/status", "patch"),
 }
 IN_ITS_OWN_NAMESPACE: set[Grant] = {
     *(("coordination.k8s.io", "leases", verb) for verb in ("get", "create", "update")),
     ("", "secrets", "get"),
 }
-OF_THE_FLAG_SERVER: set[Grant] = {("", "configmaps", verb) for verb in ("get", "list", "watch")}
+OF_THE_FLAG_SERVER: set[Grant] = {("", "configmaps", verb) for verb in ("list", "watch")}
 
 
 def _bound(rendered: Rendered, account: str) -> dict[str | None, set[Grant]]:

@@ -77,6 +77,12 @@ def test_an_old_cluster_is_refused(chart: Chart) -> None:
     assert chart.render({}, "--kube-version=1.30.0").objects
 
 
+def test_an_image_is_asked_for(chart: Chart) -> None:
+    with pytest.raises(RefusedError, match=r"image\.repository is empty: .* build it, push it, and name it here \(docs/install\.md"):
+        chart.render({"image": {"repository": ""}})
+    assert "0 chart(s) failed" in chart.run("lint", "--strict", str(CHART), values={"image": {"repository": ""}})
+
+
 def test_works_below_a_parent_chart(chart: Chart) -> None:
     # a parent's condition and its global values arrive in our values
     assert chart.render({"enabled": True, "global": {"imageRegistry": "x"}}).of("Deployment")

@@ -32,6 +32,9 @@
 {{- end -}}
 
 {{- define "tidegate.image" -}}
+{{- if not .Values.image.repository -}}
+{{- fail "image.repository is empty: no image of Tidegate is published; build it, push it, and name it here (docs/install.md, \"Your own image\")" -}}
+{{- end -}}
 {{- if .Values.image.digest -}}
 {{- printf "%s@%s" .Values.image.repository .Values.image.digest -}}
 {{- else -}}

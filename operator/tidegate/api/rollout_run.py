@@ -1,4 +1,4 @@
-"""RolloutRun: the record of one attempt. Created by the operator, outlives its FeatureRollout (DESIGN §3.3)."""
+"""RolloutRun: the record of one attempt. Created by the operator, outlives its FeatureRollout."""
 
 from typing import Annotated
 
