@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
+import aiohttp
 from rich.console import Console
 
 from demo import plan, summary
@@ -16,6 +17,7 @@ from demo.lines import Lines
 from demo.live import Ending, View, play
 from demo.scaling import Clock
 from demo.screen import Screen
+from tidegate.clients.errors import CredentialsError
 from tidegate_dev import settings
 from tidegate_dev.errors import ClusterError
 from tidegate_dev.progress import progress
@@ -53,19 +55,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ValueError as error:
         parser.error(str(error))
     console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH_OF_A_LOG)
-    installation: Installation | None = None
+    installation = Installation(chosen)
+    code = 1
     try:
-        installation = Installation(chosen)
         code = _run(installation, options, console)
-    except (ClusterError, NoAnswerError) as problem:
+    except (ClusterError, NoAnswerError, CredentialsError, OSError, aiohttp.ClientError) as problem:
         progress.close()
-        print(f"demo: {problem.report() if isinstance(problem, ClusterError) else problem}", file=sys.stderr)
-        code = 1
+        print(f"demo: {_told(problem)}", file=sys.stderr)
     except KeyboardInterrupt:
         progress.close()
         print("\ndemo: interrupted", file=sys.stderr)
         code = 130
-    return _ended(installation, options.keep, console, code)
+    finally:
+        progress.close()
+        code = _ended(installation, options.keep, console, code)
+    return code
+
+
+def _told(problem: Exception) -> str:
+    if isinstance(problem, ClusterError):
+        return problem.report()
+    return str(problem) or type(problem).__name__
 
 
 def _run(installation: Installation, options: argparse.Namespace, console: Console) -> int:
@@ -98,9 +108,9 @@ def _tell(ending: Ending, console: Console) -> int:
     return 1 if faults else 0
 
 
-def _ended(installation: Installation | None, keep: bool, console: Console, code: int) -> int:
+def _ended(installation: Installation, keep: bool, console: Console, code: int) -> int:
     """Tidies up, or says how to."""
-    if installation is None or not installation.begun:
+    if not installation.begun:
         print("nothing of the demo is in the cluster; what was made of the cluster stays: dev/cluster down removes it", file=sys.stderr)
         return code
     if keep:
@@ -108,9 +118,9 @@ def _ended(installation: Installation | None, keep: bool, console: Console, code
         return code
     try:
         installation.remove()
-    except (ClusterError, KeyboardInterrupt) as problem:
+    except (ClusterError, OSError, KeyboardInterrupt) as problem:
         progress.close()
-        why = f": {problem.report()}" if isinstance(problem, ClusterError) else ""
+        why = f": {_told(problem)}" if isinstance(problem, Exception) else ""
         print(f"demo: not everything was removed{why}\nto remove the rest:\n{installation.how_to_remove()}", file=sys.stderr)
         return code or 1
     progress.say("the demo is removed; the cluster still runs: dev/cluster down removes it, the next demo uses it again")

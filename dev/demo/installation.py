@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from demo import plan
+from demo import beforehand, plan
+from demo.beforehand import OPERATOR_NAMESPACE, RELEASE
 from demo.plan import Json, Plan
 from tidegate_dev import addons, commands, operations, tools
 from tidegate_dev.errors import ClusterError
@@ -14,8 +16,6 @@ from tidegate_dev.kube import Kube
 from tidegate_dev.progress import progress
 from tidegate_dev.settings import CHECKOUT, Settings
 
-RELEASE = "tidegate"
-OPERATOR_NAMESPACE = "tidegate-system"
 SCRAPE_INTERVAL = "1s"
 READY_SECONDS = 120
 DELETE_SECONDS = 90
@@ -27,12 +27,7 @@ class Installation:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        programs = tools.ensure(settings)
-        self._helm_program = programs.helm
-        self._helm = Helm(programs.helm, settings)
-        self._kube = Kube(programs.kubectl, settings.kubeconfig)
-        self._release_was_there = False
-        self._namespace_was_there = False
+        self._before = beforehand.Beforehand(namespace=True, kinds=True)
         self._has_kinds = False
         self.begun = False
         """Whether anything of the demo may be in the cluster."""
@@ -44,9 +39,8 @@ class Installation:
     def make(self, wanted: Plan, requests_per_second: float) -> None:
         """Cluster, operator, flag server, application and rollouts. Raises ClusterError."""
         operations.up(self._settings, "auto", tuple(addons.IMAGES), SCRAPE_INTERVAL)
+        self._before = beforehand.look(self._kube)
         image = operations.load_image(self._settings, None)
-        self._release_was_there = self._has_release()
-        self._namespace_was_there = bool(self._kube.run("get", "namespace", OPERATOR_NAMESPACE, "--ignore-not-found"))
         self.begun = True
         with progress.step("installing the operator and the flag server"):
             self._install_chart(image)
@@ -59,14 +53,13 @@ class Installation:
         self._apply(wanted.manifests)
 
     def remove(self) -> None:
-        """Deletes the demo's objects, and the release where the demo installed it. The cluster stays. Raises ClusterError."""
+        """Deletes the demo's objects and its release, with the kinds where it brought them. The cluster stays. Raises ClusterError."""
         if self._has_kinds:
             self._remove_objects("removing the demo")
         with progress.step("uninstalling the operator and the flag server"):
-            if not self._release_was_there:
-                where = (f"--namespace={OPERATOR_NAMESPACE}", "--ignore-not-found", "--wait", f"--timeout={DELETE_SECONDS}s")
-                self._run_helm("uninstall", RELEASE, *where)
-            if not self._namespace_was_there:
+            where = (f"--namespace={OPERATOR_NAMESPACE}", "--ignore-not-found", "--wait", f"--timeout={DELETE_SECONDS}s")
+            self._run_helm("uninstall", RELEASE, *where)
+            if not self._before.namespace:
                 self._delete("namespace", OPERATOR_NAMESPACE)
         self.begun = False
 
@@ -78,22 +71,31 @@ class Installation:
             f"kubectl delete namespace {plan.NAMESPACE} --wait=false",
             f"kubectl patch featurerollout -n {plan.NAMESPACE} {plan.CLIMBS} {plan.FALLS} {finalizers}",
             f"kubectl delete rolloutpolicy {plan.POLICY}",
+            f"helm uninstall {RELEASE} --namespace {OPERATOR_NAMESPACE}",
         ]
-        if not self._release_was_there:
-            lines.append(f"helm uninstall {RELEASE} --namespace {OPERATOR_NAMESPACE}")
-        if not self._namespace_was_there:
+        if not self._before.namespace:
             lines.append(f"kubectl delete namespace {OPERATOR_NAMESPACE}")
         return "\n".join(f"  {line}" for line in lines)
 
+    @cached_property
+    def _programs(self) -> tools.Tools:
+        """Installed on the way by `make`, which first sees whether a cluster can work here."""
+        return tools.ensure(self._settings)
+
+    @cached_property
+    def _kube(self) -> Kube:
+        return Kube(self._programs.kubectl, self._settings.kubeconfig)
+
     def _install_chart(self, image: str) -> None:
         repository, _, tag = image.rpartition(":")
-        values = {"image": {"repository": repository, "tag": tag, "pullPolicy": "IfNotPresent"}}
-        self._helm.install(RELEASE, CHART, OPERATOR_NAMESPACE, values)
+        values = {
+            "image": {"repository": repository, "tag": tag, "pullPolicy": "IfNotPresent"},
+            "crds": {"keep": self._before.kinds},
+        }
+        helm = Helm(self._programs.helm, self._settings)
+        helm.install(RELEASE, CHART, OPERATOR_NAMESPACE, values, labels=self._before.labels)
         for deployment in self._of_release("deployments"):
             self._kube.wait_rolled_out(OPERATOR_NAMESPACE, deployment["metadata"]["name"], READY_SECONDS)
-
-    def _has_release(self) -> bool:
-        return any(found["name"] == RELEASE for found in json.loads(self._run_helm("list", "-o", "json", f"-n={OPERATOR_NAMESPACE}")))
 
     def _flags_service(self) -> str:
         """The release's Service that serves flagd.sync.v1."""
@@ -120,5 +122,5 @@ class Installation:
         self._kube.run("delete", kind, name, *gone, timeout=DELETE_SECONDS + 10)
 
     def _run_helm(self, *arguments: str) -> str:
-        argv: list[str | Path] = [self._helm_program, *arguments, f"--kubeconfig={self._settings.kubeconfig}"]
+        argv: list[str | Path] = [self._programs.helm, *arguments, f"--kubeconfig={self._settings.kubeconfig}"]
         return commands.output(argv, timeout=DELETE_SECONDS + 10)

@@ -19,8 +19,10 @@ class Helm:
         folders = {f"HELM_{kind}_HOME": str(settings.state / "helm" / kind.lower()) for kind in ("CACHE", "CONFIG", "DATA")}
         self._environment = {**os.environ, **folders}
 
-    def install(self, release: str, chart: Path, namespace: str, values: Mapping[str, object]) -> None:
-        """Installs or upgrades; waits for the chart's hooks, not for its workloads."""
+    def install(
+        self, release: str, chart: Path, namespace: str, values: Mapping[str, object], labels: Mapping[str, str] | None = None
+    ) -> None:
+        """Installs or upgrades; waits for the chart's hooks, not for its workloads. `labels` go to Helm's record of the release."""
         # A helm that was killed leaves its release "pending", and every later helm refuses to touch it.
         pending = json.loads(self._run("list", "--pending", "--output=json", f"--namespace={namespace}"))
         if any(found["name"] == release for found in pending):
@@ -28,6 +30,7 @@ class Helm:
         self._run(
             *("upgrade", "--install", release, str(chart), f"--namespace={namespace}", "--create-namespace"),
             *("--values=-", f"--timeout={SECONDS}s"),
+            *(f"--labels={name}={value}" for name, value in (labels or {}).items()),
             text=json.dumps(values),
         )
 

@@ -1,8 +1,15 @@
 """The command line refuses what can't work, and explains itself."""
 
+from collections.abc import Callable
+
+import aiohttp
 import pytest
 
+from demo import cli
+from demo.api import NoAnswerError
 from demo.cli import main
+from tidegate.clients.errors import CredentialsError
+from tidegate_dev.errors import ClusterError
 
 
 def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
@@ -30,3 +37,82 @@ def test_a_wrong_command_line_is_refused_with_the_remedy(arguments: list[str], c
         main(arguments)
     assert ended.value.code == 2
     assert complaint in capsys.readouterr().err
+
+
+class Installed:
+    """Stands for the demo's installation, which fails with `problem` once something of it is in the cluster."""
+
+    def __init__(self, problem: BaseException, *, begun: bool, stays: Exception | None = None) -> None:
+        self.problem = problem
+        self.begins = begun
+        self.stays = stays
+        self.begun = False
+        self.removed = False
+
+    def make(self, *_: object) -> None:
+        self.begun = self.begins
+        raise self.problem
+
+    def remove(self) -> None:
+        if self.stays:
+            raise self.stays
+        self.removed = True
+
+    def how_to_remove(self) -> str:
+        return "kubectl delete everything"
+
+
+@pytest.fixture
+def install(monkeypatch: pytest.MonkeyPatch) -> Callable[[Installed], Installed]:
+    def chosen(installed: Installed) -> Installed:
+        monkeypatch.setattr(cli, "Installation", lambda _: installed)
+        return installed
+
+    return chosen
+
+
+@pytest.mark.parametrize(
+    ("problem", "code", "told"),
+    [
+        (ClusterError("the node is not ready"), 1, "demo: the node is not ready\n"),
+        (NoAnswerError("GET /: 503"), 1, "demo: GET /: 503\n"),
+        (CredentialsError("no kubeconfig"), 1, "demo: no kubeconfig\n"),
+        (OSError(28, "No space left on device"), 1, "demo: [Errno 28] No space left on device\n"),
+        (aiohttp.ServerDisconnectedError(), 1, "demo: Server disconnected\n"),
+        (aiohttp.ClientError(), 1, "demo: ClientError\n"),
+        (KeyboardInterrupt(), 130, "demo: interrupted\n"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
+)
+def test_whatever_goes_wrong_is_one_sentence_and_is_tidied_up(
+    problem: BaseException, code: int, told: str, install: Callable[[Installed], Installed], capsys: pytest.CaptureFixture[str]
+) -> None:
+    installed = install(Installed(problem, begun=True))
+    assert main([]) == code
+    assert told in capsys.readouterr().err
+    assert installed.removed
+
+
+def test_an_error_of_the_demo_s_own_is_tidied_up_and_still_seen(install: Callable[[Installed], Installed]) -> None:
+    installed = install(Installed(KeyError("status"), begun=True))
+    with pytest.raises(KeyError):
+        main([])
+    assert installed.removed
+
+
+def test_before_anything_is_in_the_cluster_nothing_is_removed(
+    install: Callable[[Installed], Installed], capsys: pytest.CaptureFixture[str]
+) -> None:
+    installed = install(Installed(ClusterError("no"), begun=False))
+    assert main([]) == 1
+    assert "nothing of the demo is in the cluster" in capsys.readouterr().err
+    assert not installed.removed
+
+
+@pytest.mark.parametrize("stays", [ClusterError("helm hangs"), OSError("helm is gone")])
+def test_what_could_not_be_removed_is_told_with_the_commands(
+    stays: Exception, install: Callable[[Installed], Installed], capsys: pytest.CaptureFixture[str]
+) -> None:
+    install(Installed(KeyboardInterrupt(), begun=True, stays=stays))
+    assert main([]) == 130
+    assert f"not everything was removed: {stays}\nto remove the rest:\nkubectl delete everything" in capsys.readouterr().err

@@ -1,0 +1,124 @@
+"""What the demo installs and removes, seen at the command lines that it runs."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from demo import beforehand, plan
+from demo.beforehand import Beforehand
+from demo.installation import Installation
+from tests.demo.scenes import PLAN
+from tidegate_dev import commands, operations, tools
+from tidegate_dev.errors import ClusterError
+from tidegate_dev.settings import Settings
+from tidegate_dev.tools import Tools
+
+SERVICE = {"items": [{"metadata": {"name": "tidegate-flags"}, "spec": {"ports": [{"port": plan.FLAGS_PORT}]}}]}
+
+
+class Commands:
+    """Stands for kubectl and helm; keeps what they were asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.values: dict[str, Any] = {}
+
+    def output(self, argv: commands.Arguments, *, text: str | None = None, **_: object) -> str:
+        line = " ".join(
+            [Path(argv[0]).name, *(str(word) for word in argv[1:] if not str(word).startswith(("--kubeconfig", "--cache-dir")))]
+        )
+        self.asked.append(line)
+        if line.startswith("helm upgrade"):
+            self.values = json.loads(text or "")
+        if line.startswith("helm list"):
+            return "[]"
+        if "get services" in line:
+            return json.dumps(SERVICE)
+        return json.dumps({"items": []})
+
+    def removals(self) -> list[str]:
+        """The command lines that take something away."""
+        return [line.partition(" --")[0] for line in self.asked if " delete " in line or " uninstall " in line]
+
+
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Commands:
+    found = Commands()
+    monkeypatch.setattr(commands, "output", found.output)
+    monkeypatch.setattr(operations, "up", lambda *_: "native")
+    monkeypatch.setattr(operations, "load_image", lambda *_: "localhost/tidegate:abc")
+    monkeypatch.setattr(tools, "ensure", lambda _: Tools(tmp_path))
+    return found
+
+
+@pytest.fixture
+def installation(tmp_path: Path) -> Installation:
+    return Installation(Settings("default", tmp_path / "state", tmp_path / "runtime", tmp_path / "cache"))
+
+
+@pytest.fixture
+def in_a_cluster_with(monkeypatch: pytest.MonkeyPatch) -> Callable[[Beforehand], None]:
+    return lambda found: monkeypatch.setattr(beforehand, "look", lambda _: found)
+
+
+OBJECTS = ["kubectl delete namespace tidegate-demo", "kubectl delete rolloutpolicy tidegate-demo"]
+RELEASE = "helm uninstall tidegate"
+
+
+@pytest.mark.parametrize(
+    ("found", "keep", "removals"),
+    [
+        (Beforehand(namespace=False, kinds=False), False, [*OBJECTS, RELEASE, "kubectl delete namespace tidegate-system"]),
+        (Beforehand(namespace=True, kinds=True), True, [*OBJECTS, RELEASE]),
+    ],
+)
+def test_what_the_demo_brought_goes_with_it(
+    found: Beforehand,
+    keep: bool,
+    removals: list[str],
+    installation: Installation,
+    said: Commands,
+    in_a_cluster_with: Callable[[Beforehand], None],
+) -> None:
+    in_a_cluster_with(found)
+    installation.make(PLAN, 200)
+    assert installation.begun
+    assert said.values["image"] == {"repository": "localhost/tidegate", "tag": "abc", "pullPolicy": "IfNotPresent"}
+    assert said.values["crds"] == {"keep": keep}
+    upgrade = next(line for line in said.asked if line.startswith("helm upgrade"))
+    assert all(f"--labels={name}={value}" in upgrade for name, value in found.labels.items())
+    by_hand = installation.how_to_remove()
+    assert ("kubectl delete namespace tidegate-system" in by_hand) is not found.namespace
+    said.asked.clear()
+    installation.remove()
+    assert said.removals() == removals
+    assert not installation.begun
+
+
+def test_nothing_is_begun_in_a_cluster_with_somebody_else_s(
+    installation: Installation, said: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(_: object) -> Beforehand:
+        raise ClusterError("Tidegate is in this cluster already")
+
+    monkeypatch.setattr(beforehand, "look", refused)
+    with pytest.raises(ClusterError, match="already"):
+        installation.make(PLAN, 200)
+    assert not installation.begun
+    assert said.asked == []
+
+
+def test_nothing_is_installed_before_the_cluster_is_there(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    def impossible(*_: object) -> str:
+        raise ClusterError("the local cluster runs on linux x86_64")
+
+    def installed(_: Settings) -> Tools:
+        raise AssertionError("tools were installed first")
+
+    monkeypatch.setattr(operations, "up", impossible)
+    monkeypatch.setattr(tools, "ensure", installed)
+    with pytest.raises(ClusterError, match="linux x86_64"):
+        installation.make(PLAN, 200)
