@@ -1,13 +1,14 @@
-# Four commands, the same here and in CI. `make help` tells what each does.
+# The project's commands, the same here and in CI. `make help` tells what each does.
 .DEFAULT_GOAL := help
 SHELL := bash
 UV := $(shell command -v uv || echo .uv/bin/uv)
 RUN := $(UV) run --frozen
 
 help:  ## This text
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 $(UV):
+	@python3 -c 'import ensurepip, venv' 2>/dev/null || { echo "make: python3 can't make virtual environments: install python3-venv (Debian, Ubuntu), or put uv on PATH"; exit 1; } >&2
 	python3 -m venv .uv && .uv/bin/pip install --quiet 'uv>=0.13'
 
 check: $(UV)  ## Style, types, import rules, generated files
@@ -30,6 +31,7 @@ fast: $(UV)  ## Tests that need no cluster (under a minute)
 
 e2e: $(UV)  ## Tests on a real cluster, which is brought up first and stays up
 	dev/cluster up
+	dev/cluster load-image
 	$(RUN) pytest tests/e2e -q -n 4
 
 demo: $(UV)  ## A real cluster, Tidegate, an application under traffic: one rollout climbs, one falls

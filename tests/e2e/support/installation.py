@@ -12,7 +12,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from demo.beforehand import INSTALLER
 from tests.e2e.support.world import PROMETHEUS, TOOLS
+from tidegate_dev import files, launch
 
 ROOT = Path(__file__).resolve().parents[3]
 PODS = Path(__file__).resolve().parent / "pods"
@@ -59,14 +61,31 @@ def once(name: str, folder: Path) -> Iterator[None]:
 def bring_up(folder: Path) -> Cluster:
     """A whole cluster with the current image installed. The first process of a test run makes it so, the others find it."""
     run = os.environ.get("PYTEST_XDIST_TESTRUNUID")
-    known = folder / f"tidegate-e2e-{run}.json"
     with once("tidegate-e2e", folder):
-        if run is None or not known.exists():
-            cluster = _prepared()
-            _install(cluster)
-            known.write_text(json.dumps(asdict(cluster), default=str))
-        found = json.loads(known.read_text())
+        if run is None:
+            return _made()
+        known = folder / f"tidegate-e2e-{run}.json"
+        if not known.exists():
+            _forget_ended_runs(folder)
+            # Test processes are children of the one that the run was begun with.
+            notes = {"cluster": asdict(_made()), "run": [os.getppid(), launch.start_time(os.getppid())]}
+            files.write(known, json.dumps(notes, default=str))
+        found = json.loads(known.read_text())["cluster"]
     return Cluster(Path(found["kubeconfig"]), Path(found["kubectl"]), Path(found["helm"]), found["image"])
+
+
+def _forget_ended_runs(folder: Path) -> None:
+    """Deletes their notes; at its end no process of a run knows that it is the last one."""
+    for notes in folder.glob("tidegate-e2e-*.json"):
+        pid, began = json.loads(notes.read_text()).get("run", (0, 0))
+        if launch.start_time(pid) != began:
+            notes.unlink()
+
+
+def _made() -> Cluster:
+    cluster = _prepared()
+    _install(cluster)
+    return cluster
 
 
 def _prepared() -> Cluster:
@@ -79,7 +98,8 @@ def _prepared() -> Cluster:
 
 
 def _said(*command: str) -> str:
-    return subprocess.run([sys.executable, *command], check=True, capture_output=True, text=True).stdout
+    """Standard output; what is told on the way goes to the reader."""
+    return subprocess.run([sys.executable, *command], check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
 def _install(cluster: Cluster) -> None:
@@ -89,7 +109,8 @@ def _install(cluster: Cluster) -> None:
         "watch": {"namespaces": [WATCHED]},
     }
     arguments = ["upgrade", "--install", "tidegate", str(ROOT / "helm/tidegate"), "--namespace", OPERATOR_NAMESPACE]
-    cluster.run(cluster.helm, *arguments, "--create-namespace", "--wait", "--timeout", "120s", "--values", "-", text=json.dumps(values))
+    arguments += [f"--labels={INSTALLER}=tests", "--create-namespace"]
+    cluster.run(cluster.helm, *arguments, "--wait", "--timeout", "120s", "--values", "-", text=json.dumps(values))
     scripts = {path.name: path.read_text() for path in PODS.glob("*.py")}
     cluster.apply(
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": TOOLS}},
