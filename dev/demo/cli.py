@@ -33,12 +33,13 @@ The plan's thresholds are the real ones; its clock is not: a day lasts --seconds
 """
 EXAMPLES = """\
 examples:
-  make demo                                      about four minutes once the cluster's programs are built
+  make demo                                      about three minutes once the cluster's programs are built
   python dev/demo/run.py --seconds-per-day 20    half as long
   python dev/demo/run.py --interval 5            gates are evaluated every 5 s instead of every second
   python dev/demo/run.py --keep                  leaves everything running, to look around with kubectl
 
-The first run on a machine builds the cluster's programs, which takes about 20 minutes. Ctrl-C ends the demo and tidies up.
+The first run on a machine builds the cluster's programs, which takes about a quarter of an hour on two cores. Ctrl-C ends the
+demo and tidies up.
 exit status: 0 all went as told above; 1 something did not; 2 wrong command line; 130 interrupted
 """
 
