@@ -8,20 +8,16 @@ import resource
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.e2e.support.second import Second, importing, pending, until
 from tidegate_dev import archives, settings
 from tidegate_dev.helm import Helm
 
-ROOT = Path(__file__).resolve().parents[2]
-SCRIPT = [sys.executable, str(ROOT / "dev/cluster")]
 GATEWAY = """
 apiVersion: gateway.networking.k8s.io/v1
 kind: Gateway
@@ -43,71 +39,10 @@ spec:
 """
 
 
-def until(what: str, condition: Callable[[], bool], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
-        time.sleep(0.02)
-
-
 def _cpu_seconds() -> float:
     """What all ended child processes, with theirs, have used so far."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
-
-
-@dataclasses.dataclass
-class Second:
-    """A cluster with a name and a state folder of its own."""
-
-    settings: settings.Settings
-
-    @property
-    def environment(self) -> dict[str, str]:
-        return {**os.environ, "TIDEGATE_CLUSTER": self.settings.name, "TIDEGATE_STATE": str(self.settings.state.parent)}
-
-    def begin(self, *arguments: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [*SCRIPT, *arguments], env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
-        )
-
-    def call(self, *arguments: str) -> tuple[int, str]:
-        running = self.begin(*arguments)
-        text, _ = running.communicate(timeout=600)
-        return running.returncode, text
-
-    def run(self, *arguments: str) -> str:
-        code, text = self.call(*arguments)
-        assert code == 0, text
-        return text
-
-    def kubectl(self, *arguments: str, text: str | None = None) -> str:
-        folder = next(self.settings.cache.glob("tools/*/programs"))
-        argv = [str(folder / "kubectl"), f"--kubeconfig={self.settings.kubeconfig}", *arguments]
-        done = subprocess.run(argv, input=text, capture_output=True, text=True, timeout=120, check=False)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    @property
-    def native(self) -> bool:
-        return self.settings.backend.read_text() == "native"
-
-    def records(self) -> dict[str, dict[str, Any]]:
-        """The daemons of a native cluster: name → pid and start time."""
-        return {path.stem: json.loads(path.read_text()) for path in (self.settings.state / "processes").glob("*.json")}
-
-    def traces(self) -> list[str]:
-        """What this machine shows of the cluster, looked up without the help of dev/cluster."""
-        own = (str(self.settings.state), str(self.settings.runtime), self.settings.full_name)
-        found = [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if any(text in line for text in own)]
-        for entry in Path("/proc").glob("[0-9]*"):
-            with contextlib.suppress(OSError):
-                words = (entry / "cmdline").read_bytes().decode(errors="replace") + (entry / "cgroup").read_text()
-                found += [f"process {entry.name}: {words}"] if any(text in words for text in own) else []
-        found += [str(path) for path in Path("/sys/fs/cgroup").glob(f"**/{self.settings.full_name}")]
-        found += [str(path) for path in Path("/var/log/containers").glob("*") if str(path.readlink()).startswith(own[0])]
-        found += [str(path) for path in (self.settings.state, self.settings.runtime) if path.exists()]
-        return found
 
 
 @pytest.fixture(scope="module")
@@ -126,14 +61,14 @@ def second() -> Iterator[Second]:
 def test_a_second_up_changes_nothing_and_takes_no_time(second: Second) -> None:
     second.run("up")
     before = second.records()
-    versions = second.kubectl("get", "deployments,daemonsets,services,configmaps", "-A", "-o", "jsonpath={.items[*].metadata.generation}")
+    versions = second.versions()
+    assert "envoy-gateway.v1" in versions, "Helm's record is compared too"
     began = _cpu_seconds()
     second.run("up")
     # Processor time, because other tests may keep the machine busy; on an idle one it is what a person waits.
     assert _cpu_seconds() - began < 3
     assert second.records() == before
-    after = second.kubectl("get", "deployments,daemonsets,services,configmaps", "-A", "-o", "jsonpath={.items[*].metadata.generation}")
-    assert after == versions
+    assert second.versions() == versions
     assert "is whole" in second.run("status")
 
 
@@ -228,6 +163,36 @@ def test_an_up_killed_anywhere_is_repaired_by_the_next(second: Second) -> None:
         assert "is whole" in second.run("status"), f"killed when {point} appeared"
 
 
+@pytest.mark.parametrize("point", [importing, pending])
+def test_an_up_killed_among_the_addons_is_repaired_by_the_next(second: Second, point: Callable[[Second], bool]) -> None:
+    second.run("up", "--addons", "none")
+    second.run("down")
+    running = second.begin("up")
+    until(f"up gets to {point.__name__}", lambda: running.poll() is not None or point(second), seconds=240)
+    assert running.poll() is None, running.communicate()[0]
+    running.kill()
+    running.communicate()
+    assert point is not pending or pending(second), "killed too late"
+    second.run("up")
+    assert "is whole" in second.run("status")
+    assert second.releases("deployed")
+    assert not second.releases("pending-install")
+
+
+def test_another_state_folder_with_a_cluster_of_that_name_is_refused(second: Second) -> None:
+    second.run("up", "--addons", "none")
+    before = second.records()
+    with tempfile.TemporaryDirectory(prefix="tidegate-") as folder:
+        other = Second(dataclasses.replace(second.settings, state=Path(folder) / second.settings.name))
+        refusal = f"TIDEGATE_STATE={second.settings.state.parent}" if second.native else "was not made from the state folder"
+        code, text = other.call("up", "--addons", "none")
+        assert (code, refusal in text) == (1, True), text
+        code, text = other.call("down")  # of kind's it takes the state folder alone
+        assert (code, refusal in text) == ((1, True) if second.native else (0, False)), text
+    assert "is whole" in second.run("status")
+    assert second.records() == before
+
+
 def test_two_at_once_make_one_cluster(second: Second) -> None:
     second.run("up", "--addons", "none")
     second.run("down")
@@ -246,8 +211,12 @@ def test_down_leaves_nothing_and_ends_nobody_elses_process(second: Second) -> No
         if second.native:
             forged = json.loads(record.read_text()) | {"pid": bystander.pid}
             (record.parent / "recycled.json").write_text(json.dumps(forged))
+        link, routes = second.network() if second.native else ("", [])
         second.run("down")
         assert second.traces() == []
+        assert not link or not Path("/sys/class/net", link).exists()
+        after = json.loads(subprocess.run(["ip", "-j", "-4", "route"], capture_output=True, check=True).stdout)
+        assert not {route["dst"] for route in after} & set(routes)
         assert second.call("status", "--leftovers")[0] == 0
         assert bystander.poll() is None
         assert "was not there" in second.run("down")
