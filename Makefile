@@ -14,7 +14,7 @@ $(UV):
 check: $(UV)  ## Style, types, import rules, generated files
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
-	$(RUN) mypy operator dev tests
+	$(RUN) mypy operator dev tests examples
 	$(RUN) lint-imports
 	$(RUN) python dev/generate.py --check
 

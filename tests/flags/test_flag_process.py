@@ -1,12 +1,10 @@
 """The whole flag server as a process of its own, as a cluster runs it: killed, started again, asked to stop, refused its port."""
 
 import asyncio
-import os
 import signal
 import socket
-import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,19 +15,12 @@ from openfeature.schemas.protobuf.flagd.sync.v1.sync_pb2 import SyncFlagsRequest
 from openfeature.schemas.protobuf.flagd.sync.v1.sync_pb2_grpc import FlagSyncServiceStub
 
 from tests.fakes.apiserver import ApiServer
+from tests.flags.process import flag_server
 from tests.flags.support import USER, MemorySource, SyncClient, document, flag, flag_set
 from tidegate.clients.errors import CredentialsError
 from tidegate.flags.changes import Change, Synced
 from tidegate.flags.server import run, serve
 from tidegate.flags.settings import FlagServerSettings
-
-PROGRAM = """
-import logging, sys
-from tidegate.flags.server import run
-from tidegate.flags.settings import FlagServerSettings
-logging.basicConfig(level=logging.INFO)
-run(FlagServerSettings(kubeconfig=sys.argv[1], grpc_host=sys.argv[2], http_host=sys.argv[2]))
-"""
 
 StartProcess = Callable[[], AbstractAsyncContextManager[asyncio.subprocess.Process]]
 
@@ -37,19 +28,8 @@ StartProcess = Callable[[], AbstractAsyncContextManager[asyncio.subprocess.Proce
 @pytest.fixture
 def start_process(api_server: ApiServer, settings: FlagServerSettings, tmp_path: Path) -> StartProcess:
     """Starts the server; it is killed when the block ends, if it still runs."""
-    arguments = ("-c", PROGRAM, api_server.kubeconfig(tmp_path), settings.http_host)
-
-    @asynccontextmanager
-    async def start() -> AsyncIterator[asyncio.subprocess.Process]:
-        process = await asyncio.create_subprocess_exec(sys.executable, *arguments, env={**os.environ}, stderr=asyncio.subprocess.PIPE)
-        try:
-            yield process
-        finally:
-            if process.returncode is None:
-                process.kill()
-            await process.communicate()
-
-    return start
+    kubeconfig = api_server.kubeconfig(tmp_path)
+    return lambda: flag_server(kubeconfig, settings.http_host)
 
 
 async def until(condition: Callable[[], bool], within: float = 60.0) -> None:

@@ -1,0 +1,26 @@
+"""The whole flag server as a process of its own, as a cluster runs it."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+PROGRAM = """
+import logging, sys
+from tidegate.flags.server import run
+from tidegate.flags.settings import FlagServerSettings
+logging.basicConfig(level=logging.INFO)
+run(FlagServerSettings(kubeconfig=sys.argv[1], grpc_host=sys.argv[2], http_host=sys.argv[2]))
+"""
+
+
+@asynccontextmanager
+async def flag_server(kubeconfig: str, host: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Starts the server on an address of this machine; it is killed when the block ends, if it still runs."""
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", PROGRAM, kubeconfig, host, stderr=asyncio.subprocess.PIPE)
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
