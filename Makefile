@@ -21,13 +21,16 @@ check: $(UV)  ## Style, types, import rules, generated files
 generate: $(UV)  ## Write what is generated from the models
 	$(RUN) python dev/generate.py
 
-test: $(UV)  ## Everything: checks, fast tests, then the tests on a real cluster
-	$(MAKE) check fast e2e
+test: $(UV)  ## Everything: checks, fast tests, tests in other languages, then the tests on a real cluster
+	$(MAKE) check fast languages e2e
 
 fast: $(UV)  ## Tests that need no cluster (under a minute)
-	$(RUN) pytest -q --ignore=tests/e2e -n 2
+	$(RUN) pytest -q --ignore=tests/e2e --ignore=tests/languages -n 2
 
-.PHONY: help check generate test fast
+languages: $(UV)  ## Flags in real applications of other languages: what the flag server pushes, who has a feature (about a minute)
+	$(RUN) pytest -q tests/languages
+
+.PHONY: help check generate test fast languages
 
 e2e: $(UV)  ## Tests on a real cluster, which is brought up first and stays up
 	dev/cluster up

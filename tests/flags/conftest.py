@@ -1,4 +1,3 @@
-import random
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
@@ -15,13 +14,14 @@ from openfeature.contrib.provider.ofrep import OFREPProvider
 from openfeature.schemas.protobuf.flagd.sync.v1.sync_pb2_grpc import FlagSyncServiceStub
 
 from tests.fakes.apiserver import ApiServer
+from tests.flags.process import loopback_address
 from tests.flags.support import OfrepClient, ServerThread, StartServer, SyncClient, eventually
 from tidegate.flags.settings import FlagServerSettings
 
 
 @pytest.fixture
 def settings() -> FlagServerSettings:
-    host = f"127.{random.randint(16, 250)}.{random.randint(1, 250)}.{random.randint(1, 250)}"
+    host = loopback_address()
     return FlagServerSettings(grpc_host=host, http_host=host, grace_seconds=3.0)
 
 

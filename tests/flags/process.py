@@ -1,6 +1,7 @@
 """The whole flag server as a process of its own, as a cluster runs it."""
 
 import asyncio
+import random
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,6 +13,11 @@ from tidegate.flags.settings import FlagServerSettings
 logging.basicConfig(level=logging.INFO)
 run(FlagServerSettings(kubeconfig=sys.argv[1], grpc_host=sys.argv[2], http_host=sys.argv[2]))
 """
+
+
+def loopback_address() -> str:
+    """One of this machine's own addresses, so that the default ports are always free."""
+    return f"127.{random.randint(16, 250)}.{random.randint(1, 250)}.{random.randint(1, 250)}"
 
 
 @asynccontextmanager

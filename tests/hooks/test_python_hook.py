@@ -3,6 +3,7 @@
 import asyncio
 import contextvars
 import json
+import re
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -20,12 +21,13 @@ from openfeature.exception import ErrorCode, ProviderFatalError
 from openfeature.flag_evaluation import FlagResolutionDetails, Reason
 from openfeature.provider import ProviderStatus
 from openfeature.provider.in_memory_provider import InMemoryFlag, InMemoryProvider
-from prometheus_client import CollectorRegistry
+from prometheus_client import REGISTRY, CollectorRegistry
 
 from flag_metrics import MOST_FEATURES, MOST_VARIANTS, NONE, OTHER, FlagMetrics
 from tests.builders import KEY, target
 from tidegate.levers.flag import definition_for
 
+GUIDE = Path(__file__).resolve().parents[2] / "docs/hooks.md"
 USERS = [EvaluationContext(f"user-{number}") for number in range(200)]
 COUNTER = "feature_flag_evaluations_total"
 
@@ -250,3 +252,21 @@ def test_more_than_a_metric_should_have_is_refused(registry: CollectorRegistry, 
     with pytest.raises(ValueError, match="at most 50 features, with fewer than 20 variants each"):
         FlagMetrics(features, registry)
     assert series(registry) == 0
+
+
+def test_what_the_guide_shows_works() -> None:
+    shown = re.search(r"```python\n(.*?)```", GUIDE.read_text(), re.DOTALL)
+    assert shown is not None
+    api.set_provider_and_wait(InMemoryProvider({KEY: InMemoryFlag("on", {"on": True, "off": False})}))
+    made: dict[str, Any] = {}
+    try:
+        exec(shown[1], made)
+        made["handle"]("user-1")
+        value = REGISTRY.get_sample_value
+        assert value("http_requests_total", {"code": "200", "variant": "on"}) == 1
+        assert value("http_requests_total", {"code": "500", "variant": "on"}) == 0
+        assert value(COUNTER, {"feature": KEY, "variant": "on", "reason": "static"}) == 1
+    finally:
+        api.clear_hooks()
+        for counter in (made["REQUESTS"], made["flag_metrics"]._evaluations):
+            REGISTRY.unregister(counter)

@@ -1,0 +1,67 @@
+"""The flags that the tests take from 0 to 100 %: what a target says, and what each client is promised."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.builders import CONFIG_MAP, after, marker
+from tidegate.api.feature_rollout import FlagTarget
+from tidegate.domain.decision import WriteFlag
+from tidegate.levers.flag import Definition, definition_for, read_marker
+from tidegate.levers.flag_set import FlagSet, merged
+
+PERCENTS = (0, 5, 25, 50, 100)
+FEW, MANY = 20_000, 100_000
+
+
+@dataclass(frozen=True)
+class Case:
+    """One flag. Client number n is `user-n`; it has `attributes[n % len(attributes)]`.
+
+    `always` have the feature at every percent, `never` at none; of the rest the percentage has it, `most` at 100 %.
+    """
+
+    flag: str
+    target: Mapping[str, Any] = field(default_factory=dict)
+    attributes: Sequence[Mapping[str, str]] = ({},)
+    always: Collection[int] = ()
+    never: Collection[int] = ()
+    most: int = 100
+    anonymous_at_100: bool = True
+    clients: int = FEW
+
+    def definition(self, percent: int) -> Definition:
+        return definition_for(FlagTarget.model_validate({"key": self.flag, "configMap": CONFIG_MAP, **self.target}), percent)
+
+    @property
+    def rest(self) -> list[int]:
+        """The clients that the percentage is about."""
+        apart = {*self.always, *self.never}
+        return [number for number in range(self.clients) if number not in apart]
+
+    @property
+    def tolerance(self) -> float:
+        """In points: 0.5 for 100,000 clients, which is three standard deviations of a half; as many of fewer clients."""
+        return float(0.5 * (MANY / self.clients) ** 0.5)
+
+
+LISTS = Case(
+    "lists",
+    {"allow": ["user-1", "user-20", "user-3"], "deny": ["user-3", "user-4", "user-50"]},
+    always=(1, 20),
+    never=(3, 4, 50),
+    clients=MANY,
+)
+CASES = (Case("plain"), LISTS)
+
+
+def written(flag_set: FlagSet, percent: int) -> FlagSet:
+    """The flag set after the operator took every case to this percent."""
+    writes = []
+    for case in CASES:
+        live = flag_set.flags.get(case.flag)
+        seen = None if live is None else read_marker(live)
+        writes.append(WriteFlag(CONFIG_MAP, case.flag, percent, case.definition(percent), marker(), seen, raises=True))
+    out, refused = merged(flag_set, writes, after(percent))
+    assert refused == ()
+    return out

@@ -1,0 +1,110 @@
+"""What the lever writes and the flag server pushes, evaluated by the real providers in process: who has the feature at each percent.
+
+Everything is as in production but for the API server: the flag server is a process of its own, so is each application, and the documents
+come by gRPC.
+"""
+
+import asyncio
+import itertools
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.builders import CONFIG_MAP
+from tests.fakes.apiserver import ApiServer
+from tests.flags.process import flag_server, loopback_address
+from tests.languages import node
+from tests.languages.applications import LANGUAGES, started
+from tests.languages.cases import CASES, LISTS, PERCENTS, Case, written
+from tests.languages.generations import GENERATIONS, predicted, row
+from tidegate.levers.flag_set import parse_flag_set, to_config_map
+
+EVERY_CASE = pytest.mark.parametrize("case", CASES, ids=lambda case: case.flag)
+EVERY_LANGUAGE = pytest.mark.parametrize("language", LANGUAGES)
+FLAGS_GUIDE = Path(__file__).resolve().parents[2] / "docs/flags.md"
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What each client was told: `on` has a digit for each."""
+
+    on: dict[tuple[str, str, int], str]
+    anonymous: dict[tuple[str, str, int], bool]
+
+    def digits(self, language: str, case: Case, percent: int) -> str:
+        return self.on[language, case.flag, percent]
+
+
+@pytest.fixture(scope="module")
+def answers(packages: node.Packages, tmp_path_factory: pytest.TempPathFactory) -> Answers:
+    """One climb of all flags together, every client asked at every step."""
+    return asyncio.run(_climb(packages, tmp_path_factory.mktemp("climb")))
+
+
+async def _climb(packages: node.Packages, folder: Path) -> Answers:
+    found, host, flag_set = Answers({}, {}), loopback_address(), written(parse_flag_set(None), 0)
+    async with ApiServer.running() as api:
+        await api.put("configmaps", "shop", to_config_map(flag_set, "shop", CONFIG_MAP))
+        async with (
+            flag_server(api.kubeconfig(folder), host),
+            started(packages, folder / "application", host, f"shop/{CONFIG_MAP}") as applications,
+        ):
+
+            async def ask_all(language: str, percent: int) -> None:
+                for case in CASES:
+                    question = {"flag": case.flag, "epoch": flag_set.epoch, "clients": case.clients, "attributes": case.attributes}
+                    answer = await applications[language].ask(do="evaluate", **question)
+                    found.on[language, case.flag, percent] = answer["on"]
+                    found.anonymous[language, case.flag, percent] = answer["anonymous"]
+
+            for percent in PERCENTS:
+                flag_set = written(flag_set, percent)
+                await api.put("configmaps", "shop", to_config_map(flag_set, "shop", CONFIG_MAP))
+                await asyncio.gather(*(ask_all(language, percent) for language in LANGUAGES))
+    return found
+
+
+@EVERY_LANGUAGE
+@EVERY_CASE
+def test_the_share_of_clients_is_the_percent(answers: Answers, language: str, case: Case) -> None:
+    rest = case.rest
+    for percent in PERCENTS:
+        digits, wanted = answers.digits(language, case, percent), min(percent, case.most)
+        assert len(digits) == case.clients
+        assert set(digits) <= {"0", "1"}, "an evaluation failed"
+        share = 100 * sum(digits[number] == "1" for number in rest) / len(rest)
+        assert abs(share - wanted) <= (case.tolerance if 0 < wanted < 100 else 0), f"{share} % at {percent} %"
+
+
+@EVERY_LANGUAGE
+@EVERY_CASE
+def test_nobody_who_has_the_feature_loses_it_at_a_higher_step(answers: Answers, language: str, case: Case) -> None:
+    for lower, higher in itertools.pairwise(PERCENTS):
+        before, now = answers.digits(language, case, lower), answers.digits(language, case, higher)
+        assert [number for number in range(case.clients) if before[number] == "1" and now[number] != "1"] == []
+
+
+@EVERY_LANGUAGE
+@EVERY_CASE
+@pytest.mark.parametrize("percent", PERCENTS)
+def test_whoever_is_named_has_it_always_or_never(answers: Answers, language: str, case: Case, percent: int) -> None:
+    digits = answers.digits(language, case, percent)
+    assert [number for number in case.always if digits[number] != "1"] == []
+    assert [number for number in case.never if digits[number] != "0"] == []
+    assert answers.anonymous[language, case.flag, percent] is (percent == 100 and case.anonymous_at_100)
+
+
+@EVERY_LANGUAGE
+def test_clients_are_dealt_as_the_documentation_says(answers: Answers, language: str) -> None:
+    """An upgrade that deals anew shows here. It belongs in the documentation, and in the news of the release."""
+    dealt = {percent: "".join(answers.digits(language, LISTS, percent)[number] for number in LISTS.rest) for percent in PERCENTS}
+    found = [each for each in GENERATIONS if all(predicted(each, LISTS, percent) == dealt[percent] for percent in PERCENTS)]
+    assert len(found) == 1, "this provider deals clients in a way that is not known: find out which, and add it to generations.py"
+    assert row(language, found[0]) in FLAGS_GUIDE.read_text()
+
+
+def test_how_many_clients_differ_between_the_languages_is_what_the_documentation_says(answers: Answers) -> None:
+    python, javascript = (answers.digits(language, LISTS, 25) for language in ("python", "javascript"))
+    differ = sum(one != other for one, other in zip(python, javascript, strict=True))
+    assert f"{differ:,} of {LISTS.clients:,} clients" in FLAGS_GUIDE.read_text()
