@@ -1,11 +1,11 @@
 import asyncio
-import time
 from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
 from prometheus_client import CollectorRegistry, Counter
 
+from tests.virtual_time import in_virtual_time, loop_time
 from tidegate.loop.health import HealthSettings, Pulse, loop_check, queue_check, serve_health
 
 SETTINGS = HealthSettings(host="127.0.0.1", port=0, stuck_after=10.0, stalled_after=90.0)
@@ -46,25 +46,34 @@ async def test_a_queue_that_stands_still_is_not_healthy(http: aiohttp.ClientSess
 
 
 async def test_a_loop_that_stood_still_is_not_healthy(http: aiohttp.ClientSession) -> None:
-    ahead = 0.0
-    pulse = Pulse(CollectorRegistry(), clock=lambda: time.monotonic() + ahead)
+    now = 1000.0
+    pulse = Pulse(CollectorRegistry(), clock=lambda: now)
     async with serve_health(SETTINGS, CollectorRegistry(), alive=[loop_check(pulse, SETTINGS)], ready=[]) as port:
         assert (await fetch(http, port, "healthz"))[0] == 200
-        ahead = 11.0
+        now += 11.0
         assert await fetch(http, port, "healthz") == (503, "the event loop has stood still for 11 s\n")
 
 
+@in_virtual_time
 async def test_the_pulse_measures_how_long_the_loop_was_blocked() -> None:
     registry = CollectorRegistry()
-    pulse = Pulse(registry)
+    blocked = 0.0
+    pulse = Pulse(registry, clock=lambda: loop_time() + blocked)
+
+    def lag() -> float | None:
+        return registry.get_sample_value("tidegate_event_loop_lag_seconds")
+
     beating = asyncio.create_task(pulse.beat())
-    await asyncio.sleep(0)
-    time.sleep(0.8)  # noqa: ASYNC251 - blocking the loop is the point
-    async with asyncio.timeout(2):
-        while not (lag := registry.get_sample_value("tidegate_event_loop_lag_seconds")):  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
-    assert 0.25 < lag < 1.5
-    assert pulse.still_for() < 0.5
+    await asyncio.sleep(0.7)
+    assert lag() == pytest.approx(0)
+    assert pulse.still_for() == pytest.approx(0.2)
+    blocked = 0.8
+    assert pulse.still_for() == pytest.approx(1.0)
+    await asyncio.sleep(0.4)
+    assert lag() == pytest.approx(0.8)
+    assert pulse.still_for() == pytest.approx(0.1)
+    await asyncio.sleep(0.5)
+    assert lag() == pytest.approx(0)
     beating.cancel()
 
 

@@ -1,3 +1,5 @@
+"""The keyed queue in virtual time: every wait is exact, and none of them costs any."""
+
 import asyncio
 import logging
 import time
@@ -9,6 +11,7 @@ from itertools import pairwise
 import pytest
 from prometheus_client import CollectorRegistry
 
+from tests.virtual_time import in_virtual_time, loop_time
 from tidegate.domain.keys import Key, Kind
 from tidegate.logs import key_of
 from tidegate.loop.queue import FailedLookError, Queue, QueueSettings
@@ -33,7 +36,7 @@ class Looks:
 
     async def __call__(self, looked_at: Key) -> float | None:
         self.started.append(looked_at)
-        self.times.append(time.monotonic())
+        self.times.append(loop_time())
         self.running[looked_at] += 1
         self.most_at_once[looked_at] = max(self.most_at_once[looked_at], self.running[looked_at])
         self.widest = max(self.widest, self.running.total())
@@ -43,6 +46,11 @@ class Looks:
         finally:
             self.running[looked_at] -= 1
             await self._tell()
+
+    def gaps(self, of: Key | None = None) -> list[float]:
+        """The seconds from each look to the next, of one key or of all."""
+        times = [at for at, looked in zip(self.times, self.started, strict=True) if of in (None, looked)]
+        return [later - earlier for earlier, later in pairwise(times)]
 
     async def until(self, condition: Callable[[], bool], seconds: float = 5.0) -> None:
         async with asyncio.timeout(seconds), self.changed:
@@ -56,7 +64,7 @@ class Looks:
 @asynccontextmanager
 async def running(looks: Looks, workers: int = 4, time_limit: float = 5.0) -> AsyncIterator[tuple[Queue, CollectorRegistry]]:
     registry = CollectorRegistry()
-    queue = Queue(looks, QueueMetrics(registry), QueueSettings(workers, time_limit), jitter=lambda: 1.0)
+    queue = Queue(looks, QueueMetrics(registry), QueueSettings(workers, time_limit), clock=loop_time, jitter=lambda: 1.0)
     task = asyncio.create_task(queue.run())
     try:
         yield queue, registry
@@ -65,10 +73,11 @@ async def running(looks: Looks, workers: int = 4, time_limit: float = 5.0) -> As
         await task
 
 
+@in_virtual_time
 async def test_a_key_that_waits_waits_once() -> None:
     looks = Looks()
     registry = CollectorRegistry()
-    queue = Queue(looks, QueueMetrics(registry), QueueSettings(2))
+    queue = Queue(looks, QueueMetrics(registry), QueueSettings(2), clock=loop_time)
     for _ in range(100):
         queue.add(key("a"))
     queue.add(key("b"), 0.05)
@@ -85,6 +94,7 @@ async def test_a_key_that_waits_waits_once() -> None:
     assert registry.get_sample_value("tidegate_queue_scheduled") == 0
 
 
+@in_virtual_time
 async def test_a_key_added_while_it_is_looked_at_is_looked_at_again_and_never_twice_at_once() -> None:
     gate = asyncio.Event()
 
@@ -103,6 +113,7 @@ async def test_a_key_added_while_it_is_looked_at_is_looked_at_again_and_never_tw
     assert looks.most_at_once[key("a")] == 1
 
 
+@in_virtual_time
 async def test_keys_are_looked_at_side_by_side_up_to_the_number_of_workers() -> None:
     gate = asyncio.Event()
 
@@ -120,6 +131,7 @@ async def test_keys_are_looked_at_side_by_side_up_to_the_number_of_workers() -> 
     assert looks.started == [key(number) for number in range(10)]
 
 
+@in_virtual_time
 async def test_a_look_says_when_it_wants_the_next_one() -> None:
     async def behave(_: Key) -> float | None:
         return 0.05 if len(looks.started) < 4 else None
@@ -128,11 +140,11 @@ async def test_a_look_says_when_it_wants_the_next_one() -> None:
     async with running(looks) as (queue, registry):
         queue.add(key("a"))
         await looks.until(lambda: len(looks.started) == 4 and not looks.running.total())
-        gaps = [later - earlier for earlier, later in pairwise(looks.times)]
-        assert all(0.05 <= gap < 2.0 for gap in gaps)
+        assert looks.gaps() == pytest.approx([0.05] * 3)
         assert registry.get_sample_value("tidegate_queue_scheduled") == 0
 
 
+@in_virtual_time
 async def test_an_earlier_wake_up_overtakes_a_later_one() -> None:
     looks = Looks()
     async with running(looks) as (queue, _):
@@ -144,6 +156,7 @@ async def test_an_earlier_wake_up_overtakes_a_later_one() -> None:
     assert [looked.name for looked in looks.started] == ["soon", "later", "late"]
 
 
+@in_virtual_time
 async def test_a_failing_key_backs_off_and_harms_nobody(caplog: pytest.LogCaptureFixture) -> None:
     async def behave(looked_at: Key) -> float | None:
         if looked_at == key("poison"):
@@ -155,17 +168,16 @@ async def test_a_failing_key_backs_off_and_harms_nobody(caplog: pytest.LogCaptur
         queue.add(key("poison"))
         queue.add(key("good"))
         await looks.until(lambda: looks.started.count(key("poison")) == 4, 10)
-        poisoned = [at for at, looked in zip(looks.times, looks.started, strict=True) if looked == key("poison")]
-        waits = [later - earlier for earlier, later in pairwise(poisoned)]
-        assert looks.started.count(key("good")) > 20
+        assert looks.gaps(key("poison")) == pytest.approx([0.2, 0.4, 0.8])
+        assert looks.started.count(key("good")) == pytest.approx(1.4 / 0.02, abs=2), "every 0.02 s meanwhile"
         assert registry.get_sample_value("tidegate_reconciles_total", {"kind": "FeatureRollout", "result": "error"}) == 4
         assert registry.get_sample_value("tidegate_queue_failing") == 1
-    assert all(least <= wait < least + 1.0 for least, wait in zip([0.2, 0.4, 0.8], waits, strict=True))
     errors = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert len(errors) == 4
     assert all(record.exc_info and "RuntimeError" in record.getMessage() for record in errors)
 
 
+@in_virtual_time
 async def test_every_line_of_a_look_carries_its_key(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     keys_of_lines = dict[str, str]()
@@ -189,6 +201,7 @@ async def test_every_line_of_a_look_carries_its_key(caplog: pytest.LogCaptureFix
     assert keys_of_lines == {f"at {name}": f"FeatureRollout/shop/{name}" for name in "abc"}
 
 
+@in_virtual_time
 async def test_a_hung_look_is_cut_short_and_counts_as_failed() -> None:
     async def behave(looked_at: Key) -> None:
         if looked_at == key("hung") and looks.started.count(key("hung")) == 1:
@@ -204,6 +217,7 @@ async def test_a_hung_look_is_cut_short_and_counts_as_failed() -> None:
 
 
 @pytest.mark.parametrize("error", [asyncio.CancelledError(), TimeoutError("mine"), ExceptionGroup("many", [ValueError()])])
+@in_virtual_time
 async def test_no_error_of_a_look_ends_a_worker(error: BaseException) -> None:
     async def behave(looked_at: Key) -> None:
         if looked_at == key("bad"):
@@ -217,6 +231,7 @@ async def test_no_error_of_a_look_ends_a_worker(error: BaseException) -> None:
         assert registry.get_sample_value("tidegate_reconciles_total", {"kind": "FeatureRollout", "result": "error"}) == 1
 
 
+@in_virtual_time
 async def test_a_senseless_wake_up_is_an_error_of_its_key_alone() -> None:
     async def behave(looked_at: Key) -> float:
         return float("nan") if looked_at == key("bad") else 0.01
@@ -229,6 +244,7 @@ async def test_a_senseless_wake_up_is_an_error_of_its_key_alone() -> None:
         assert registry.get_sample_value("tidegate_queue_failing") == 1
 
 
+@in_virtual_time
 async def test_events_cannot_drive_a_failing_key_in_a_tight_loop() -> None:
     async def behave(_: Key) -> None:
         raise RuntimeError
@@ -236,13 +252,13 @@ async def test_events_cannot_drive_a_failing_key_in_a_tight_loop() -> None:
     looks = Looks(behave)
     async with running(looks) as (queue, _):
         queue.add(key("a"))
-        end = time.monotonic() + 1.0
-        while time.monotonic() < end:
+        for _ in range(1000):
             queue.add(key("a"))
             await asyncio.sleep(0.001)
-    assert 2 <= len(looks.started) <= 4
+    assert looks.gaps() == pytest.approx([0.2, 0.4], abs=0.001)
 
 
+@in_virtual_time
 async def test_a_look_that_failed_may_set_a_bound_to_its_backoff() -> None:
     async def fail(_: Key) -> float | None:
         raise FailedLookError(ConnectionError("refused"), 1.0)
@@ -251,9 +267,10 @@ async def test_a_look_that_failed_may_set_a_bound_to_its_backoff() -> None:
     async with running(looks) as (queue, _):
         queue.add(key("watched"))
         await looks.until(lambda: len(looks.times) >= 7, 15)
-    assert max(later - earlier for earlier, later in pairwise(looks.times)) < 2, "the sixth wait would be five seconds otherwise"
+    assert looks.gaps() == pytest.approx([0.2, 0.4, 0.8, 1.0, 1.0, 1.0]), "the last would be 1.6, 3.2 and 5 s otherwise"
 
 
+@in_virtual_time
 async def test_a_busy_key_takes_its_turn_among_others() -> None:
     async def behave(looked_at: Key) -> float | None:
         return 0.0 if looked_at == key("hot") else None
@@ -269,6 +286,7 @@ async def test_a_busy_key_takes_its_turn_among_others() -> None:
         assert looks.started[first : first + 50].count(key("hot")) <= 1
 
 
+@in_virtual_time
 async def test_draining_takes_nothing_new_and_lets_looks_end() -> None:
     gate = asyncio.Event()
 
@@ -277,7 +295,7 @@ async def test_draining_takes_nothing_new_and_lets_looks_end() -> None:
 
     looks = Looks(behave)
     registry = CollectorRegistry()
-    queue = Queue(looks, QueueMetrics(registry), QueueSettings(2))
+    queue = Queue(looks, QueueMetrics(registry), QueueSettings(2), clock=loop_time)
     task = asyncio.create_task(queue.run())
     for name in "abcd":
         queue.add(key(name))
@@ -291,6 +309,7 @@ async def test_draining_takes_nothing_new_and_lets_looks_end() -> None:
     assert looks.started == [key("a"), key("b")]
 
 
+@in_virtual_time
 async def test_a_look_that_outlasts_the_grace_is_cancelled() -> None:
     ended = []
 
@@ -301,17 +320,18 @@ async def test_a_look_that_outlasts_the_grace_is_cancelled() -> None:
             ended.append(looked_at)
 
     looks = Looks(behave)
-    queue = Queue(looks, QueueMetrics(CollectorRegistry()), QueueSettings(2))
+    queue = Queue(looks, QueueMetrics(CollectorRegistry()), QueueSettings(2), clock=loop_time)
     task = asyncio.create_task(queue.run())
     queue.add(key("a"))
     await looks.until(lambda: looks.running.total() == 1)
-    before = time.monotonic()
+    before = loop_time()
     await queue.drain(0.1)
     await task
     assert ended == [key("a")]
-    assert time.monotonic() - before < 1.0
+    assert loop_time() - before == pytest.approx(0.1)
 
 
+@in_virtual_time
 async def test_a_stall_is_seen_only_while_something_waits() -> None:
     now = 1000.0
     gate = asyncio.Event()
@@ -338,25 +358,31 @@ async def test_a_stall_is_seen_only_while_something_waits() -> None:
     assert queue.stalled_for() == 0.0
 
 
-async def test_ten_thousand_keys_are_cheap() -> None:
+async def cost_of(keys: int) -> float:
+    """CPU seconds for two looks at each of so many keys."""
     looks = 0
     done = asyncio.Event()
 
     async def look(_: Key) -> float | None:
         nonlocal looks
         looks += 1
-        if looks == 20_000:
+        if looks == 2 * keys:
             done.set()
-        return 0.05 if looks <= 10_000 else None
+        return 0.05 if looks <= keys else None
 
-    queue = Queue(look, QueueMetrics(CollectorRegistry()))
+    queue = Queue(look, QueueMetrics(CollectorRegistry()), clock=loop_time)
     task = asyncio.create_task(queue.run())
     before = time.process_time()
-    for number in range(10_000):
+    for number in range(keys):
         queue.add(key(number))
-    async with asyncio.timeout(20):
-        await done.wait()
+    await done.wait()
     spent = time.process_time() - before
     await queue.drain(1.0)
     await task
-    assert spent < 10, f"20,000 looks took {spent:.1f} s of CPU"
+    return spent
+
+
+@in_virtual_time
+async def test_a_key_costs_the_same_among_ten_thousand() -> None:
+    few, many = await cost_of(1000), await cost_of(10_000)
+    assert many < 40 * few, "ten times as many keys cost a hundred times as much where each is compared with all"
