@@ -38,12 +38,13 @@ def test_a_client_reads_the_flags_as_soon_as_it_is_connected(
     assert (details.value, details.variant, details.reason) == (True, "on", "STATIC")
 
 
-def test_a_change_is_seen_in_under_a_second(start_server: StartServer, sync_client: SyncClient, settings: FlagServerSettings) -> None:
+def test_every_change_is_seen(start_server: StartServer, sync_client: SyncClient, settings: FlagServerSettings) -> None:
     server = start_server({"shop/flags": document(search=flag(on=False))})
     client = sync_client(settings)
     for on in (True, False, True, False):
         server.put("shop/flags", document(search=flag(on=on)))
-        assert eventually(partial(sees, client, on)) < 1.0
+        eventually(partial(sees, client, on))
+        assert all(sees(client, on) for _ in range(5)), "and from then on for good"
 
 
 def test_each_client_sees_the_flag_set_that_it_selects(
