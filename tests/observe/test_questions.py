@@ -1,0 +1,278 @@
+"""Questions to a scripted Prometheus: how old an answer is, who shares it, and what becomes of those that can't be judged."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.virtual_time import in_virtual_time
+from tidegate.api.conditions import Reason
+from tidegate.clients.errors import SourceBadAnswer, SourceRefused, SourceTimeout, SourceUnreachable
+from tidegate.clients.prometheus import Endpoint, InstantVector, Prometheus, Series
+from tidegate.domain.queries import compile_query
+from tidegate.domain.readings import Answer, Failure, SeriesValue
+from tidegate.observe.questions import KEPT_FOR, Questions, Source
+from tidegate.observe.silence import FAILURES_IN_A_ROW, PROBE_EVERY
+
+AT = 1_800_000_000.0
+SOURCE = Source("production", Endpoint("http://prometheus:9090"))
+REFUSED = SourceRefused(500, "", "internal error")
+RATIO = "sum(rate(errors_total[1m])) / sum(rate(requests_total[5m]))"
+
+
+def vector(*values: float, warnings: tuple[str, ...] = ()) -> InstantVector:
+    return InstantVector("vector", tuple(Series((("pod", str(number)),), AT, value) for number, value in enumerate(values)), warnings)
+
+
+def newest_samples(*times: float | None, warnings: tuple[str, ...] = ()) -> InstantVector:
+    """The answer to a freshness question: one series for each selector that matches anything."""
+    found = [Series((("selector", str(number)),), AT, time) for number, time in enumerate(times) if time is not None]
+    return InstantVector("vector", tuple(found), warnings)
+
+
+Said = InstantVector | Exception
+
+
+class ScriptedPrometheus(Prometheus):
+    """Answers `value` to every question but those for freshness, and keeps a list of what it was asked."""
+
+    def __init__(self, value: Said, freshness: Said) -> None:
+        self.value, self.freshness = value, freshness
+        self.asked: list[tuple[str, str, float]] = []
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
+
+    async def instant(self, endpoint: Endpoint, query: str, at: float) -> InstantVector:
+        self.asked.append((endpoint.url, query, at))
+        await self.may_answer.wait()
+        said = self.freshness if "timestamp(" in query else self.value
+        if isinstance(said, Exception):
+            raise said
+        return said
+
+
+def asked(query: str, value: Said, freshness: Said, **how: Any) -> Answer | Failure:
+    """The answer to one question."""
+    return asyncio.run(Questions(ScriptedPrometheus(value, freshness)).answer(SOURCE, query, AT, **how))
+
+
+def oldest(answer: Answer | Failure) -> float | None:
+    assert isinstance(answer, Answer)
+    return answer.oldest_sample
+
+
+# how old an answer is
+
+
+@pytest.mark.parametrize(
+    ("times", "expected"),
+    [
+        ((AT - 1, AT - 2), AT - 2),
+        ((AT - 900, AT - 1), AT - 900),
+        ((AT - 1, AT - 900), AT - 900),
+        ((AT - 1, None), None),
+        ((None, AT - 1), None),
+        ((None, None), None),
+    ],
+)
+def test_an_answer_is_as_old_as_its_oldest_selector_and_undated_where_one_is_missing(
+    times: Sequence[float | None], expected: float | None
+) -> None:
+    assert oldest(asked(RATIO, vector(0.01), newest_samples(*times))) == expected
+
+
+@settings(max_examples=100, deadline=None, derandomize=True, database=None)
+@given(st.lists(st.none() | st.floats(AT - 1e6, AT), min_size=1, max_size=16))
+def test_the_minimum_over_any_number_of_selectors(times: list[float | None]) -> None:
+    query = " + ".join(f"m{number}" for number in range(len(times)))
+    known = [time for time in times if time is not None]
+    assert oldest(asked(query, vector(1), newest_samples(*times))) == (min(known) if len(known) == len(times) else None)
+
+
+def test_the_freshness_question_is_the_one_of_the_query() -> None:
+    prometheus = ScriptedPrometheus(vector(0.01), newest_samples(AT, AT))
+    asyncio.run(Questions(prometheus).answer(SOURCE, RATIO, AT))
+    assert {query for _, query, _ in prometheus.asked} == {RATIO, compile_query(RATIO).freshness}
+    assert {at for _, _, at in prometheus.asked} == {AT}, "both at the same moment"
+
+
+def test_where_age_does_not_matter_it_is_not_asked() -> None:
+    prometheus = ScriptedPrometheus(vector(7), REFUSED)
+    answer = asyncio.run(Questions(prometheus).answer(SOURCE, "trades_total", AT, with_freshness=False))
+    assert [query for _, query, _ in prometheus.asked] == ["trades_total"]
+    assert oldest(answer) == AT
+
+
+def test_an_answer_carries_its_series_and_how_far_back_it_looks() -> None:
+    value = InstantVector("vector", (Series((("pod", "a"), ("zone", "b")), AT, 0.5), Series((), AT, 2.0)))
+    answer = asked(RATIO, value, newest_samples(AT, AT))
+    assert answer == Answer(AT, "vector", (SeriesValue('pod="a", zone="b"', 0.5), SeriesValue("", 2.0)), AT, 300.0)
+
+
+def test_long_labels_are_cut() -> None:
+    value = InstantVector("vector", (Series((("pod", "x" * 10_000),), AT, 1.0),))
+    answer = asked("up", value, newest_samples(AT))
+    assert isinstance(answer, Answer)
+    assert len(answer.series[0].labels) == 512
+
+
+# answers that can't be judged
+
+
+@pytest.mark.parametrize(
+    ("said", "failure"),
+    [
+        (SourceUnreachable("refused"), Failure(Reason.PROMETHEUS_UNREACHABLE, "refused")),
+        (SourceTimeout("no answer"), Failure(Reason.PROMETHEUS_TIMEOUT, "no answer")),
+        (REFUSED, Failure(Reason.PROMETHEUS_ERROR, "HTTP 500: internal error")),
+        (SourceBadAnswer("not JSON"), Failure(Reason.PROMETHEUS_ERROR, "not JSON")),
+        (vector(0.0, warnings=("a store is away", "another")), Failure(Reason.PROMETHEUS_WARNING, "a store is away")),
+    ],
+)
+@pytest.mark.parametrize("part", ["value", "freshness"])
+def test_a_failure_of_either_part_is_a_failure_of_the_answer(said: Said, failure: Failure, part: str) -> None:
+    parts: dict[str, Said] = {"value": vector(0.0), "freshness": newest_samples(AT)} | {part: said}
+    assert asked("up", **parts) == failure
+
+
+def test_a_note_is_no_warning() -> None:
+    value = InstantVector("vector", (Series((), AT, 1.0),), infos=("the metric might not be a counter",))
+    assert isinstance(asked("up", value, newest_samples(AT)), Answer)
+
+
+@pytest.mark.parametrize("query", ["rate(up[5m)", "vector(1)", "up[5m]"])
+def test_a_query_that_can_not_be_used_is_never_sent(query: str) -> None:
+    prometheus = ScriptedPrometheus(vector(1), newest_samples(AT))
+    answer = asyncio.run(Questions(prometheus).answer(SOURCE, query, AT))
+    assert isinstance(answer, Failure)
+    assert answer.reason is Reason.PROMETHEUS_ERROR
+    assert prometheus.asked == []
+
+
+# who shares an answer
+
+
+@in_virtual_time
+async def test_the_same_question_of_one_tick_is_asked_once_whoever_asks() -> None:
+    prometheus = ScriptedPrometheus(vector(0.5), newest_samples(AT))
+    questions = Questions(prometheus)
+    prometheus.may_answer.clear()
+    early = [asyncio.create_task(questions.answer(SOURCE, "up", AT)) for _ in range(100)]
+    await asyncio.sleep(1)
+    prometheus.may_answer.set()
+    answers = [*await asyncio.gather(*early), *[await questions.answer(SOURCE, "up", AT) for _ in range(100)]]
+    assert len(prometheus.asked) == questions.requests == 2, "the value, and its age"
+    assert len(set(answers)) == 1
+
+
+@in_virtual_time
+async def test_what_differs_is_asked_anew() -> None:
+    prometheus = ScriptedPrometheus(vector(0.5), newest_samples(AT))
+    questions = Questions(prometheus)
+    other_policy, other_url = Source("staging", SOURCE.endpoint), Source("production", Endpoint("http://elsewhere:9090"))
+    other_token = Source("production", Endpoint("http://prometheus:9090", authorization="Bearer t"))
+    for source, query, at in (
+        (SOURCE, "up", AT),
+        (SOURCE, "up", AT + 1),
+        (SOURCE, "down", AT),
+        (other_policy, "up", AT),
+        (other_url, "up", AT),
+        (other_token, "up", AT),
+    ):
+        before = len(prometheus.asked)
+        await questions.answer(source, query, at)
+        assert len(prometheus.asked) == before + 2, (source, query, at)
+
+
+@in_virtual_time
+async def test_a_value_that_was_asked_without_its_age_is_shared_with_one_who_needs_both() -> None:
+    prometheus = ScriptedPrometheus(vector(60), newest_samples(AT))
+    questions = Questions(prometheus)
+    await questions.answer(SOURCE, "trades_total", AT, with_freshness=False)
+    await questions.answer(SOURCE, "trades_total", AT)
+    assert [query for _, query, _ in prometheus.asked] == ["trades_total", compile_query("trades_total").freshness]
+
+
+@in_virtual_time
+async def test_a_failure_is_shared_too() -> None:
+    prometheus = ScriptedPrometheus(REFUSED, newest_samples(AT))
+    questions = Questions(prometheus)
+    answers = await asyncio.gather(*(questions.answer(SOURCE, "up", AT) for _ in range(50)))
+    assert len(prometheus.asked) == 2
+    assert set(answers) == {Failure(Reason.PROMETHEUS_ERROR, "HTTP 500: internal error")}
+
+
+@in_virtual_time
+async def test_who_gives_up_takes_the_answer_from_nobody() -> None:
+    prometheus = ScriptedPrometheus(vector(0.5), newest_samples(AT))
+    questions = Questions(prometheus)
+    prometheus.may_answer.clear()
+    first, second = (asyncio.create_task(questions.answer(SOURCE, "up", AT)) for _ in range(2))
+    await asyncio.sleep(1)
+    first.cancel()
+    await asyncio.sleep(1)
+    prometheus.may_answer.set()
+    assert isinstance(await second, Answer)
+    assert len(prometheus.asked) == 2
+
+
+@in_virtual_time
+async def test_an_answer_is_not_remembered_for_ever() -> None:
+    prometheus = ScriptedPrometheus(vector(0.5), newest_samples(AT))
+    questions = Questions(prometheus)
+    await questions.answer(SOURCE, "up", AT)
+    await asyncio.sleep(KEPT_FOR + 1)
+    await questions.answer(SOURCE, "other", AT)
+    await questions.answer(SOURCE, "up", AT)
+    assert [query for _, query, _ in prometheus.asked].count("up") == 2
+
+
+@in_virtual_time
+async def test_only_so_many_answers_are_remembered() -> None:
+    prometheus = ScriptedPrometheus(vector(0.5), newest_samples(AT))
+    questions = Questions(prometheus, keep=4)
+    for query in ("a", "b", "c"):
+        await questions.answer(SOURCE, query, AT)
+    await questions.answer(SOURCE, "c", AT)
+    assert len(prometheus.asked) == 6, "the newest is still known"
+    await questions.answer(SOURCE, "a", AT)
+    assert len(prometheus.asked) == 8, "the oldest made room"
+
+
+# a source that is taken for dead
+
+
+@pytest.mark.parametrize("said", [SourceUnreachable("refused"), SourceTimeout("no answer")])
+@in_virtual_time
+async def test_a_dead_source_is_asked_once_in_a_while_and_believed_at_its_first_answer(said: Exception) -> None:
+    prometheus = ScriptedPrometheus(said, said)
+    questions = Questions(prometheus)
+
+    async def looked(tick: int) -> bool:
+        return isinstance(await questions.answer(SOURCE, "up", AT + tick), Answer)
+
+    for tick in range(FAILURES_IN_A_ROW):
+        assert not await looked(tick)
+    before = len(prometheus.asked)
+    for tick in range(100, 120):
+        assert not await looked(tick)
+    assert len(prometheus.asked) == before, "nothing is sent to a source that has just been silent"
+    await asyncio.sleep(PROBE_EVERY)
+    assert not await looked(200)
+    assert len(prometheus.asked) == before + 1, "one question finds out"
+    prometheus.value, prometheus.freshness = vector(0.5), newest_samples(AT)
+    await asyncio.sleep(PROBE_EVERY)
+    await looked(300)
+    assert await looked(301)
+
+
+@in_virtual_time
+async def test_a_source_that_answers_with_errors_is_not_dead() -> None:
+    prometheus = ScriptedPrometheus(REFUSED, REFUSED)
+    questions = Questions(prometheus)
+    for tick in range(20):
+        await questions.answer(SOURCE, "up", AT + tick)
+    assert len(prometheus.asked) == 40
