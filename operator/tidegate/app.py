@@ -93,7 +93,8 @@ def assemble(
         await report_policy(kubernetes, view, status, fence.check, wrote)
 
     flag_sets = FlagSets(kubernetes, fence.check, utc_now, wrote_flag_set)
-    reports = RolloutReports(kubernetes, Runs(kubernetes, fence.check), fence.check, wrote, evidence.keep, evidence.drop)
+    runs = Runs(kubernetes, fence.check)
+    reports = RolloutReports(kubernetes, runs, fence.check, wrote, evidence.keep, evidence.drop, metrics.recorded)
     verbs = Verbs(
         observe=rollouts.snapshot,
         perform=RolloutActions(kubernetes, flag_sets, fence.check, wrote).perform,

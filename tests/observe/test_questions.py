@@ -134,7 +134,8 @@ def test_long_labels_are_cut() -> None:
 )
 @pytest.mark.parametrize("part", ["value", "freshness"])
 def test_a_failure_of_either_part_is_a_failure_of_the_answer(said: Said, failure: Failure, part: str) -> None:
-    parts: dict[str, Said] = {"value": vector(0.0), "freshness": newest_samples(AT)} | {part: said}
+    parts: dict[str, Said] = {"value": vector(0.0), "freshness": newest_samples(AT)}
+    parts[part] = said
     assert asked("up", **parts) == failure
 
 

@@ -58,9 +58,19 @@ def evidence() -> Evidence:
 
 
 @pytest.fixture
-def reports(kubernetes: Kubernetes, evidence: Evidence) -> RolloutReports:
+def counted() -> list[int]:
+    """The seq of each record that was told as new."""
+    return []
+
+
+@pytest.fixture
+def reports(kubernetes: Kubernetes, evidence: Evidence, counted: list[int]) -> RolloutReports:
     check = Fence(lambda: True).check
-    return RolloutReports(kubernetes, Runs(kubernetes, check), check, lambda stored: None, evidence.keep, evidence.drop)
+
+    def recorded(_: Rollout, records: tuple[Record, ...]) -> None:
+        counted.extend(record.seq for record in records)
+
+    return RolloutReports(kubernetes, Runs(kubernetes, check), check, lambda stored: None, evidence.keep, evidence.drop, recorded)
 
 
 def run(server: ApiServer, name: str = "search-1") -> dict[str, Any]:
@@ -99,6 +109,25 @@ async def test_each_record_makes_one_event_however_often_it_is_told(server: ApiS
     await reports.report(rollout, status(record(1), record(2, Transition.ROLLED_BACK), seq=2), rollout.resource_version)
     events = [body for key, body in server.store.objects.items() if key[0] == "events"]
     assert sorted((event["reason"], event["type"]) for event in events) == [("RolledBack", "Warning"), ("StepDecided", "Normal")]
+
+
+async def test_a_record_counts_once_it_is_in_the_run_and_once_only(
+    server: ApiServer, reports: RolloutReports, rollout: Rollout, counted: list[int]
+) -> None:
+    """A decision whose status or record is refused is made again, with the same number or another."""
+    told = status(record(1), record(2), seq=2)
+    for refused in (Fault("patch", "featurerollouts", status=409, reason="Conflict"), Fault("create", "rolloutruns", status=500)):
+        server.faults.append(refused)
+        with pytest.raises(ApiError):
+            await reports.report(rollout, told, rollout.resource_version)
+    assert counted == []
+    rollout = replace(rollout, status=told)
+    current = server.store.objects["featurerollouts", "shop", "search"]["metadata"]["resourceVersion"]
+    server.faults.append(Fault("patch", "featurerollouts", status=500))
+    with pytest.raises(ApiError):
+        await reports.report(rollout, told, current)
+    await reports.report(rollout, told, current)
+    assert counted == [1, 2]
 
 
 async def test_an_event_that_is_refused_loses_nothing(server: ApiServer, reports: RolloutReports, rollout: Rollout) -> None:

@@ -8,10 +8,11 @@ from prometheus_client.registry import Collector
 
 from tidegate.api.feature_rollout import FeatureRolloutSpec
 from tidegate.api.gates import Gate, Threshold
+from tidegate.api.records import Record
 from tidegate.api.rollout_status import FeatureRolloutStatus, GateSource, GateStatus
 from tidegate.domain.asks import all_gates
 from tidegate.domain.keys import Key
-from tidegate.domain.snapshot import Policy, Snapshot
+from tidegate.domain.snapshot import Policy, Rollout, Snapshot
 
 _BOUNDS = ("lt", "lte", "gt", "gte")
 _ROLLOUT = ("namespace", "name")
@@ -32,11 +33,11 @@ class RolloutMetrics(Collector):
         """The newest decision about a rollout."""
         spec = snapshot.rollout.followed_spec()
         self._shown[key] = (status, tuple(_gates(spec, snapshot)))
-        before = snapshot.rollout.status
-        if status.pending is not None and status.seq > before.seq:
-            for record in status.pending.records:
-                if record.seq > before.seq:
-                    self._transitions.labels(key.namespace, key.name, record.transition.value).inc()
+
+    def recorded(self, rollout: Rollout, records: Iterable[Record]) -> None:
+        """Records that were appended to a run just now: what was only decided may be decided again."""
+        for record in records:
+            self._transitions.labels(rollout.namespace, rollout.name, record.transition.value).inc()
 
     def forget(self, key: Key) -> None:
         """The rollout is gone."""

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from tidegate.api.records import Record
 from tidegate.api.rollout_status import FeatureRolloutStatus, GateStatus
 from tidegate.clients.errors import ApiError, NotFound
 from tidegate.clients.kubernetes import JsonObject, Kubernetes
@@ -19,7 +20,8 @@ _CHECKPOINT = 600
 
 
 class RolloutReports:
-    """`kept(uid, status)` remembers the gates of a status that was refused, `dropped(uid)` forgets them."""
+    """`kept(uid, status)` remembers the gates of a status that was refused, `dropped(uid)` forgets them; `recorded` is told of records
+    that are new in the run."""
 
     def __init__(
         self,
@@ -29,6 +31,7 @@ class RolloutReports:
         written: Callable[[JsonObject], None],
         kept: Callable[[str, FeatureRolloutStatus], None],
         dropped: Callable[[str], None],
+        recorded: Callable[[Rollout, tuple[Record, ...]], None],
     ) -> None:
         self._kubernetes = kubernetes
         self._runs = runs
@@ -36,6 +39,7 @@ class RolloutReports:
         self._written = written
         self._kept = kept
         self._dropped = dropped
+        self._recorded = recorded
 
     async def report(self, rollout: Rollout, status: FeatureRolloutStatus, resource_version: str) -> None:
         """A status that says nothing new is not written. Raises Conflict where somebody else wrote first: look again."""
@@ -49,6 +53,7 @@ class RolloutReports:
         if status.pending is None:
             return
         added = await self._runs.append(rollout, status, status.pending.records)
+        self._recorded(rollout, added)
         for record in added:
             _log.info("%s: %s", record.transition, record.message, extra={"seq": record.seq, "head": record.hash})
         await announce(self._kubernetes, rollout, status.attempt, added)
