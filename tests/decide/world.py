@@ -27,6 +27,7 @@ from tidegate.domain.readings import Answer, Buckets, CountAnswer, Failure, Gate
 from tidegate.domain.snapshot import FlagReading, Policy, Problem, Rollout, RunView, Snapshot
 from tidegate.levers.flag import DOCUMENT_KEY
 from tidegate.levers.flag_set import FlagSet, UnreadableError, merged, parse_flag_set, read_flag, to_config_map
+from tidegate.levers.lease import in_force
 from tidegate.observe.evidence import Evidence
 from tidegate.observe.parsing import parse_rollout
 from tidegate.report.rollouts import significant
@@ -139,9 +140,15 @@ class World:
 
     @property
     def percent(self) -> int | None:
-        """The exposure that clients get."""
+        """The exposure that clients get, by a clock that goes right."""
         reading = read_flag(parse_flag_set(self.config_map), KEY)
-        return reading.percent if isinstance(reading, FlagReading) else None
+        return in_force(reading, self.now).percent if isinstance(reading, FlagReading) else None
+
+    @property
+    def lease(self) -> float | None:
+        """Seconds until the flag turns itself off; None where it doesn't."""
+        reading = read_flag(parse_flag_set(self.config_map), KEY)
+        return reading.lease - self.now.timestamp() if isinstance(reading, FlagReading) and reading.lease is not None else None
 
     @property
     def status(self) -> FeatureRolloutStatus:
@@ -283,7 +290,7 @@ class World:
         assert isinstance(old, FlagReading)
         assert isinstance(new, FlagReading)
         assert new.percent == write.percent
-        self._check_raise(write, snapshot, old.percent)
+        self._check_raise(write, snapshot, in_force(old, self.now).percent)
         self._store(after)
         self.writes.append((self.now, write))
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from tests.builders import after, marker, target
 from tests.levers.evaluator import Evaluator
 from tidegate.api.rollout_status import State
-from tidegate.levers.flag import NotAdoptableError, definition_for, read_marker, read_percent, same_effect, switched_off, to_metadata
+from tidegate.levers.flag import definition_for, read_marker, read_percent, same_effect, switched_off, to_metadata
+from tidegate.levers.targeting import NotAdoptableError
 
 QUICK = settings(max_examples=80, deadline=None, derandomize=True, database=None)
 BOOLEAN: dict[str, Any] = {"state": "ENABLED", "variants": {"on": True, "off": False}, "defaultVariant": "off"}
@@ -83,6 +84,7 @@ FOREIGN = "rules that Tidegate did not write"
         ({"targeting": {"fractional": [["off", 75], ["on", 25]]}}, FOREIGN),  # in this order others would be dealt in
         ({"targeting": {"fractional": [{"var": "email"}, ["on", 25], ["off", 75]]}}, FOREIGN),
         ({"targeting": {"fractional": [["on", 25.0], ["off", 75.0]]}}, FOREIGN),
+        ({"targeting": {"fractional": [["on", True], ["off", 3]]}}, FOREIGN),  # no weight to flagd: everybody would get the default
         ({"targeting": {"fractional": [["on", 1], ["off", 2]]}}, FOREIGN),
         ({"targeting": {"fractional": [["on", 0], ["off", 0]]}}, FOREIGN),
         ({"targeting": {"fractional": [["on", -50], ["off", 150]]}}, FOREIGN),
@@ -119,7 +121,8 @@ def test_taking_over_another_total_deals_nobody_anew(total: int) -> None:
             "targeting": st.recursive(
                 st.none() | st.booleans() | st.integers() | st.sampled_from(["on", "off", "targetingKey"]),
                 lambda inner: (
-                    st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(["if", "in", "fractional", "var"]), inner, max_size=2)
+                    st.lists(inner, max_size=4)
+                    | st.dictionaries(st.sampled_from(["if", "in", "and", "<", "fractional", "var"]), inner, max_size=2)
                 ),
                 max_leaves=12,
             ),
@@ -140,8 +143,10 @@ WHOLE: dict[str, Any] = {"rollout": "shop/search", "uid": "u1", "state": "ENABLE
 
 
 @pytest.mark.parametrize("state", list(State))
-@pytest.mark.parametrize("fields", [{}, {"revision": "v7", "rejected": "v7", "cause": "gate errors: 0.9"}, {"rejected": ""}])
-def test_the_marker_survives_as_flat_metadata(state: State, fields: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "fields", [{}, {"revision": "v7", "rejected": "v7", "cause": "gate errors: 0.9"}, {"rejected": ""}, {"lapsed": 0}, {"lapsed": 95}]
+)
+def test_the_marker_survives_as_flat_metadata(state: State, fields: dict[str, Any]) -> None:
     written = marker(state=state, epoch=41, written_at=after(1.234), **fields)
     metadata = to_metadata(written, 25)
     assert all(isinstance(value, str | int) for value in metadata.values())
@@ -152,7 +157,7 @@ def test_the_marker_survives_as_flat_metadata(state: State, fields: dict[str, st
 @pytest.mark.parametrize(
     "metadata",
     [None, {}, [], "x", WHOLE | {"state": "ODD"}, WHOLE | {"attempt": "one"}, WHOLE | {"epoch": None}]
-    + [WHOLE | {"writtenAt": "yesterday"}, WHOLE | {"writtenAt": 7}]
+    + [WHOLE | {"writtenAt": "yesterday"}, WHOLE | {"writtenAt": 7}, WHOLE | {"lapsed": "ten"}, WHOLE | {"lapsed": []}]
     + [{key: value for key, value in WHOLE.items() if key != missing} for missing in WHOLE],
 )
 def test_what_is_no_marker_is_none(metadata: object) -> None:

@@ -15,7 +15,8 @@ from tidegate.levers.flag_set import FlagSet, merged, parse_flag_set, to_config_
 ATTEMPTS = 5
 """How often a write is tried against a flag set that others keep changing, before the rollout is looked at again."""
 TOGETHER = 0.05
-"""Seconds that raises wait for others of their flag set, so that rollouts that move together cost one write. A lowering never waits."""
+"""Seconds that raises and renewals wait for others of their flag set, so that rollouts that move together cost one write. A lowering
+never waits."""
 Where = tuple[str, str]
 
 
@@ -54,7 +55,7 @@ class FlagSets:
         line = self._lines.setdefault(where, _Line())
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         line.waiting.append((write, done))
-        if not write.raises:
+        if not (write.raises or write.renews):
             line.urgent.set()
         if not line.served:
             line.served = True

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from tidegate.api.base import ApiModel, Rule, validated
 from tidegate.api.gates import RolloutGate
+from tidegate.api.segment import SegmentCondition
 from tidegate.api.types import (
     Duration,
     DurationOrZero,
@@ -59,6 +60,17 @@ class FlagTarget(ApiModel):
     deny: Annotated[tuple[TargetingKey, ...], Field(max_length=256)] = Field(
         default=(), description="Targeting keys that never see the feature."
     )
+    segment: Annotated[tuple[SegmentCondition, ...], Field(min_length=1, max_length=8)] | None = Field(
+        default=None,
+        description="Who the rollout is about: users that meet all conditions. The percentage is a share of them; everybody else but the "
+        "allow list is off at every step, 100 included. Absent: everybody.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["attribute"]},
+    )
+    lease_seconds: Annotated[int, Field(ge=60, le=86400)] | None = Field(
+        default=None,
+        description="Dead-man lease: while the feature climbs, clients turn it off by their own clock once the operator has not renewed "
+        "the flag for this long. Make it longer than an upgrade of the operator takes. Absent: none.",
+    )
 
 
 class Target(ApiModel):
@@ -72,6 +84,11 @@ class Step(ApiModel):
 
     percent: StepPercent = Field(description="The share of targeting keys that see the feature.")
     dwell: Duration = Field(description="How long to stay here at least, counted from when the flag reads back this percent.")
+
+
+_BELOW_HOLDBACK = (
+    "must be below 100 - holdback, which is where the last one stands: holdback 5 makes 95 of the 100; lower it, or keep back fewer users"
+)
 
 
 @validated(
@@ -90,6 +107,16 @@ class Step(ApiModel):
         ".steps",
     ),
     Rule("!has(self.steps) || self.steps[size(self.steps) - 1].percent == 100", "the last step must have percent 100", ".steps"),
+    Rule(
+        "!has(self.holdback) || !has(self.percents) || self.percents.all(p, p == 100 || p < 100 - self.holdback)",
+        f"every percent but the last {_BELOW_HOLDBACK}",
+        ".percents",
+    ),
+    Rule(
+        "!has(self.holdback) || !has(self.steps) || self.steps.all(s, s.percent == 100 || s.percent < 100 - self.holdback)",
+        f"the percent of every step but the last {_BELOW_HOLDBACK}",
+        ".steps",
+    ),
 )
 class Canary(ApiModel):
     """Exposure rises a step at a time."""
@@ -103,9 +130,24 @@ class Canary(ApiModel):
         json_schema_extra={"x-kubernetes-list-type": "atomic"},
     )
     dwell: Duration | None = Field(default=None, description="With percents: the dwell of every step.")
+    holdback: Annotated[int, Field(ge=0, le=50)] = Field(
+        default=0,
+        description="The share of users, in percent, that never get the feature and stay a control group: with 5 the last step is 95 %.",
+    )
+
+    @property
+    def full(self) -> int:
+        """The percent of the last step: everybody but the control group."""
+        return 100 - self.holdback
 
     def resolved(self) -> tuple[Step, ...]:
-        """The steps, whichever form they were written in."""
+        """The steps, whichever form they were written in; the last one leaves out the control group."""
+        steps = self._written()
+        if any(step.percent >= self.full for step in steps[:-1]):
+            raise ValueError(f"spec.strategy.canary: every step but the last must be below {self.full} % (100 less the holdback)")
+        return (*steps[:-1], steps[-1].model_copy(update={"percent": self.full}))
+
+    def _written(self) -> tuple[Step, ...]:
         if self.steps is not None:
             return self.steps
         if self.percents is None or self.dwell is None:
@@ -122,7 +164,7 @@ class Strategy(ApiModel):
 class NoData(ApiModel):
     """What happens when a gate's series are missing, stale or not finite. A source that doesn't answer never counts."""
 
-    deadline: Duration = Field(default=timedelta(hours=1), description="How long a gate may be without data. Stops at 100 %.")
+    deadline: Duration = Field(default=timedelta(hours=1), description="How long a gate may be without data. Stops at the last step.")
     then: NoDataAction = Field(default=NoDataAction.HOLD, description="hold: wait for data. rollback: go back to 0 %.")
 
 

@@ -30,6 +30,7 @@ class Transition(StrEnum):
     STEP_DEADLINE_EXCEEDED = "StepDeadlineExceeded"
     NO_DATA_DEADLINE = "NoDataDeadline"
     GUARD_BREACHED = "GuardBreached"
+    LEASE_EXPIRED = "LeaseExpired"
 
 
 class RecordedReading(StatusModel):

@@ -152,6 +152,9 @@ class FeatureRolloutStatus(StatusModel):
     policy: PinnedPolicy | None = None
     step_entered_at: Time | None = Field(default=None, description="When the raise to the current percent was decided.")
     effective_at: Time | None = Field(default=None, description="When the flag read back the current percent: dwell counts from here.")
+    lapsed_percent: Percent | None = Field(
+        default=None, description="Exposure that ended with the flag's lease; going back to it is decided anew. Absent otherwise."
+    )
     exposed_at: Time | None = Field(default=None, description="When this attempt first exposed anybody.")
     raised_at: Time | None = Field(default=None, description="When exposure last rose.")
     resumed_at: Time | None = None
@@ -159,6 +162,10 @@ class FeatureRolloutStatus(StatusModel):
     rolled_back_at: Time | None = None
     next_evaluation_at: Time | None = Field(default=None, description="The earliest time at which the next step can begin.")
     rehearsal: Rehearsal | None = None
+    hash_generation: Annotated[str, Field(max_length=16)] | None = Field(
+        default=None,
+        description="Generation of flagd's hashing that this operator and its flag server deal users with: who is in a percentage.",
+    )
     raising: Raise | None = None
     gates: Annotated[tuple[GateStatus, ...], Field(max_length=32)] = Field(
         default=(), json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["source", "name"]}

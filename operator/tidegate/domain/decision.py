@@ -15,7 +15,7 @@ class WriteFlag:
     """Write one flag of a flag set.
 
     `expected` is the marker that the decision saw. The write is refused if the flag's marker has changed since; switching off is refused
-    only if the flag belongs to somebody else by now.
+    only if the flag belongs to somebody else by now. `renews`: nothing changes but the end of the lease, so that it may wait for others.
     """
 
     config_map: str
@@ -25,6 +25,7 @@ class WriteFlag:
     marker: Marker
     expected: Marker | None
     raises: bool
+    renews: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,10 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Marker:
-    """What Tidegate wrote beside a flag: whose it is and what was decided. `epoch` grows with every write to the flag set."""
+    """What Tidegate wrote beside a flag: whose it is and what was decided. `epoch` grows with every write to the flag set.
+
+    `lapsed` stands beside the 0 % that a flag is written with once its lease ran out: the percent that was in force before.
+    """
 
     rollout: str
     uid: str
@@ -74,19 +77,22 @@ class Marker:
     rejected: str | None = None
     cause: str | None = None
     written_at: datetime | None = None
+    lapsed: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class FlagReading:
     """The flag as it stands in the flag set now. `percent` is None where the document has no such flag.
 
-    `rewritten` says why the exposure of a flag that carries a marker can't be read; its `percent` is 100 then.
+    `rewritten` says why the exposure of a flag that carries a marker can't be read; its `percent` is 100 then. `lease` is when the flag
+    turns itself off (Unix seconds), None where it doesn't; `percent` is what it shows until then.
     """
 
     percent: int | None
     definition: Mapping[str, Any] | None
     marker: Marker | None
     rewritten: str | None = None
+    lease: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,9 @@ from typing import Any
 from tidegate.api.conditions import Reason
 from tidegate.domain.decision import WriteFlag
 from tidegate.domain.snapshot import FlagReading, Problem
-from tidegate.levers.flag import DOCUMENT_KEY, NotAdoptableError, read_marker, read_percent, switched_off, to_metadata
+from tidegate.levers.flag import DOCUMENT_KEY, read_exposure, read_marker, switched_off, to_metadata
+from tidegate.levers.lease import is_over
+from tidegate.levers.targeting import NotAdoptableError
 
 FLAG_SET_LABEL = "tidegate.io/flag-set"
 EPOCH_ANNOTATION = "tidegate.io/epoch"
@@ -70,7 +72,8 @@ def read_flag(flag_set: FlagSet, key: str) -> FlagReading | Problem:
     if not isinstance(definition, Mapping):
         return Problem(Reason.FLAG_NOT_ADOPTABLE, f"flag {key} is not an object in the flag set")
     try:
-        return FlagReading(read_percent(definition), definition, marker)
+        exposure = read_exposure(definition)
+        return FlagReading(exposure.percent, definition, marker, lease=exposure.lease)
     except NotAdoptableError as error:
         if marker is not None:
             # once ours, a definition that somebody rewrote is put right: it reads as fully exposed, so that putting right is a lowering
@@ -94,12 +97,12 @@ def merged(flag_set: FlagSet, writes: Iterable[WriteFlag], now: datetime) -> tup
     """The flag set after all writes that still hold, under the next epoch, and those that were refused.
 
     A write holds only if the flag's marker is the one that its decision saw, and a write that is no raise only if it raises nothing;
-    switching off holds unless the flag has another owner by now.
+    switching off holds unless the flag has another owner by now. Nothing is kept or raised behind a lease that ran out.
     """
     epoch = flag_set.epoch + 1
     flags, refused = dict(flag_set.flags), []
     for write in writes:
-        reason = _refusal(write, read_flag(replace(flag_set, document={"flags": flags}), write.key))
+        reason = _refusal(write, read_flag(replace(flag_set, document={"flags": flags}), write.key), now)
         if reason is not None:
             refused.append(Refusal(write, reason))
             continue
@@ -108,7 +111,7 @@ def merged(flag_set: FlagSet, writes: Iterable[WriteFlag], now: datetime) -> tup
     return replace(flag_set, document={**flag_set.document, "flags": flags}, epoch=epoch), tuple(refused)
 
 
-def _refusal(write: WriteFlag, live: FlagReading | Problem) -> str | None:
+def _refusal(write: WriteFlag, live: FlagReading | Problem, now: datetime) -> str | None:
     if isinstance(live, Problem):
         return live.message
     seen, marker = write.expected, live.marker
@@ -116,6 +119,8 @@ def _refusal(write: WriteFlag, live: FlagReading | Problem) -> str | None:
         return f"the flag belongs to {marker.rollout} by now"
     if dict(write.definition) == switched_off():
         return None
+    if is_over(live, now) and live.percent and write.percent:
+        return "the flag's lease ran out since this was decided: whatever shows the feature again must be decided anew"
     is_lower = not write.raises and (live.percent or 0) < write.percent  # what kept or lowered a percent then would raise it by now
     if marker != seen or is_lower or (write.raises and marker is None and live.definition is not None):
         return f"the flag was written since this {'raise' if write.raises else 'write'} was decided"

@@ -20,6 +20,7 @@ _WARNINGS = frozenset(
         Transition.STEP_DEADLINE_EXCEEDED,
         Transition.NO_DATA_DEADLINE,
         Transition.GUARD_BREACHED,
+        Transition.LEASE_EXPIRED,
     }
 )
 

@@ -6,7 +6,9 @@ from tidegate.api.records import Transition
 from tidegate.api.rollout_status import Phase, PinnedPolicy, Raise, State
 from tidegate.decide.rollout.draft import Draft
 from tidegate.decide.rollout.steps import number_of
-from tidegate.domain.snapshot import Policy, Problem
+from tidegate.domain.snapshot import FlagReading, Policy, Problem
+from tidegate.levers.flag import read_exposure
+from tidegate.levers.targeting import segment_of
 
 
 def begin(draft: Draft) -> None:
@@ -38,12 +40,19 @@ def _first_contact(draft: Draft) -> None:
         raising = Raise(step=number_of(draft.steps, percent), percent=percent, decided_at=draft.now, adopts=True)
         draft.set(state=State.ROLLING_OUT, phase=Phase.PROGRESSING, raising=raising)
         draft.record(Transition.ADOPTED, f"live already: begins at {percent} % (spec.initialPercent)", to_percent=percent)
-    elif not draft.flag.percent:
+    elif not (percent := _found(draft)):
         draft.set(state=State.DISABLED, phase=Phase.WAITING, percent=draft.flag.percent)
         draft.record(Transition.ATTEMPT_STARTED, _named("begins at 0 %", draft.spec))
     else:
-        adopt_exposure(draft, draft.flag.percent)
-        draft.record(Transition.ADOPTED, f"adopted as it was found, at {draft.flag.percent} %")
+        adopt_exposure(draft, percent)
+        draft.record(Transition.ADOPTED, f"adopted as it was found, at {percent} %")
+
+
+def _found(draft: Draft) -> int:
+    """The exposure to adopt. Behind a lease that ran out there is none, unless it was our own: then it is known where to come back to."""
+    marker, written = draft.flag.marker, draft.snapshot.flag
+    is_own = marker is not None and marker.uid == draft.snapshot.rollout.uid and isinstance(written, FlagReading)
+    return (written.percent if is_own and isinstance(written, FlagReading) else draft.flag.percent) or 0
 
 
 def _was_rejected(draft: Draft) -> bool:
@@ -55,10 +64,20 @@ def _was_rejected(draft: Draft) -> bool:
 
 
 def not_adoptable(draft: Draft) -> Problem | None:
-    """Why a flag that was never looked at can't be taken over: its exposure is unknown, and nobody wants it at 0 %."""
-    if draft.status.attempt or draft.flag.rewritten is None or not draft.spec.enabled or _was_rejected(draft):
+    """Why a flag that was never looked at can't be taken over: its exposure is unknown, or another's, and nobody wants it at 0 %."""
+    if draft.status.attempt or not draft.spec.enabled or _was_rejected(draft):
         return None
-    return Problem(Reason.FLAG_NOT_ADOPTABLE, draft.flag.rewritten)
+    why = draft.flag.rewritten or _other_segment(draft)
+    return None if why is None else Problem(Reason.FLAG_NOT_ADOPTABLE, why)
+
+
+def _other_segment(draft: Draft) -> str | None:
+    """A percentage means little without whom it is a share of: to take over a share of others would raise some and lower some."""
+    definition, target = draft.flag.definition, draft.spec.target.flag
+    if not draft.flag.percent or definition is None or read_exposure(definition).segment == segment_of(target):
+        return None
+    remedy = "make spec.target.flag.segment and the flag's targeting equal, or turn the flag off first"
+    return f"flag {target.key} exists and can't be taken over: it is on for a share of others than the segment: {remedy}"
 
 
 def _died_before_status(draft: Draft) -> bool:
@@ -70,16 +89,17 @@ def _died_before_status(draft: Draft) -> bool:
 
 
 def adopt_exposure(draft: Draft, percent: int) -> None:
-    """Takes an exposure that is in force for the attempt's own, from now on. At 100 % there is nothing left to climb: it bakes."""
+    """Takes an exposure that is in force for the attempt's own, from now on. At the last step's there is none left to climb: it bakes."""
+    is_full = percent >= draft.full
     draft.set(
         percent=percent,
         step=number_of(draft.steps, percent),
         step_entered_at=draft.now,
         effective_at=draft.now,
         exposed_at=draft.now,
-        state=State.ENABLED if percent == 100 else State.ROLLING_OUT,
-        phase=Phase.BAKING if percent == 100 else Phase.PROGRESSING,
-        enabled_at=draft.now if percent == 100 else None,
+        state=State.ENABLED if is_full else State.ROLLING_OUT,
+        phase=Phase.BAKING if is_full else Phase.PROGRESSING,
+        enabled_at=draft.now if is_full else None,
     )
 
 

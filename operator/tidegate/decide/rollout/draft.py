@@ -12,7 +12,7 @@ from tidegate.domain.snapshot import FlagReading, Problem, Snapshot
 
 @dataclass(slots=True)
 class Draft:
-    """Local to one call of `decide`; never escapes it."""
+    """Local to one call of `decide`; never escapes it. `flag` is what is in force; `snapshot.flag` is what is written."""
 
     snapshot: Snapshot
     spec: FeatureRolloutSpec
@@ -35,6 +35,16 @@ class Draft:
     def exposed(self) -> bool:
         """Whether this attempt shows the feature to a share of the clients."""
         return self.status.state in (State.ROLLING_OUT, State.ENABLED) and self.percent > 0
+
+    @property
+    def full(self) -> int:
+        """The percent of the last step."""
+        return self.spec.strategy.canary.full
+
+    @property
+    def at_full(self) -> bool:
+        """Whether there is nothing left to climb. What is ENABLED stays so when the holdback is edited."""
+        return self.status.state is State.ENABLED or self.percent >= self.full
 
     def revision_key(self) -> str:
         """What a rejection remembers: "" stands for a rollout without spec.revision."""
@@ -71,7 +81,8 @@ class Draft:
 
     def head_for_zero(self, state: State, phase: Phase) -> None:
         """On the way to 0: what belonged to the step is forgotten; `percent` stays until the flag reads back 0."""
-        self.set(state=state, phase=phase, step=0, raising=None, effective_at=None, step_entered_at=None, next_evaluation_at=None)
+        self.set(state=state, phase=phase, step=0, raising=None, lapsed_percent=None)
+        self.set(effective_at=None, step_entered_at=None, next_evaluation_at=None)
 
 
 def _recorded(gate: GateStatus) -> RecordedReading:

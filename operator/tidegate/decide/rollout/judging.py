@@ -41,10 +41,9 @@ def judge_all(draft: Draft) -> None:
 
 
 def _to_judge(draft: Draft, policy: Policy) -> Iterator[tuple[GateSource, Gate, Context]]:
-    is_full = draft.percent == 100
-    no_data = draft.spec.no_data if draft.exposed and not is_full else None
+    no_data = draft.spec.no_data if draft.exposed and not draft.at_full else None
     medians = {median.gate: float(median.value) for median in draft.status.baselines}
-    surroundings = Surroundings(policy.baselines, medians, is_alone=is_full)
+    surroundings = Surroundings(policy.baselines, medians, is_alone=draft.percent == 100)
     staleness, effective, exposed = policy.spec.prometheus.staleness, draft.status.effective_at, draft.status.exposed_at
     if draft.exposed:
         context = Context(draft.now, staleness, effective, exposed, no_data, surroundings)

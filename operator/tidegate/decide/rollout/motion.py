@@ -9,7 +9,8 @@ from tidegate.api.rollout_status import GateSource, Phase, Raise, Rehearsal, Sta
 from tidegate.api.types import format_duration, format_time
 from tidegate.decide.rollout.draft import Draft
 from tidegate.decide.rollout.judging import judge_all, refused_query, rollback_cause, unready
-from tidegate.decide.rollout.steps import dwell_at, next_after, number_of
+from tidegate.decide.rollout.lapse import next_rise, note_lapse
+from tidegate.decide.rollout.steps import dwell_at, number_of
 from tidegate.domain.readings import Failure
 from tidegate.domain.snapshot import Policy, Problem
 from tidegate.domain.templates import resolved_gates
@@ -17,6 +18,7 @@ from tidegate.domain.templates import resolved_gates
 
 def move(draft: Draft) -> None:
     """One look at an attempt that waits, climbs or bakes."""
+    note_lapse(draft)
     _settle(draft)
     judge_all(draft)
     cause = rollback_cause(draft)
@@ -56,9 +58,10 @@ def _settle(draft: Draft) -> None:
         return
     if flag.percent != raising.percent or flag.rewritten:
         return
-    is_adoption_at_full = raising.adopts and raising.percent == 100
+    is_adoption_at_full = raising.adopts and raising.percent >= draft.full
     draft.set(
         raising=None,
+        lapsed_percent=None,
         percent=raising.percent,
         step=raising.step,
         step_entered_at=raising.decided_at,
@@ -166,7 +169,7 @@ def _blocking_gates(draft: Draft) -> list[str]:
 
 def _confirm_or_withdraw(draft: Draft) -> None:
     """A raise that isn't in force yet is decided again: hours may have passed since it was written down."""
-    raising, step = draft.status.raising, next_after(draft.steps, draft.percent)
+    raising, step = draft.status.raising, next_rise(draft)
     assert raising is not None
     is_next = step is not None and step.percent == raising.percent
     if raising.adopts or (is_next and not draft.waiting):
@@ -181,10 +184,10 @@ def _confirm_or_withdraw(draft: Draft) -> None:
 
 
 def _advance(draft: Draft) -> None:
-    step = next_after(draft.steps, draft.percent)
+    step = next_rise(draft)
     if step is None:
         draft.set(state=State.ENABLED, enabled_at=draft.now, next_evaluation_at=None)
-        draft.record(Transition.ENABLED, "the last step is passed: 100 %, baking")
+        draft.record(Transition.ENABLED, f"the last step is passed: {draft.percent} %, baking")
         return
     draft.set(raising=Raise(step=number_of(draft.steps, step.percent), percent=step.percent, decided_at=draft.now))
     draft.record(Transition.STEP_DECIDED, f"{draft.percent} % → {step.percent} %", to_percent=step.percent)

@@ -15,7 +15,9 @@ from tidegate.decide.rollout.motion import move
 from tidegate.decide.rollout.wishes import actions
 from tidegate.domain.asks import SILENT
 from tidegate.domain.decision import Action, Decision
+from tidegate.domain.hashing import HASH_GENERATION
 from tidegate.domain.snapshot import FlagReading, Policy, Problem, Snapshot
+from tidegate.levers.lease import in_force, renewed_every
 
 RETRY = 30.0
 """Seconds until a look at something that only somebody else can mend, should the event that tells of it be missed."""
@@ -27,13 +29,13 @@ def decide(snapshot: Snapshot, now: datetime) -> Decision:
     """What one rollout should do now: its status as it should be written, and the actions that make the world match it."""
     now = now.replace(microsecond=now.microsecond // 1000 * 1000)
     if snapshot.rollout.deleting:
-        return decide_deletion(snapshot)
+        return decide_deletion(snapshot, now)
     spec = snapshot.rollout.followed_spec()
     if spec is None:
         return _never_valid(snapshot, now)
     if isinstance(snapshot.flag, Problem):
         return _flag_out_of_hand(snapshot, snapshot.flag, spec, now)
-    draft = Draft(snapshot, spec, spec.strategy.canary.resolved(), now, snapshot.rollout.status, snapshot.flag)
+    draft = Draft(snapshot, spec, spec.strategy.canary.resolved(), now, snapshot.rollout.status, in_force(snapshot.flag, now))
     unknown = not_adoptable(draft)
     if unknown is not None:
         return _flag_out_of_hand(snapshot, unknown, spec, now)
@@ -59,7 +61,7 @@ def _finished(draft: Draft) -> Decision:
     waiting = None
     if draft.waiting and draft.status.state in (State.DISABLED, State.ROLLING_OUT) and draft.status.phase is not Phase.DISABLED:
         waiting = f"the next step waits for {', '.join(draft.waiting)}"[:1024]
-    draft.set(steps=len(draft.steps), step=_step(draft), waiting_for=waiting)
+    draft.set(steps=len(draft.steps), step=_step(draft), waiting_for=waiting, hash_generation=HASH_GENERATION)
     answers = {} if draft.status.phase in SILENT else snapshot.answers  # as the next look will have them
     is_over = draft.status.phase in SILENT
     draft.set(conditions=conditions_for(draft.status, stalled, answers, draft.now, None if is_over else questionable(draft)))
@@ -94,7 +96,9 @@ def _requeue_after(draft: Draft, todo: tuple[Action, ...]) -> float | None:
     policy = draft.snapshot.policy
     if isinstance(policy, Policy) and (draft.spec.gates or policy.spec.guards):
         waits.append(until_next_tick(draft.now, policy.spec.prometheus.interval))
-    return min(waits, default=RETRY)
+    lease = draft.spec.target.flag.lease_seconds
+    due = until_next_tick(draft.now, renewed_every(lease)) if lease and draft.status.state is State.ROLLING_OUT else math.inf
+    return min(min(waits, default=RETRY), due)
 
 
 def until_next_tick(now: datetime, interval: timedelta) -> float:

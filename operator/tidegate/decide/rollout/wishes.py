@@ -5,6 +5,7 @@ from tidegate.decide.rollout.draft import Draft
 from tidegate.domain.decision import FINALIZER, Action, AddFinalizer, RemoveFinalizer, WriteFlag
 from tidegate.domain.snapshot import FlagReading, Marker
 from tidegate.levers.flag import Definition, definition_for, same_effect, switched_off
+from tidegate.levers.lease import lease_end
 
 
 def actions(draft: Draft) -> tuple[Action, ...]:
@@ -32,12 +33,14 @@ def _is_read_back(draft: Draft) -> bool:
 
 
 def _write(draft: Draft) -> WriteFlag | None:
-    wish = _wish(draft)
+    flag, seconds = draft.flag, draft.spec.target.flag.lease_seconds
+    wish = _wish(draft, None if seconds is None else lease_end(seconds, draft.now, flag.lease))
     if wish is None:
         return None
     percent, definition = wish
-    flag, marker = draft.flag, _marker(draft)
-    if same_effect(flag.definition, definition) and _same_claim(flag.marker, marker) and not _took_back_a_raise(draft):
+    marker = _marker(draft)
+    is_as_claimed = _same_claim(flag.marker, marker) and not _took_back_a_raise(draft)
+    if is_as_claimed and same_effect(flag.definition, definition):
         return None
     return WriteFlag(
         config_map=draft.spec.target.flag.config_map,
@@ -47,7 +50,13 @@ def _write(draft: Draft) -> WriteFlag | None:
         marker=marker,
         expected=flag.marker,
         raises=percent > (flag.percent or 0),
+        renews=is_as_claimed and _differs_by_lease_alone(draft),
     )
+
+
+def _differs_by_lease_alone(draft: Draft) -> bool:
+    wish = _wish(draft, draft.flag.lease)
+    return wish is not None and same_effect(draft.flag.definition, wish[1])
 
 
 def _took_back_a_raise(draft: Draft) -> bool:
@@ -57,19 +66,22 @@ def _took_back_a_raise(draft: Draft) -> bool:
     return before is not None and draft.status.raising != before and draft.flag.percent != before.percent
 
 
-def _wish(draft: Draft) -> tuple[int, Definition] | None:
-    """(percent, definition) that should stand in the document now; None where it must be left as it is."""
+def _wish(draft: Draft, lease: int | None) -> tuple[int, Definition] | None:
+    """(percent, definition) that should stand in the document now; None where it must be left as it is. Only what moves has a lease: it
+    would turn off what nobody has to watch any more, and what is off needs none."""
     target, status = draft.spec.target.flag, draft.status
     if _is_at_rest(draft):
         return 0, switched_off()
     if draft.raise_confirmed and status.raising is not None:
-        return status.raising.percent, definition_for(target, status.raising.percent)
+        percent = status.raising.percent
+        is_adoption_at_full = status.raising.adopts and percent >= draft.full
+        return percent, definition_for(target, percent, None if is_adoption_at_full else lease)
     if status.state is State.DISABLED:
         return 0, definition_for(target, 0)
     was_lowered_by_hand = draft.flag.percent is not None and draft.flag.percent < draft.percent
     if status.percent is None or was_lowered_by_hand:
         return None
-    return draft.percent, definition_for(target, draft.percent)
+    return draft.percent, definition_for(target, draft.percent, lease if status.state is State.ROLLING_OUT else None)
 
 
 def _marker(draft: Draft) -> Marker:
@@ -84,6 +96,7 @@ def _marker(draft: Draft) -> Marker:
         revision=status.revision,
         rejected=status.rejected_revision,
         cause=draft.records[-1].message[:256] if status.state is State.ROLLBACK and draft.records else _cause_of(draft.flag),
+        lapsed=None if draft.raise_confirmed else status.lapsed_percent,
     )
 
 
@@ -95,10 +108,11 @@ def _same_claim(live: Marker | None, wished: Marker) -> bool:
     """Whether the marker says what it should; epoch, cause and time belong to a write, not to the claim."""
     if live is None:
         return False
-    return (live.uid, live.state, live.attempt, live.revision, live.rejected) == (
+    return (live.uid, live.state, live.attempt, live.revision, live.rejected, live.lapsed) == (
         wished.uid,
         wished.state,
         wished.attempt,
         wished.revision,
         wished.rejected,
+        wished.lapsed,
     )
