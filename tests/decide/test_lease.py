@@ -176,19 +176,25 @@ def test_a_live_feature_that_is_taken_over(initial: int, has_lease: bool) -> Non
     assert (world.lease is not None) is has_lease
 
 
+def lease_of(seconds: int | None) -> dict[str, Any]:
+    return {} if seconds is None else {"leaseSeconds": seconds}
+
+
 @pytest.mark.parametrize("before", [None, 60, 86_400])
 @pytest.mark.parametrize("after", [None, 60, 900])
 def test_editing_the_lease_counts_at_once_and_raises_nothing(before: int | None, after: int | None) -> None:
-    world = World(gates=GATES, flag={"leaseSeconds": before} if before else {}, dwell="1h")
+    world = World(gates=GATES, flag=lease_of(before), dwell="1h")
     world.climb_to(10)
-    world.edit(target={"flag": {"key": "new-search", "configMap": "shop-flags"} | ({"leaseSeconds": after} if after else {})})
+    began = world.status.effective_at
+    world.edit_target(leaseSeconds=after)
     world.look()
-    assert not any(write.raises for _, write in world.writes[-1:]) or before == after
-    assert (world.percent, world.status.percent) == (10, 10)
-    assert (None if world.lease is None else after is not None and after * 2 / 3 <= world.lease <= after) is (
-        None if after is None else True
-    )
-    assert world.status.effective_at is not None
+    assert (world.percent, world.status.percent, world.status.effective_at) == (10, 10, began)
+    assert [write.percent for _, write in world.writes if write.raises] == [10]
+    if after is None:
+        assert world.lease is None
+    else:
+        assert world.lease is not None
+        assert after * 2 / 3 <= world.lease <= after
 
 
 # nobody renews

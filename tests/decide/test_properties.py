@@ -1,17 +1,19 @@
 """Whatever happens, in whatever order: what must always hold, and that it all comes to an end."""
 
 from datetime import timedelta
+from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from tests.builders import policy, raw_gate
+from tests.builders import policy, raw_gate, target
 from tests.decide.world import Fault, World
 from tidegate.api.conditions import Reason
 from tidegate.api.rollout_status import Phase, State
 from tidegate.domain.readings import Failure
 from tidegate.domain.snapshot import FlagReading, Problem
+from tidegate.levers.flag import definition_for
 
 READINGS = {
     "good": 0.0,
@@ -26,6 +28,9 @@ STEPS = [(10, 50, 100), (25, 100), (5, 15, 30, 60, 100), (100,)]
 GATES = [raw_gate(), raw_gate("slow", rollback={"gt": 0.15, "for": "30s"}, query="rate(slow[20s])")]
 GUARD = raw_gate("uptime", rollback={"gt": 0.15, "confirm": 1}, reach="2m")
 MISSING = Problem(Reason.POLICY_MISSING, "RolloutPolicy production does not exist")
+SEGMENT = [{"attribute": "tier", "in": ["pro"]}]
+LEASES = [60, 60, 600, None]
+HOLDBACKS = [0, 5, 20]
 LOOKS = st.integers(0, 4)
 TERMINAL = frozenset({Phase.SUCCEEDED, Phase.ROLLED_BACK, Phase.DISABLED})
 
@@ -38,8 +43,20 @@ class Life(RuleBasedStateMachine):
         initial=st.sampled_from([0, 0, 0, 40, 100]),
         rolls_back=st.booleans(),
         looks=st.sampled_from([0, 5, 15, 40]),
+        lease=st.sampled_from(LEASES),
+        holdback=st.sampled_from(HOLDBACKS),
+        segment=st.sampled_from([None, SEGMENT]),
     )
-    def begin(self, steps: tuple[int, ...], initial: int, rolls_back: bool, looks: int) -> None:
+    def begin(
+        self,
+        steps: tuple[int, ...],
+        initial: int,
+        rolls_back: bool,
+        looks: int,
+        lease: int | None,
+        holdback: int,
+        segment: list[dict[str, Any]] | None,
+    ) -> None:
         self.world = World(
             gates=GATES,
             guards=(GUARD,),
@@ -49,10 +66,12 @@ class Life(RuleBasedStateMachine):
             initialPercent=initial,
             revision="v0",
             noData={"deadline": "60s", "then": "rollback" if rolls_back else "hold"},
-            flag={"allow": ["alice"]},
+            flag={"allow": ["alice"], "leaseSeconds": lease, "segment": segment},
         )
+        self.world.set_steps(*steps, dwell="30s", holdback=holdback)
         self.revision = 0
-        self.allowed = {0, initial, *steps}
+        self.fulls = {100 - holdback}
+        self.allowed = {0, initial, *steps[:-1], 100 - holdback}
         self.told: dict[int, str] = {}
         self.rejected: tuple[int, str | None] | None = None
         self.look_on(looks)
@@ -82,6 +101,14 @@ class Life(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([0.1, 29, 31, 120]))
     def nobody_looks_for_a_while(self, seconds: float) -> None:
         self.world.now += timedelta(seconds=seconds)
+
+    @rule(off=st.sampled_from([-0.01, 0.0, 0.01, 100.0]), fault=st.none() | st.sampled_from(Fault), looks=LOOKS)
+    def nobody_looks_until_the_lease_ends(self, off: float, fault: Fault | None, looks: int) -> None:
+        if self.world.lease is not None and self.world.lease > 0:
+            self.world.now += timedelta(seconds=self.world.lease + off)
+            assert (self.world.percent == 0) is (off >= 0 or self.world.reading.percent == 0)
+            self.look(fault)
+            self.look_on(looks)
 
     @rule(fault=st.sampled_from(Fault), times=st.integers(1, 4))
     def a_look_goes_wrong(self, fault: Fault, times: int) -> None:
@@ -130,8 +157,22 @@ class Life(RuleBasedStateMachine):
     @rule(steps=st.sampled_from(STEPS), looks=LOOKS)
     def steps_are_edited(self, steps: tuple[int, ...], looks: int) -> None:
         if self.world.exists:
-            self.allowed |= set(steps)
+            self.allowed |= set(steps[:-1])
             self.world.set_steps(*steps, dwell="30s")
+            self.look_on(looks)
+
+    @rule(holdback=st.sampled_from(HOLDBACKS), looks=LOOKS)
+    def the_holdback_is_edited(self, holdback: int, looks: int) -> None:
+        if self.world.exists:
+            self.fulls.add(100 - holdback)
+            self.allowed.add(100 - holdback)
+            self.world.set_steps(*self.world.raw["spec"]["strategy"]["canary"]["percents"], dwell="30s", holdback=holdback)
+            self.look_on(looks)
+
+    @rule(lease=st.sampled_from(LEASES), looks=LOOKS)
+    def the_lease_is_edited(self, lease: int | None, looks: int) -> None:
+        if self.world.exists:
+            self.world.edit_target(leaseSeconds=lease)
             self.look_on(looks)
 
     @rule(field=st.sampled_from(["paused", "enabled"]), value=st.booleans(), looks=LOOKS)
@@ -156,8 +197,9 @@ class Life(RuleBasedStateMachine):
     @rule(percent=st.sampled_from([0, 7, 100]), looks=LOOKS)
     def the_flag_is_changed_by_hand(self, percent: int, looks: int) -> None:
         if self.world.definition is not None:
-            share = {"targeting": {"fractional": [["on", percent], ["off", 100 - percent]]}} if 0 < percent < 100 else {}
-            self.world.edit_flag(defaultVariant="on" if percent == 100 else "off", **share)
+            segment = self.world.raw["spec"]["target"]["flag"].get("segment") if self.world.exists else None
+            by_hand = definition_for(target(segment=segment), percent)
+            self.world.edit_flag(**{key: value for key, value in by_hand.items() if key in ("defaultVariant", "targeting")})
             self.allowed.add(percent)
             self.look_on(looks)
 
@@ -232,7 +274,7 @@ class Life(RuleBasedStateMachine):
         world.edit(paused=False, gates=GATES)
         if isinstance(world.snapshot().flag, FlagReading) and world.snapshot().flag.rewritten:  # type: ignore[union-attr]
             world.put_flag(None)
-        elif world.percent is not None and world.status.percent is not None and world.percent < world.status.percent:
+        elif world.reading.percent is not None and world.status.percent is not None and world.reading.percent < world.status.percent:
             self.revision += 1
             world.edit(revision=f"v{self.revision}")
         for _ in range(400):
@@ -243,7 +285,9 @@ class Life(RuleBasedStateMachine):
             world.now += timedelta(seconds=max(world.wait or 0.0, 0.005))
         assert world.phase in TERMINAL, (world.phase, world.status.waiting_for)
         assert world.is_converged()
-        assert world.percent == (100 if world.phase is Phase.SUCCEEDED else 0)
+        assert world.percent in (self.fulls | {100} if world.phase is Phase.SUCCEEDED else {0})
+        assert world.lease is None
+        assert world.status.lapsed_percent is None
         self.records_are_neither_lost_nor_doubled()
 
 

@@ -17,7 +17,7 @@ from tidegate.api.conditions import Reason
 from tidegate.api.feature_rollout import FeatureRolloutSpec
 from tidegate.api.gates import OnBreach, RelativeTo, Since
 from tidegate.api.records import Record, Transition
-from tidegate.api.rollout_status import FeatureRolloutStatus, GateSource, Phase, Verdict
+from tidegate.api.rollout_status import FeatureRolloutStatus, GateSource, Phase, State, Verdict
 from tidegate.decide.rollout import decide
 from tidegate.domain.asks import Asked, Wording, all_gates, buckets_query, gates_to_ask, last_tick, start_source, wording
 from tidegate.domain.counting import Tally
@@ -106,8 +106,16 @@ class World:
         self.raw["metadata"]["generation"] += 1
         self._bump()
 
-    def set_steps(self, *percents: int, dwell: str = "60s") -> None:
-        self.edit(strategy={"canary": {"percents": list(percents), "dwell": dwell}})
+    def set_steps(self, *percents: int, dwell: str = "60s", holdback: int | None = None) -> None:
+        """Other steps; the holdback stays unless another one is given."""
+        before = self.raw["spec"]["strategy"]["canary"].get("holdback", 0)
+        canary = {"percents": list(percents), "dwell": dwell, "holdback": before if holdback is None else holdback}
+        self.edit(strategy={"canary": canary})
+
+    def edit_target(self, **fields: Any) -> None:
+        """Changes fields of spec.target.flag; None removes one."""
+        flag = {**self.raw["spec"]["target"]["flag"], **fields}
+        self.edit(target={"flag": {key: value for key, value in flag.items() if value is not None}})
 
     def delete(self) -> None:
         self.raw["metadata"]["deletionTimestamp"] = "2026-12-01T09:00:00Z"
@@ -139,16 +147,20 @@ class World:
         return found
 
     @property
+    def reading(self) -> FlagReading:
+        """The flag as it is written."""
+        found = read_flag(parse_flag_set(self.config_map), KEY)
+        return found if isinstance(found, FlagReading) else FlagReading(None, None, None)
+
+    @property
     def percent(self) -> int | None:
         """The exposure that clients get, by a clock that goes right."""
-        reading = read_flag(parse_flag_set(self.config_map), KEY)
-        return in_force(reading, self.now).percent if isinstance(reading, FlagReading) else None
+        return in_force(self.reading, self.now).percent
 
     @property
     def lease(self) -> float | None:
         """Seconds until the flag turns itself off; None where it doesn't."""
-        reading = read_flag(parse_flag_set(self.config_map), KEY)
-        return reading.lease - self.now.timestamp() if isinstance(reading, FlagReading) and reading.lease is not None else None
+        return None if self.reading.lease is None else self.reading.lease - self.now.timestamp()
 
     @property
     def status(self) -> FeatureRolloutStatus:
@@ -291,6 +303,7 @@ class World:
         assert isinstance(new, FlagReading)
         assert new.percent == write.percent
         self._check_raise(write, snapshot, in_force(old, self.now).percent)
+        self._check_lease(write, snapshot, new.lease)
         self._store(after)
         self.writes.append((self.now, write))
 
@@ -321,6 +334,19 @@ class World:
         wanted = [(GateSource.ROLLOUT, one.label) for one in own] + [(GateSource.POLICY, one.name) for one in guards]
         agreed = (Verdict.ADVANCE, Verdict.NOT_APPLICABLE)
         assert all(said.get(one) in agreed for one in wanted), "a raise while a gate does not say ADVANCE"
+
+    def _check_lease(self, write: WriteFlag, snapshot: Snapshot, lease: int | None) -> None:
+        """What moves has a lease of the right length where one is asked for; what doesn't, and what is left behind, has none."""
+        spec = snapshot.rollout.followed_spec()
+        assert spec is not None
+        seconds, full = spec.target.flag.lease_seconds, spec.strategy.canary.full
+        if lease is not None:
+            assert write.marker.state is State.ROLLING_OUT
+            assert not snapshot.rollout.deleting
+            assert seconds is not None
+            assert seconds * 2 / 3 - 1 <= lease - self.now.timestamp() <= seconds * 4 / 3 + 1
+        elif seconds is not None and write.marker.state is State.ROLLING_OUT and not snapshot.rollout.deleting:
+            assert write.percent == 0 or write.percent >= full, "what moves has no lease"
 
     def _write_status(self, status: FeatureRolloutStatus, version: str) -> str:
         self._check_version(version)
