@@ -14,7 +14,7 @@ from tidegate.clients.errors import SourceBadAnswer, SourceRefused, SourceTimeou
 from tidegate.clients.prometheus import Endpoint, InstantVector, Prometheus, Series
 from tidegate.domain.queries import compile_query
 from tidegate.domain.readings import Answer, Failure, SeriesValue
-from tidegate.observe.questions import KEPT_FOR, Questions, Source
+from tidegate.observe.questions import KEPT_FOR, KEPT_SAMPLES, Questions, Source
 from tidegate.observe.silence import FAILURES_IN_A_ROW, PROBE_EVERY
 
 AT = 1_800_000_000.0
@@ -24,13 +24,14 @@ RATIO = "sum(rate(errors_total[1m])) / sum(rate(requests_total[5m]))"
 
 
 def vector(*values: float, warnings: tuple[str, ...] = ()) -> InstantVector:
-    return InstantVector("vector", tuple(Series((("pod", str(number)),), AT, value) for number, value in enumerate(values)), warnings)
+    series = tuple(Series((("pod", str(number)),), AT, value) for number, value in enumerate(values))
+    return InstantVector("vector", series, len(series), warnings)
 
 
 def newest_samples(*times: float | None, warnings: tuple[str, ...] = ()) -> InstantVector:
     """The answer to a freshness question: one series for each selector that matches anything."""
     found = [Series((("selector", str(number)),), AT, time) for number, time in enumerate(times) if time is not None]
-    return InstantVector("vector", tuple(found), warnings)
+    return InstantVector("vector", tuple(found), len(found), warnings)
 
 
 Said = InstantVector | Exception
@@ -107,13 +108,13 @@ def test_where_age_does_not_matter_it_is_not_asked() -> None:
 
 
 def test_an_answer_carries_its_series_and_how_far_back_it_looks() -> None:
-    value = InstantVector("vector", (Series((("pod", "a"), ("zone", "b")), AT, 0.5), Series((), AT, 2.0)))
+    value = InstantVector("vector", (Series((("pod", "a"), ("zone", "b")), AT, 0.5), Series((), AT, 2.0)), 2)
     answer = asked(RATIO, value, newest_samples(AT, AT))
-    assert answer == Answer(AT, "vector", (SeriesValue('pod="a", zone="b"', 0.5), SeriesValue("", 2.0)), AT, 300.0)
+    assert answer == Answer(AT, "vector", (SeriesValue('pod="a", zone="b"', 0.5), SeriesValue("", 2.0)), AT, 300.0, 2)
 
 
 def test_long_labels_are_cut() -> None:
-    value = InstantVector("vector", (Series((("pod", "x" * 10_000),), AT, 1.0),))
+    value = InstantVector("vector", (Series((("pod", "x" * 10_000),), AT, 1.0),), 1)
     answer = asked("up", value, newest_samples(AT))
     assert isinstance(answer, Answer)
     assert len(answer.series[0].labels) == 512
@@ -139,17 +140,12 @@ def test_a_failure_of_either_part_is_a_failure_of_the_answer(said: Said, failure
     assert asked("up", **parts) == failure
 
 
-def test_a_note_is_no_warning() -> None:
-    value = InstantVector("vector", (Series((), AT, 1.0),), infos=("the metric might not be a counter",))
-    assert isinstance(asked("up", value, newest_samples(AT)), Answer)
-
-
 @pytest.mark.parametrize("query", ["rate(up[5m)", "vector(1)", "up[5m]"])
 def test_a_query_that_can_not_be_used_is_never_sent(query: str) -> None:
     prometheus = ScriptedPrometheus(vector(1), newest_samples(AT))
     answer = asyncio.run(Questions(prometheus).answer(SOURCE, query, AT))
     assert isinstance(answer, Failure)
-    assert answer.reason is Reason.PROMETHEUS_ERROR
+    assert answer.reason is Reason.QUERY_REFUSED
     assert prometheus.asked == []
 
 
@@ -173,19 +169,27 @@ async def test_the_same_question_of_one_tick_is_asked_once_whoever_asks() -> Non
 async def test_what_differs_is_asked_anew() -> None:
     prometheus = ScriptedPrometheus(vector(0.5), newest_samples(AT))
     questions = Questions(prometheus)
-    other_policy, other_url = Source("staging", SOURCE.endpoint), Source("production", Endpoint("http://elsewhere:9090"))
+    other_url = Source("production", Endpoint("http://elsewhere:9090"))
     other_token = Source("production", Endpoint("http://prometheus:9090", authorization="Bearer t"))
     for source, query, at in (
         (SOURCE, "up", AT),
         (SOURCE, "up", AT + 1),
         (SOURCE, "down", AT),
-        (other_policy, "up", AT),
         (other_url, "up", AT),
         (other_token, "up", AT),
     ):
         before = len(prometheus.asked)
         await questions.answer(source, query, at)
         assert len(prometheus.asked) == before + 2, (source, query, at)
+
+
+@in_virtual_time
+async def test_policies_with_the_same_source_share_its_answers() -> None:
+    prometheus = ScriptedPrometheus(vector(0.5), newest_samples(AT))
+    questions = Questions(prometheus)
+    await questions.answer(SOURCE, "up", AT)
+    await questions.answer(Source("staging", SOURCE.endpoint), "up", AT)
+    assert len(prometheus.asked) == 2
 
 
 @in_virtual_time
@@ -243,7 +247,46 @@ async def test_only_so_many_answers_are_remembered() -> None:
     assert len(prometheus.asked) == 8, "the oldest made room"
 
 
+@in_virtual_time
+async def test_large_answers_make_room_for_one_another() -> None:
+    prometheus = ScriptedPrometheus(vector(*range(101)), newest_samples(AT))
+    questions = Questions(prometheus)
+    number = 2 * KEPT_SAMPLES // 101
+    for each in range(number):
+        await questions.answer(SOURCE, f"m{each}", AT)
+    assert len(prometheus.asked) == 2 * number
+    await questions.answer(SOURCE, f"m{number - 1}", AT)
+    assert len(prometheus.asked) == 2 * number, "the newest is still known"
+    await questions.answer(SOURCE, f"m{number // 4}", AT)
+    assert len(prometheus.asked) == 2 * number + 2, "an old one is not"
+
+
+@pytest.mark.parametrize("status", [400, 422])
+def test_a_query_that_prometheus_can_not_evaluate_is_told_apart_from_its_own_trouble(status: int) -> None:
+    failure = asked("up", SourceRefused(status, "execution", "many-to-many"), newest_samples(AT))
+    assert failure == Failure(Reason.QUERY_REFUSED, "execution: many-to-many")
+
+
 # a source that is taken for dead
+
+
+@in_virtual_time
+async def test_slow_questions_of_one_tenant_blind_nobody_else() -> None:
+    """Three time-outs in a row are no sign of death while other questions are answered."""
+
+    class Slow(ScriptedPrometheus):
+        async def instant(self, endpoint: Endpoint, query: str, at: float) -> InstantVector:
+            if "heavy" in query:
+                await asyncio.sleep(5)
+                raise SourceTimeout("no complete answer within 5 s")
+            return await super().instant(endpoint, query, at)
+
+    questions = Questions(Slow(vector(0.9), newest_samples(AT)))
+    for tick in range(10):
+        heavy = [asyncio.create_task(questions.answer(SOURCE, f"heavy{number}", AT + tick)) for number in range(3)]
+        assert isinstance(await questions.answer(SOURCE, "light", AT + tick), Answer), tick
+        await asyncio.gather(*heavy)
+        await asyncio.sleep(25)
 
 
 @pytest.mark.parametrize("said", [SourceUnreachable("refused"), SourceTimeout("no answer")])
@@ -266,8 +309,7 @@ async def test_a_dead_source_is_asked_once_in_a_while_and_believed_at_its_first_
     assert len(prometheus.asked) == before + 1, "one question finds out"
     prometheus.value, prometheus.freshness = vector(0.5), newest_samples(AT)
     await asyncio.sleep(PROBE_EVERY)
-    await looked(300)
-    assert await looked(301)
+    assert await looked(300), "those who ask beside the one that finds out wait for it"
 
 
 @in_virtual_time

@@ -63,9 +63,7 @@ class Counted(StatusModel):
     since: Time
     until: Time
     total: Decimal
-    series: Annotated[dict[Annotated[str, Field(max_length=16)], Annotated[str, Field(max_length=48)]], Field(max_length=200)] = Field(
-        default_factory=dict
-    )
+    series: Annotated[dict[str, Annotated[str, Field(max_length=48)]], Field(max_length=200)] = Field(default_factory=dict)
 
 
 class GateStatus(StatusModel):
