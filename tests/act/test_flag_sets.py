@@ -3,7 +3,8 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,42 @@ async def test_a_lowering_waits_for_nobody_and_takes_the_raises_along(
     await asyncio.wait_for(flag_sets.write("shop", write(0, key="second", owner="b", raises=False)), 5)
     await asyncio.wait_for(raising, 5)
     assert writes(server) == 1
+
+
+def renewal(key: str, owner: str, expected: Marker | None, end: int) -> WriteFlag:
+    definition = definition_for(FlagTarget(key=key, config_map="flags"), 25, end)
+    return WriteFlag("flags", key, 25, definition, marker(owner), expected, raises=False, renews=True)
+
+
+async def test_leases_that_are_due_together_are_renewed_by_one_write(server: ApiServer, flag_sets: FlagSets) -> None:
+    end = int(NOW.timestamp()) + 60
+    await asyncio.gather(*(flag_sets.write("shop", write(25, key=f"flag-{n}", owner=f"r{n}")) for n in range(50)))
+    seen = {key: read_marker(flag) for key, flag in stored(server)["flags"].items()}
+    before = writes(server)
+    await asyncio.gather(*(flag_sets.write("shop", renewal(f"flag-{n}", f"r{n}", seen[f"flag-{n}"], end)) for n in range(50)))
+    assert writes(server) - before == 1
+    assert all(str(end) in json.dumps(flag) for flag in stored(server)["flags"].values())
+
+
+async def test_a_lowering_waits_for_no_renewal(server: ApiServer, flag_sets: FlagSets, monkeypatch: pytest.MonkeyPatch) -> None:
+    await flag_sets.write("shop", write(25, key="first"))
+    seen = read_marker(stored(server)["flags"]["first"])
+    monkeypatch.setattr("tidegate.act.flag_sets.TOGETHER", 60.0)
+    renewing = asyncio.create_task(flag_sets.write("shop", renewal("first", "a", seen, int(NOW.timestamp()) + 60)))
+    await asyncio.sleep(0)
+    await asyncio.wait_for(flag_sets.write("shop", write(0, key="second", owner="b", raises=False)), 5)
+    await asyncio.wait_for(renewing, 5)
+    assert writes(server) == 2
+
+
+async def test_a_renewal_that_comes_too_late_is_refused(server: ApiServer, kubernetes: Kubernetes, flag_sets: FlagSets) -> None:
+    end = int(NOW.timestamp()) + 60
+    await flag_sets.write("shop", replace(renewal("search", "a", None, end), raises=True, renews=False))
+    seen = read_marker(stored(server)["flags"]["search"])
+    late = FlagSets(kubernetes, Fence(lambda: True).check, lambda: NOW + timedelta(seconds=60), lambda stored: None)
+    with pytest.raises(StaleDecisionError, match="lease ran out since this was decided"):
+        await late.write("shop", renewal("search", "a", seen, end + 20))
+    await flag_sets.write("shop", renewal("search", "a", seen, end + 20))
 
 
 async def test_a_raise_is_refused_once_the_flag_was_written_again(server: ApiServer, flag_sets: FlagSets) -> None:

@@ -17,6 +17,21 @@ def flag(**fields: Any) -> dict[str, Any]:
     return {"target": {"flag": {"key": "k", "configMap": "flags"} | fields}}
 
 
+def segment(*conditions: dict[str, Any]) -> dict[str, Any]:
+    return flag(segment=list(conditions))
+
+
+def tier(**fields: Any) -> dict[str, Any]:
+    return segment({"attribute": "tier", "in": ["pro"]} | fields)
+
+
+HOLDBACK = canary(percents=[10, 100], dwell="1m", holdback=5)["strategy"]["canary"]
+
+
+def held_back(**fields: Any) -> dict[str, Any]:
+    return canary(**HOLDBACK | fields)
+
+
 def gate(**fields: Any) -> dict[str, Any]:
     return {"gates": [{"name": "errors", "query": "errors", "advance": {"lt": 0.1}} | fields]}
 
@@ -37,7 +52,7 @@ CASES: tuple[Case, ...] = (
     ("key with a space", flag(key="new search"), ("spec.target.flag.key", "should match")),
     ("key of 129 characters", flag(key="k" * 129), ("spec.target.flag.key", "may not be more than 128")),
     ("ConfigMap with upper case", flag(configMap="Flags"), ("spec.target.flag.configMap", "should match")),
-    ("unknown field of the flag", flag(segment=[]), ('unknown field "spec.target.flag.segment"',)),
+    ("unknown field of the flag", flag(segments=[]), ('unknown field "spec.target.flag.segments"',)),
     ("empty targeting key", flag(allow=[""]), ("spec.target.flag.allow[0]", "at least 1 chars")),
     ("257 targeting keys", flag(deny=[f"u{n}" for n in range(257)]), ("spec.target.flag.deny", "must have at most 256 items")),
     (
@@ -45,6 +60,53 @@ CASES: tuple[Case, ...] = (
         flag(allow=["bob"], deny=["bob"]),
         ("spec.target.flag", "both allow and deny", "remove it from allow"),
     ),
+    ("a segment of nobody in particular", segment(), ("spec.target.flag.segment", "at least 1 items")),
+    ("a segment that is one condition", flag(segment={"attribute": "tier", "in": ["pro"]}), ("spec.target.flag.segment", "array")),
+    ("a segment without an attribute", segment({"in": ["pro"]}), ("spec.target.flag.segment[0].attribute", "Required")),
+    ("a segment without values", segment({"attribute": "tier"}), ("spec.target.flag.segment[0].in", "Required")),
+    ("a segment of no values", tier(**{"in": []}), ("spec.target.flag.segment[0].in", "at least 1 items")),
+    ("a value twice in a segment", tier(**{"in": ["pro", "pro"]}), ("spec.target.flag.segment[0].in[1]", "Duplicate value")),
+    ("an empty value in a segment", tier(**{"in": [""]}), ("spec.target.flag.segment[0].in[0]", "at least 1 chars")),
+    ("a number in a segment", tier(**{"in": [7]}), ("spec.target.flag.segment[0].in[0]", "string")),
+    ("a value of 129 characters", tier(**{"in": ["v" * 129]}), ("spec.target.flag.segment[0].in[0]", "may not be more than 128")),
+    ("65 values", tier(**{"in": [f"v{n}" for n in range(65)]}), ("spec.target.flag.segment[0].in", "must have at most 64 items")),
+    (
+        "nine conditions",
+        segment(*({"attribute": f"a{n}", "in": ["x"]} for n in range(9))),
+        ("spec.target.flag.segment", "must have at most 8 items"),
+    ),
+    (
+        "two conditions on one attribute",
+        segment({"attribute": "tier", "in": ["pro"]}, {"attribute": "tier", "in": ["free"]}),
+        ("spec.target.flag.segment[1]", "Duplicate value"),
+    ),
+    (
+        "a nested attribute",
+        tier(attribute="user.tier"),
+        ("spec.target.flag.segment[0].attribute", "a dot is a path into a nested attribute", "flat attribute"),
+    ),
+    ("flagd's own attribute", tier(attribute="$flagd"), ("spec.target.flag.segment[0].attribute", "$ its own")),
+    ("an attribute with a space", tier(attribute="the tier"), ("spec.target.flag.segment[0].attribute", "letters, digits, _ and -")),
+    ("an attribute of 64 characters", tier(attribute="a" * 64), ("spec.target.flag.segment[0].attribute", "may not be more than 63")),
+    ("another operator in a segment", tier(notIn=["free"]), ('unknown field "spec.target.flag.segment[0].notIn"',)),
+    ("a lease of a moment", flag(leaseSeconds=59), ("spec.target.flag.leaseSeconds", "greater than or equal to 60")),
+    ("a lease of more than a day", flag(leaseSeconds=86_401), ("spec.target.flag.leaseSeconds", "less than or equal to 86400")),
+    ("a lease as a duration", flag(leaseSeconds="15m"), ("spec.target.flag.leaseSeconds", "integer")),
+    ("half a second of lease", flag(leaseSeconds=60.5), ("spec.target.flag.leaseSeconds", "integer")),
+    ("a holdback below nothing", held_back(holdback=-1), ("spec.strategy.canary.holdback", "greater than or equal to 0")),
+    ("a holdback of more than half", held_back(holdback=51), ("spec.strategy.canary.holdback", "less than or equal to 50")),
+    ("a holdback with a sign", held_back(holdback="5%"), ("spec.strategy.canary.holdback", "integer")),
+    (
+        "a percent inside the holdback",
+        held_back(percents=[10, 95, 100]),
+        ("spec.strategy.canary.percents", "every percent but the last must be below 100 - holdback", "95 % for 5", "lower that percent"),
+    ),
+    (
+        "a step inside the holdback",
+        canary(holdback=50, steps=steps(50, 100)["strategy"]["canary"]["steps"]),
+        ("spec.strategy.canary.steps", "the percent of every step but the last must be below 100 - holdback"),
+    ),
+    ("a last percent less the holdback", held_back(percents=[10, 95]), ("spec.strategy.canary.percents", "the last percent must be 100")),
     ("no strategy", {"strategy": None}, ("spec.strategy", "Required")),
     ("neither steps nor percents", canary(), ("spec.strategy.canary", "either steps or the shorthand")),
     (

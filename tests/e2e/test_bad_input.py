@@ -63,6 +63,20 @@ VALID: dict[str, dict[str, Any]] = {
     "a rule that only rolls back": {"gates": [{"name": "errors", "query": "x", "rollback": {"gt": 1}}]},
     "a slash in the key": invalid_rollouts.flag(key="shop/new_search.v2"),
     "no bake": {"bake": "0s"},
+    "a segment of all that fits": invalid_rollouts.segment(
+        *({"attribute": f"{'a' * 62}{n}", "in": [f"{m:0128}" for m in range(64)]} for n in range(8))
+    ),
+    "a segment by an odd name": invalid_rollouts.tier(attribute="_tier-2"),
+    "a segment by targeting key": invalid_rollouts.tier(attribute="targetingKey"),
+    "the shortest lease": invalid_rollouts.flag(leaseSeconds=60),
+    "the longest lease": invalid_rollouts.flag(leaseSeconds=86_400),
+    "the largest holdback": invalid_rollouts.held_back(percents=[49, 100], holdback=50),
+    "a holdback of nothing": invalid_rollouts.held_back(percents=[99, 100], holdback=0),
+    "a step right below the holdback": invalid_rollouts.held_back(percents=[94, 100], holdback=5),
+    "one step and a holdback": invalid_rollouts.held_back(percents=[100], holdback=5),
+    "everything at once": invalid_rollouts.flag(
+        allow=["alice"], deny=["bob"], segment=[{"attribute": "tier", "in": ["pro"]}], leaseSeconds=900
+    ),
 }
 
 

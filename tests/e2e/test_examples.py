@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from tests.e2e.support.api import eventually
+from tests.e2e.support.exposure import lease_of, nearest_percent, share_on
 from tests.e2e.support.installation import ROOT, Cluster
 from tests.e2e.support.world import World
 
@@ -73,6 +74,26 @@ async def test_the_first_rollout_climbs_and_falls(world: World, cluster: Cluster
         await world.set("search_error_ratio", 0.5, variant="on")
         await world.until("new-search", phase="RolledBack", state="ROLLBACK", percent=0)
     assert trace.percents == [0, 10, 50, 100, 0]
+
+
+async def test_a_segment_with_a_lease_climbs_to_its_control_group(world: World, cluster: Cluster) -> None:
+    """As written, but for a clock of seconds."""
+    await world.policy()
+    await world.set("checkout_error_ratio", 0.001, variant="on")
+    await world.queryable("checkout_error_ratio", 0.001)
+    (rollout,) = placed(world, ROOT / "examples/10-segment-lease-holdback.yaml")
+    rollout["spec"]["strategy"]["canary"]["dwell"] = "2s"
+    rollout["spec"]["gates"][0]["query"] = rollout["spec"]["gates"][0]["query"].replace("{", f'{{test="{world.namespace}",')
+    user = {"tier": "enterprise", "country": "NO"}
+    async with world.traced("quick-checkout", "shop-flags") as trace:
+        await apply(cluster, [rollout])
+        await world.until("quick-checkout", phase="Baking", state="ENABLED", percent=95)
+    seen = [share_on(body["data"]["flags.flagd.json"], "quick-checkout", user, at=at) for at, body in trace.versions]
+    assert list(dict.fromkeys(nearest_percent(share, (0, 10, 50, 95, 100)) for share in seen)) == [0, 10, 50, 95]
+    assert set(trace.percents) <= {None, 0}, "outside the segment nobody sees it"
+    leases = [lease_of(body["data"]["flags.flagd.json"], "quick-checkout") for _, body in trace.versions]
+    assert any(leases)
+    assert leases[-1] is None
 
 
 async def test_a_live_feature_is_never_turned_off(world: World, cluster: Cluster) -> None:

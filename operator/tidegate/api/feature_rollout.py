@@ -87,7 +87,7 @@ class Step(ApiModel):
 
 
 _BELOW_HOLDBACK = (
-    "must be below 100 - holdback, which is where the last one stands: holdback 5 makes 95 of the 100; lower it, or keep back fewer users"
+    "must be below 100 - holdback: the last, 100, means everybody but the holdback, such as 95 % for 5; lower that percent or the holdback"
 )
 
 

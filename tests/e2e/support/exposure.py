@@ -1,8 +1,13 @@
 """What clients would see: the flag set's document, evaluated by flagd's own evaluator. Never the operator's word for it."""
 
 import asyncio
+import importlib
 import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from types import MappingProxyType, SimpleNamespace
+from unittest import mock
 
 from openfeature.contrib.tools.flagd.core import FlagdCore
 from openfeature.evaluation_context import EvaluationContext
@@ -11,22 +16,57 @@ from tests.e2e.support.api import Api, Json, RefusedError
 
 USERS = tuple(f"user-{number}" for number in range(1000))
 DOCUMENT = "flags.flagd.json"
+Attributes = Mapping[str, str]
+NOBODY: Attributes = MappingProxyType({})
+"""Nobody in particular: a client of whom nothing but the targeting key is known."""
+_NOW = "$flagd.timestamp"
+_TARGETING = importlib.import_module("openfeature.contrib.tools.flagd.core.targeting.targeting")
 
 
-def share_on(document: str, key: str) -> float | None:
-    """The percentage of 1000 targeting keys that see the feature; None where the document has no such flag."""
-    seeing = audience(document, key)
+def share_on(document: str, key: str, attributes: Attributes = NOBODY, *, at: float | None = None) -> float | None:
+    """The percentage of 1000 targeting keys that see the feature; None where the document has no such flag. Theirs are these attributes,
+    and a clock that shows `at` (without: the machine's)."""
+    seeing = audience(document, key, attributes, at=at)
     return None if seeing is None else 100 * len(seeing) / len(USERS)
 
 
-def audience(document: str, key: str) -> frozenset[str] | None:
-    """Which of 1000 targeting keys see the feature; None where the document has no such flag."""
+def audience(document: str, key: str, attributes: Attributes = NOBODY, *, at: float | None = None) -> frozenset[str] | None:
+    """Which of 1000 targeting keys see the feature; otherwise as `share_on`."""
     parsed = json.loads(document)
     if key not in parsed["flags"]:
         return None
     core = FlagdCore()
     core.set_flags(parsed)
-    return frozenset(user for user in USERS if core.resolve_boolean_value(key, False, EvaluationContext(user)).value)
+    with _clock(at if _NOW in document else None):
+        contexts = ((user, EvaluationContext(user, dict(attributes))) for user in USERS)
+        return frozenset(user for user, context in contexts if core.resolve_boolean_value(key, False, context).value)
+
+
+@contextmanager
+def _clock(at: float | None) -> Iterator[None]:
+    """The evaluator's clock stands still for as long as the block lasts."""
+    if at is None:
+        yield
+        return
+    with mock.patch.object(_TARGETING, "time", SimpleNamespace(time=lambda: at)):
+        yield
+
+
+def lease_of(document: str, key: str) -> int | None:
+    """When the flag turns itself off, in Unix seconds; None where it doesn't. Read without Tidegate's own code."""
+    ends: list[int] = []
+
+    def search(rule: object) -> None:
+        if isinstance(rule, dict):
+            match rule.get("<"):
+                case [{"var": "$flagd.timestamp"}, int(end)]:
+                    ends.append(end)
+        for inner in rule.values() if isinstance(rule, dict) else rule if isinstance(rule, list) else ():
+            search(inner)
+
+    search(json.loads(document)["flags"][key].get("targeting"))
+    assert len(ends) <= 1, "a flag has one lease at most"
+    return ends[0] if ends else None
 
 
 def sees(document: str, key: str, targeting_key: str) -> bool:
@@ -52,8 +92,8 @@ class Trace:
 
     @property
     def points(self) -> list[tuple[float, int | None]]:
-        """(time of arrival, percent), one for each version."""
-        self._points += [(at, _percent(body, self.key)) for at, body in self.versions[len(self._points) :]]
+        """(time of arrival, percent by a clock that shows it), one for each version."""
+        self._points += [(at, _percent(body, self.key, at)) for at, body in self.versions[len(self._points) :]]
         return self._points
 
     @property
@@ -82,6 +122,6 @@ async def record(api: Api, namespace: str, config_map: str, trace: Trace) -> Non
             await asyncio.sleep(0.05)
 
 
-def _percent(body: Json, key: str) -> int | None:
+def _percent(body: Json, key: str, at: float) -> int | None:
     text = (body.get("data") or {}).get(DOCUMENT)
-    return None if text is None else nearest_percent(share_on(text, key))
+    return None if text is None else nearest_percent(share_on(text, key, at=at))

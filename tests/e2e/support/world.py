@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from tests.e2e.support.api import Api, Json, RefusedError, eventually
-from tests.e2e.support.exposure import DOCUMENT, Trace, audience, record, sees, share_on
+from tests.e2e.support.exposure import DOCUMENT, Trace, audience, lease_of, record, sees, share_on
 
 TOOLS = "e2e-tools"
 PROMETHEUS = "http://prometheus.monitoring:9090"
@@ -152,6 +152,10 @@ class World:
         """The share of clients that the flag set exposes now."""
         config_map = await self.api.find("configmaps", self.namespace, FLAG_SET)
         return None if config_map is None else share_on(config_map["data"][DOCUMENT], flag)
+
+    async def lease(self, flag: str = "feature") -> int | None:
+        """When the flag turns itself off by its lease, in Unix seconds; None where it doesn't."""
+        return lease_of((await self.api.get("configmaps", self.namespace, FLAG_SET))["data"][DOCUMENT], flag)
 
     async def sees(self, targeting_key: str, flag: str = "feature") -> bool:
         """Whether this client sees the feature now."""

@@ -1,0 +1,244 @@
+"""The dead-man lease on the real cluster: renewed while an operator runs, over by the clients' own clock when none does."""
+
+import asyncio
+import json
+import time
+from typing import Any
+
+import pytest
+
+from tests.e2e.support.api import Json, eventually
+from tests.e2e.support.audit import audited, shortest_dwell
+from tests.e2e.support.exposure import DOCUMENT, lease_of, sees
+from tests.e2e.support.faults import Call, answers, on
+from tests.e2e.support.flag_writes import flag_to
+from tests.e2e.support.host_operator import Host, HostOperator
+from tests.e2e.support.records import transitions
+from tests.e2e.support.world import FLAG_SET, World
+
+LEASE, THIRD = 60, 20
+DWELL = 15.0
+HELD: Json = {"percents": [50, 100], "dwell": "1h"}
+CLIMB = ["AttemptStarted 0", "StepDecided 50", "StepEffective 50"]
+BACK = ["LeaseExpired 0", "StepDecided 50", "StepEffective 50"]
+ON = 40.0
+"""At 50 % at least this share of the clients sees the feature."""
+
+
+async def leased(world: World, name: str = "feature", **spec: Any) -> None:
+    fields = {"leaseSeconds": LEASE} | spec.pop("flag_fields", {})
+    await world.rollout(name, **{"canary": HELD, "flag_fields": fields} | spec)
+
+
+async def held_at_half(host: Host, **spec: Any) -> HostOperator:
+    operator = await host.operator()
+    await host.policy(operator)
+    operator.start()
+    await host.led_by(operator)
+    await leased(host.world, **spec)
+    await host.world.until(percent=50, pending=None)
+    return operator
+
+
+async def document_of(world: World) -> tuple[str, str]:
+    """(the flag set's document, its version)."""
+    config_map = await world.api.get("configmaps", world.namespace, FLAG_SET)
+    return config_map["data"][DOCUMENT], config_map["metadata"]["resourceVersion"]
+
+
+async def renewed(world: World, after: int | None, flag: str = "feature", seconds: float = THIRD + 15) -> int:
+    """The end of the lease, once it is a later one."""
+
+    async def check() -> int | None:
+        end = await world.lease(flag)
+        return end if end is not None and end > (after or 0) else None
+
+    end: int = await eventually(f"the lease of {flag} is renewed", check, seconds)
+    return end
+
+
+async def off_by_itself(world: World) -> float:
+    """When no client saw the feature any more, by the evaluator's real clock; the document must not change until then."""
+    _, version = await document_of(world)
+
+    async def check() -> bool:
+        return await world.exposure() == 0
+
+    await eventually("the feature is off in every client", check, LEASE + 15, every=0.2)
+    off = time.time()
+    assert (await document_of(world))[1] == version, "nobody wrote anything"
+    return off
+
+
+async def restarted(host: Host, operator: HostOperator) -> None:
+    await host.expire_lease()
+    operator.start()
+    await host.led_by(operator)
+
+
+async def test_a_killed_operator_leaves_nothing_on(host: Host) -> None:
+    """And who comes after it raises by a decision: recorded, from 0 %, with a dwell that counts anew."""
+    world = host.world
+    operator = await held_at_half(host, canary={"percents": [50, 100], "dwell": f"{DWELL:g}s"}, flag_fields={"allow": ["alice"]})
+    await world.edit(paused=True)
+    await world.until(phase="Paused", percent=50, pending=None)
+    killed = operator.kill()
+    document, _ = await document_of(world)
+    end = lease_of(document, "feature")
+    assert end is not None
+    assert LEASE * 2 / 3 - 2 <= end - killed <= LEASE
+    assert await world.exposure() > ON  # type: ignore[operator]
+    off = await off_by_itself(world)
+    print(f"killed; the lease had {end - killed:.1f} s left; off {off - end:+.2f} s from its end")
+    assert end <= off < end + 3
+    assert not sees(document, "feature", "alice"), "the allow list goes with the lease"
+
+    await restarted(host, operator)
+    stalled = await world.until(percent=0, lapsedPercent=50, state="ROLLING_OUT", phase="Paused", pending=None)
+    assert "effectiveAt" not in stalled
+    assert await world.exposure() == 0, "paused: nothing rises"
+    await world.edit(paused=False)
+    await world.until(phase="Succeeded", percent=100, pending=None)
+    told = [line for line in await audited(world, "feature") if not line.startswith(("Paused", "Resumed", "SpecEdited"))]
+    assert told == [*CLIMB, *BACK, "StepDecided 100", "StepEffective 100", "Enabled 100", "Succeeded 100"]
+    assert shortest_dwell(await world.records()) >= DWELL
+    events = await world.api.list("events", world.namespace)
+    assert [event["type"] for event in events if event["reason"] == "LeaseExpired"] == ["Warning"]
+    assert await world.lease() is None
+
+
+async def test_a_lease_is_renewed_at_each_third_and_many_flags_share_a_write(host: Host) -> None:
+    world, names = host.world, [f"feature-{number}" for number in range(5)]
+    operator = await host.operator()
+    await host.policy(operator)
+    operator.start()
+    await host.led_by(operator)
+    for name in names:
+        await leased(world, name)
+    for name in names:
+        await world.until(name, percent=50, pending=None)
+    first = await renewed(world, await world.lease(names[0]), names[0])
+    began = time.time()
+    for _ in range(2):
+        first = await renewed(world, first, names[0])
+    await asyncio.gather(*(renewed(world, first - 1, name) for name in names))
+    written = operator.proxy.writes(began)
+    flag_sets = [call for call in written if call.kind == "configmaps"]
+    ticks = {end for call in flag_sets for end in _ends(call, names)}
+    print(f"{len(names)} leases were renewed {len(ticks)} times by {len(flag_sets)} writes")
+    assert len(flag_sets) <= 2 * len(ticks) < len(names) * len(ticks)
+    assert {call.kind for call in written} - {"rolloutpolicies/status"} == {"configmaps"}, "nothing else is written for it"
+    for name in names:
+        assert await world.exposure(name) > ON  # type: ignore[operator]
+        assert transitions(await world.records(name)) == ["AttemptStarted", "StepDecided", "StepEffective"]
+
+
+def _ends(call: Call, names: list[str]) -> set[int]:
+    document = call.body["data"][DOCUMENT]
+    assert set(json.loads(document)["flags"]) == set(names)
+    return {end for name in names if (end := lease_of(document, name)) is not None}
+
+
+async def test_whatever_holds_a_rollout_its_lease_is_renewed(host: Host) -> None:
+    world = host.world
+    await held_at_half(host)
+    await world.edit(paused=True)
+    await world.until(phase="Paused")
+    end = await renewed(world, await renewed(world, await world.lease()))
+    await world.edit(gates=[{"name": "broken", "query": "rate(", "rollback": {"gt": 1}}])
+    await world.condition("feature", "Stalled", "InvalidQuery")
+    end = await renewed(world, end)
+    await world.edit(gates=[], paused=False)
+    await world.api.delete("rolloutpolicies", "", world.namespace)
+    await world.condition("feature", "Stalled", "PolicyMissing")
+    await renewed(world, end)
+    assert (await world.status())["percent"] == 50
+    assert await world.exposure() > ON  # type: ignore[operator]
+    assert "LeaseExpired" not in transitions(await world.records())
+
+
+async def test_another_replica_takes_over_in_time(host: Host) -> None:
+    leader, standby = await host.operator("a"), await host.operator("b")
+    await host.policy(leader)
+    leader.start()
+    await host.led_by(leader)
+    standby.start()
+    await leased(host.world)
+    await host.world.until(percent=50, pending=None)
+    before = await host.world.lease()
+    killed = leader.kill()
+    lowest: list[float] = []
+
+    async def check() -> bool:
+        lowest.append(await host.world.exposure() or 0)
+        end = await host.world.lease()
+        return end is not None and end > (before or 0)
+
+    await eventually("the other replica renews the lease", check, LEASE, every=0.2)
+    print(f"renewed by the other replica {time.time() - killed:.1f} s after the kill")
+    assert min(lowest) > ON
+    assert await audited(host.world, "feature") == CLIMB
+
+
+async def test_a_lapse_that_could_not_be_recorded_is_recorded_later_and_taken_for_nobody_s_word(host: Host) -> None:
+    """The flag is written at 0 % first. Killed before status says why, its successor finds the reason in the flag."""
+    world = host.world
+    operator = await held_at_half(host)
+    operator.kill()
+    await off_by_itself(world)
+    with operator.proxy.rule(on("PATCH", "featurerollouts/status"), before=answers(503)):
+        with operator.proxy.rule(flag_to(0)) as lowered:
+            await restarted(host, operator)
+
+            async def noticed() -> bool:
+                return any(call.applied for call in lowered.fired)
+
+            await eventually("the lapse is written to the flag", noticed, 30)
+        operator.kill()
+    marker = json.loads((await document_of(world))[0])["flags"]["feature"]["metadata"]
+    assert (marker["percent"], marker["lapsed"]) == (0, 50)
+    assert (await world.status())["percent"] == 50, "status knows nothing of it yet"
+    await restarted(host, operator)
+
+    async def back() -> bool:
+        return (await world.exposure() or 0) > ON
+
+    await eventually("the feature is on again", back, 30)
+    await world.until(percent=50, lapsedPercent=None, pending=None)
+    assert await audited(world, "feature") == CLIMB + BACK
+
+
+@pytest.mark.parametrize("policy", ["Keep", "Off"])
+async def test_a_deleted_rollout_leaves_no_lease_behind(world: World, policy: str) -> None:
+    await world.policy()
+    await leased(world, deletionPolicy=policy)
+    await world.until(percent=50, pending=None)
+    assert await world.lease() is not None
+    seeing = await world.audience()
+    await world.api.delete("featurerollouts", world.namespace, "feature")
+
+    async def gone() -> bool:
+        return await world.api.find("featurerollouts", world.namespace, "feature") is None
+
+    await eventually("the rollout is gone", gone)
+    assert await world.lease() is None
+    assert await world.audience() == (seeing if policy == "Keep" else frozenset())
+
+
+async def test_only_what_moves_has_a_lease(world: World) -> None:
+    await world.policy()
+    await world.set("errors", 0)
+    await world.queryable("errors", 0)
+    gate = world.gate("errors", advance={"lt": 0.1}, rollback={"gt": 0.5})
+    async with world.traced() as trace:
+        await leased(world, canary={"percents": [50, 100], "dwell": "2s"}, gates=[gate], bake="1h")
+        await world.until(phase="Baking", percent=100, pending=None)
+    states: list[tuple[str, bool]] = []
+    for _, body in trace.versions:
+        document = body["data"][DOCUMENT]
+        state = (json.loads(document)["flags"]["feature"]["metadata"]["state"], lease_of(document, "feature") is not None)
+        states += [state] if states[-1:] != [state] else []
+    assert states == [("DISABLED", False), ("ROLLING_OUT", True), ("ENABLED", False)]
+    await world.set("errors", 1)
+    await world.until(phase="RolledBack", percent=0)
+    assert await world.lease() is None
