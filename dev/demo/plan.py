@@ -44,7 +44,7 @@ class Plan:
 
     def gates(self, rollout: str) -> tuple[Gate, ...]:
         """The rollout's own gates; the plan uses no templates."""
-        return tuple(gate.written_out() for gate in self.specs[rollout].gates)
+        return tuple(gate.written_out for gate in self.specs[rollout].gates)
 
     def steps(self, rollout: str) -> tuple[Step, ...]:
         return self.specs[rollout].strategy.canary.resolved()

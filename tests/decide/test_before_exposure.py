@@ -211,3 +211,9 @@ def test_switching_off_waits_for_no_answer() -> None:
     assert world.snapshot().answers == {}
     world.look()
     assert world.percent == 0
+
+
+def test_a_feature_that_is_live_already_waits_for_no_metric() -> None:
+    world = World(gates=[raw_gate()], initialPercent=100)
+    world.unknown_metrics = ("errros{}",)
+    world.run_until(lambda world: world.percent == 100, 5)

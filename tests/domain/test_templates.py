@@ -35,4 +35,4 @@ def test_a_template_that_is_not_there_is_named_and_the_rest_stays() -> None:
 def test_writing_a_gate_out_loses_nothing() -> None:
     fields = raw_gate("full", samples={"count": "n", "min": 5}, when="open", series="one", relativeTo={"offset": "7d"}, startsEmpty=True)
     gate = RolloutGate.model_validate(fields)
-    assert gate.written_out().to_wire() == gate.to_wire()
+    assert gate.written_out.to_wire() == gate.to_wire()

@@ -97,7 +97,8 @@ async def test_a_missing_policy_is_waited_for(world: World) -> None:
 
 async def test_a_policy_that_disappears_on_the_way_holds_the_step(world: World) -> None:
     await world.policy()
-    await world.rollout(canary={"percents": [25, 50, 100], "dwell": "3s"}, gates=[world.gate("good", advance={"lt": 1})])
+    gate = world.gate("good", advance={"lt": 1}, startsEmpty=True)
+    await world.rollout(canary={"percents": [25, 50, 100], "dwell": "3s"}, gates=[gate])
     await world.until(percent=25)
     async with world.traced() as trace:
         await world.api.delete("rolloutpolicies", "", world.namespace)

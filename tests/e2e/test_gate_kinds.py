@@ -102,7 +102,7 @@ async def test_a_histogram_with_coarse_buckets_can_still_be_in_breach(world: Wor
     async with flowing(world, "seconds_bucket") as flow, world.traced() as trace:
         for bound, rate in (("2", 98), ("5", 100), ("+Inf", 100)):
             flow.at(rate, le=bound)
-        await world.queryable("seconds_bucket", await reached(world, selector))
+        await reached(world, selector)
         await world.rollout(canary={"percents": [10, 50, 100], "dwell": "1s"}, gates=[gate | {"samples": {"min": 50}}])
         await world.until(percent=50)  # 2 % are slower than 2: p95 is below
         flow.at(5, le="2")
@@ -194,9 +194,14 @@ async def test_a_baseline_ratchets_unless_the_policy_freezes_it(world: World) ->
     await world.policy(baselines=[{"name": "normal", "query": world.selector("latency"), "over": "3s"}])
 
     async def measured() -> bool:
-        return bool(((await world.api.get("rolloutpolicies", "", world.namespace)).get("status") or {}).get("baselines"))
+        found.append((await world.api.get("rolloutpolicies", "", world.namespace)).get("status") or {})
+        return bool(found[-1].get("baselines"))
 
-    await eventually("the policy has measured its baseline", measured)
+    found: list[Json] = []
+    try:
+        await eventually("the policy has measured its baseline", measured)
+    except AssertionError as error:
+        raise AssertionError(f"{error}; its status: {found[-1]}") from None
     bounds: Json = {"advance": {"lt": 0.4}, "rollback": {"gt": 0.5}}
     gates = {
         "ratchets": world.gate("latency", relativeTo={"start": {"over": "3s"}}) | bounds,

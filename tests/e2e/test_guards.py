@@ -51,14 +51,15 @@ async def test_a_guard_in_breach_after_a_raise_rolls_back(world: World) -> None:
 
 
 async def test_a_guard_reaches_only_what_rose_a_short_while_ago(world: World) -> None:
-    """An old feature didn't cause today's incident. The reach is the guard's own, or else the rollout's bake."""
+    """An old feature didn't cause today's incident. The reach is the guard's own, or else the rollout's bake or dwell."""
     fake = FakePrometheus.of(world)
     short, default = world.gate("uptime", reach="4s", **UPTIME), world.gate("latency", rollback={"gt": 2, "confirm": 1})
     await world.set("uptime", 1)
     await world.set("latency", 1)
     await world.queryable("latency", 1)
     await world.policy(url=fake.url, guards=[short, default])
-    await world.rollout("brief", canary=HELD, bake="4s")
+    held = world.gate("latency", advance={"lt": 0})  # a dwell longer than the bake would be the reach
+    await world.rollout("brief", canary=HELD | {"dwell": "4s"}, bake="4s", gates=[held])
     await world.rollout("long", canary=HELD, bake="1h")
     for name in ("brief", "long"):
         await world.until(name, percent=10)

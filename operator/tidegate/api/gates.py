@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from enum import StrEnum
+from functools import cached_property
 from typing import Annotated
 
 from pydantic import Field
@@ -267,6 +268,7 @@ class RolloutGate(Measure):
         """What the gate is called."""
         return self.name or self.use or ""
 
+    @cached_property
     def written_out(self) -> Gate:
         """The gate as it stands. ValueError for one that uses a template: only the policy has that one's rules."""
         if self.name is None or self.use is not None:

@@ -29,7 +29,7 @@ def resolved_gates(spec: FeatureRolloutSpec, policy: RolloutPolicySpec) -> Resol
     templates = {template.name: template for template in policy.gate_templates}
     for gate in spec.gates:
         if gate.use is None:
-            own.append(gate.written_out())
+            own.append(gate.written_out)
         elif gate.use in templates:
             template = templates[gate.use]
             used.append(template if gate.label == template.name else template.model_copy(update={"name": gate.label}))

@@ -114,8 +114,9 @@ def _probe(name: str, checks: list[Check]) -> _Handler:
 def _metrics(registry: CollectorRegistry) -> _Handler:
     async def answer(request: web.Request) -> web.Response:
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        names = request.query.getall("name[]", [])
         # Thousands of objects make hundreds of thousands of lines: more than the event loop may wait for.
-        body = await asyncio.to_thread(encode, registry)
+        body = await asyncio.to_thread(encode, registry.restricted_registry(names) if names else registry)
         return web.Response(body=body, headers={"Content-Type": content_type})
 
     return answer

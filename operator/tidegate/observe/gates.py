@@ -31,8 +31,6 @@ KNOWN_WITHIN = 7 * 86400.0
 """Seconds within which a metric must have had a series, for its name to be believed."""
 LEAST_PATIENCE, MOST_PATIENCE = 1.0, 30.0
 """Seconds that the other gates of a rollout wait for a slow one: an interval, within these bounds."""
-METRICS_EVERY = 60.0
-"""Seconds between two looks at which metrics exist."""
 
 
 class GateReadings:
@@ -94,12 +92,12 @@ class GateReadings:
         status = rollout.status
         if status.attempt == 0 or status.exposed_at is not None or status.percent:
             return ()
-        at = now.timestamp() // METRICS_EVERY * METRICS_EVERY
+        at = _evaluation_time(policy, now).timestamp()
         wanted: dict[str, None] = {}
         for asked in all_gates(spec, policy.spec):
             if not asked.gate.starts_empty:
                 wanted |= dict.fromkeys(metrics_of(asked.gate, wording(asked, rollout, policy.spec, now)))
-        found = await asyncio.gather(*(self._questions.exists(source, metric, at - KNOWN_WITHIN, at + METRICS_EVERY) for metric in wanted))
+        found = await asyncio.gather(*(self._questions.exists(source, metric, at - KNOWN_WITHIN, at) for metric in wanted))
         for one in found:
             if isinstance(one, Failure):
                 return one

@@ -65,8 +65,12 @@ class RolloutMetrics(Collector):
 
 
 def _gates(spec: FeatureRolloutSpec | None, snapshot: Snapshot) -> Iterator[tuple[GateSource, Gate]]:
-    if spec is not None and isinstance(snapshot.policy, Policy):
+    if spec is None:
+        return
+    if isinstance(snapshot.policy, Policy):
         yield from ((asked.source, asked.gate) for asked in all_gates(spec, snapshot.policy.spec))
+    else:
+        yield from ((GateSource.ROLLOUT, gate.written_out) for gate in spec.gates if gate.use is None)
 
 
 def _add_readings(value: GaugeMetricFamily, verdict: GaugeMetricFamily, where: list[str], gates: Iterable[GateStatus]) -> None:

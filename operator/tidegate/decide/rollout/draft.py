@@ -2,15 +2,17 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from tidegate.api.feature_rollout import FeatureRolloutSpec, Step
 from tidegate.api.records import Record, RecordedReading, Transition
 from tidegate.api.rollout_status import MAX_PENDING, FeatureRolloutStatus, GateStatus, Pending, Phase, State
-from tidegate.domain.snapshot import FlagReading, Problem, Snapshot
+from tidegate.domain.snapshot import FlagReading, Policy, Problem, Snapshot
+from tidegate.domain.templates import Resolved, resolved_gates
 
 
-@dataclass(slots=True)
+@dataclass
 class Draft:
     """Local to one call of `decide`; never escapes it. `flag` is what is in force; `snapshot.flag` is what is written."""
 
@@ -25,6 +27,12 @@ class Draft:
     stalled: Problem | None = None
     wake_at: list[datetime] = field(default_factory=list)
     raise_confirmed: bool = False
+
+    @cached_property
+    def resolved(self) -> Resolved:
+        """The rollout's own gates, templates resolved; none while there is no policy to have them judged under."""
+        policy = self.snapshot.policy
+        return resolved_gates(self.spec, policy.spec) if isinstance(policy, Policy) else Resolved((), (), None)
 
     @property
     def percent(self) -> int:

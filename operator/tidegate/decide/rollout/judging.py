@@ -16,7 +16,6 @@ from tidegate.decide.rollout.steps import dwell_at
 from tidegate.domain.asks import start_source
 from tidegate.domain.readings import Failure
 from tidegate.domain.snapshot import Policy, Problem
-from tidegate.domain.templates import resolved_gates
 
 OUT_OF_REACH = "held, not rolled back"
 ONLY_TOLD = "told, nothing else"
@@ -47,7 +46,7 @@ def _to_judge(draft: Draft, policy: Policy) -> Iterator[tuple[GateSource, Gate, 
     staleness, effective, exposed = policy.spec.prometheus.staleness, draft.status.effective_at, draft.status.exposed_at
     if draft.exposed:
         context = Context(draft.now, staleness, effective, exposed, no_data, surroundings)
-        yield from ((GateSource.ROLLOUT, gate, context) for gate in resolved_gates(draft.spec, policy.spec).gates)
+        yield from ((GateSource.ROLLOUT, gate, context) for gate in draft.resolved.gates)
     for_guards = Context(draft.now, staleness, effective, None, no_data, surroundings)
     yield from ((GateSource.POLICY, guard, for_guards) for guard in policy.spec.guards)
 
@@ -55,7 +54,7 @@ def _to_judge(draft: Draft, policy: Policy) -> Iterator[tuple[GateSource, Gate, 
 def _keep_medians(draft: Draft, policy: Policy) -> None:
     """What gates read before the start is measured once, and kept for the attempt."""
     kept = {median.gate: median for median in draft.status.baselines}
-    for gate in (*resolved_gates(draft.spec, policy.spec).gates, *policy.spec.guards):
+    for gate in (*draft.resolved.gates, *policy.spec.guards):
         source = start_source(gate)
         value = single_value(draft.snapshot.medians.get(gate.name))
         if source is not None and isinstance(value, float):
@@ -135,14 +134,16 @@ def refused_query(draft: Draft) -> Problem | None:
 def unready(draft: Draft) -> Problem | None:
     """What a gate needs before the first exposure: metrics that exist, and the baselines that it is relative to."""
     policy = draft.snapshot.policy
-    if draft.status.exposed_at is not None or not isinstance(policy, Policy):
+    raising = draft.status.raising
+    is_live = raising is not None and raising.adopts
+    if draft.status.exposed_at is not None or is_live or not isinstance(policy, Policy):
         return None
     unknown = draft.snapshot.unknown_metrics
     if unknown and not isinstance(unknown, Failure):
         text = f"no series of {', '.join(unknown)} within 7 days: correct the name, or give the gate startsEmpty: true"
         return Problem(Reason.NO_SUCH_SERIES, text[:1024])
     medians = {median.gate for median in draft.status.baselines}
-    for gate in (*resolved_gates(draft.spec, policy.spec).gates, *policy.spec.guards):
+    for gate in (*draft.resolved.gates, *policy.spec.guards):
         relative = gate.relative_to
         if relative is not None and relative.baseline is not None and relative.baseline not in policy.baselines:
             text = f"gate {gate.name}: RolloutPolicy {policy.name} has not measured a baseline {relative.baseline}"

@@ -13,7 +13,6 @@ from tidegate.decide.rollout.lapse import next_rise, note_lapse
 from tidegate.decide.rollout.steps import dwell_at, number_of
 from tidegate.domain.readings import Failure
 from tidegate.domain.snapshot import Policy, Problem
-from tidegate.domain.templates import resolved_gates
 
 
 def move(draft: Draft) -> None:
@@ -87,9 +86,7 @@ def _note_lowered_elsewhere(draft: Draft) -> None:
 
 def _note_unanswerable(draft: Draft) -> None:
     """Gates that can't be judged until a person mends them."""
-    policy = draft.snapshot.policy
-    template = resolved_gates(draft.spec, policy.spec).problem if isinstance(policy, Policy) else None
-    problem = template or refused_query(draft) or unready(draft)
+    problem = draft.resolved.problem or refused_query(draft) or unready(draft)
     if problem is not None and draft.stalled is None:
         draft.stalled = problem
 
@@ -151,7 +148,7 @@ def _blocking_gates(draft: Draft) -> list[str]:
     policy = draft.snapshot.policy
     if not isinstance(policy, Policy):
         return []
-    wanted = [(GateSource.ROLLOUT, gate.name) for gate in resolved_gates(draft.spec, policy.spec).gates if draft.exposed]
+    wanted = [(GateSource.ROLLOUT, gate.name) for gate in draft.resolved.gates if draft.exposed]
     wanted += [(GateSource.POLICY, guard.name) for guard in policy.spec.guards if guard.on_breach is not OnBreach.NOTIFY]
     out = []
     if isinstance(draft.snapshot.unknown_metrics, Failure):
