@@ -38,6 +38,12 @@ class Threshold(ApiModel):
     gt: float | None = Field(default=None, description="The value must be above this.")
     gte: float | None = Field(default=None, description="The value must be at or above this.")
 
+    @cached_property
+    def bounds(self) -> tuple[tuple[str, float], ...]:
+        """The bounds that are given, by their names."""
+        named = ((name, getattr(self, name)) for name in ("lt", "lte", "gt", "gte"))
+        return tuple((name, bound) for name, bound in named if bound is not None)
+
 
 @validated(
     Rule("has(self.lt) || has(self.lte) || has(self.gt) || has(self.gte)", "advance needs a bound: give lt, lte, gt or gte"),
