@@ -43,4 +43,13 @@ demo: $(UV)  ## A real cluster, Tidegate, an application under traffic: one roll
 image: $(UV)  ## Build the image of operator and flag server, and what a plain `docker build -f Dockerfile build/image` needs
 	dev/cluster build-image
 
-.PHONY: e2e demo image
+bench: $(UV)  ## The figures of docs/benchmarks.md, on the local cluster (about half an hour; leave the machine alone meanwhile)
+	$(RUN) python dev/bench/decide_cost.py
+	$(RUN) python dev/bench/flag_clients.py
+	$(RUN) python dev/bench/rollback_latency.py
+	$(RUN) python dev/bench/operator_scale.py
+
+simulate: $(UV)  ## How often each kind of gate rolls back a healthy rollout, and how soon it catches a bad one (about ten minutes)
+	$(RUN) python dev/simulation/run.py
+
+.PHONY: e2e demo image bench simulate

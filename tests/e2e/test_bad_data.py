@@ -19,6 +19,7 @@ OF_THE_SERIES = {
     "minus-inf": "Infinite",
     "empty": "Empty",
     "500-series": "TooManySeries",
+    "10000-series": "TooManySeries",
     "string": "WrongType",
 }
 OF_THE_SOURCE = {
@@ -30,6 +31,7 @@ OF_THE_SOURCE = {
     "slow-drip": "PrometheusTimeout",
     "redirect": "PrometheusError",
     "huge": "PrometheusError",
+    "100000-series": "PrometheusError",
 }
 
 

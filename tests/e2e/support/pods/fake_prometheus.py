@@ -21,15 +21,18 @@ def vector(*values: str) -> dict[str, object]:
     return {"status": "success", "data": {"resultType": "vector", "result": result}}
 
 
-SCRIPTED = {
+_SCRIPTED = {  # serialised once: the largest would otherwise keep this pod from answering anybody else
     "nan": vector("NaN"),
     "inf": vector("+Inf"),
     "minus-inf": vector("-Inf"),
     "empty": vector(),
     "500-series": vector(*["0"] * 500),
+    "10000-series": vector(*["0"] * 10_000),
+    "100000-series": vector(*["0"] * 100_000),
     "string": {"status": "success", "data": {"resultType": "string", "result": [0, "0"]}},
     "error-200": {"status": "error", "errorType": "execution", "error": "boom"},
 }
+SCRIPTED = {mode: json.dumps(answer).encode() for mode, answer in _SCRIPTED.items()}
 
 
 async def query(request: web.Request) -> web.StreamResponse:
@@ -40,14 +43,14 @@ async def query(request: web.Request) -> web.StreamResponse:
     mode = modes.get(test, "pass")
     is_freshness = "timestamp(" in str(form["query"])
     if mode in SCRIPTED and not is_freshness:
-        return web.json_response(SCRIPTED[mode])
+        return web.Response(body=SCRIPTED[mode], content_type="application/json")
     if mode == "http-500":
         return web.Response(status=500, text="internal error")
     if mode == "redirect":
         return web.Response(status=302, headers={"Location": f"{REAL}/api/v1/query"})
     if mode == "garbage":
         return web.Response(text="<html>", content_type="application/json")
-    if mode == "hang":
+    if mode == "hang" or (mode == "hang-heavy" and 'weight="heavy"' in str(form["query"])):
         await asyncio.sleep(3600)
     if mode == "slow-drip":
         return await drip(request)

@@ -1,0 +1,120 @@
+"""What many rollouts cost: a start with thousands of them, and a thousand in motion. On the local cluster, with its real API server.
+
+Operator, API server, etcd and Prometheus share the machine's processors: on two cores the API server is what bounds the start.
+"""
+
+import asyncio
+import json
+import os
+import platform
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+sys.dont_write_bytecode = True
+_CHECKOUT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(_CHECKOUT), str(_CHECKOUT / "dev")]
+
+from tests.e2e.support.api import Api  # noqa: E402 - the checkout is no package: its folders have to be named first
+from tests.e2e.support.host_operator import Host, host  # noqa: E402
+from tests.e2e.support.installation import Cluster, bring_up  # noqa: E402
+
+from bench.scale import create, moving, operator, until, waiting  # noqa: E402
+
+Figures = dict[str, Any]
+
+
+def say(text: str) -> None:
+    sys.stderr.write(f"{time.strftime('%H:%M:%S')} {text}\n")
+    sys.stderr.flush()
+
+
+async def first_contact(found: Host, folder: Path, rollouts: int) -> Figures:
+    """Made anew: each gets a status, a flag at 0 %, a record."""
+    took = await create(found.api, [waiting(found.world, number) for number in range(rollouts)], say)
+    async with operator(found, folder) as running:
+
+        async def is_done() -> bool:
+            return await running.counter("tidegate_rollout_percent") == 0 and await running.looks() >= 2 * rollouts
+
+        say(f"{rollouts} rollouts meet an operator for the first time")
+        seconds = await until(is_done, 1800, "first contact", every=2.0)
+        usage = running.usage()
+    return {"created in": took, "first contact": seconds, "cpu": usage.cpu, "resident MB": usage.resident / 1e6}
+
+
+async def start(found: Host, folder: Path, rollouts: int) -> Figures:
+    """The process begins, and has looked at every rollout once."""
+    async with operator(found, folder) as running:
+
+        async def is_done() -> bool:
+            return await running.looks() >= rollouts
+
+        say(f"a start with {rollouts} rollouts")
+        seconds = await until(is_done, 600, "all observed")
+        usage = running.usage()
+    return {"all observed": seconds, "cpu": usage.cpu, "resident MB": usage.resident / 1e6}
+
+
+async def motion(found: Host, folder: Path, rollouts: int, gates: int, seconds: int) -> Figures:
+    """A share of the rollouts climbs: each is looked at once an interval, and its gates are judged."""
+    await create(found.api, [moving(found.world, number, gates) for number in range(rollouts)], say)
+    async with operator(found, folder) as running:
+
+        async def all_exposed() -> bool:
+            return await running.counter("tidegate_rollout_percent") >= 10 * rollouts
+
+        say(f"{rollouts} rollouts take their first step")
+        await until(all_exposed, 900, "all at 10 %", every=2.0)
+        await asyncio.sleep(30)
+        before, asked, looked = running.usage(), await running.counter("tidegate_prometheus_requests"), await running.looks()
+        say(f"in motion for {seconds} s")
+        await asyncio.sleep(seconds)
+        after = running.usage()
+        return {
+            "cores": (after.cpu - before.cpu) / seconds,
+            "looks a second": (await running.looks() - looked) / seconds,
+            "requests an interval": (await running.counter("tidegate_prometheus_requests") - asked) / (seconds / 30),
+            "resident MB": after.resident / 1e6,
+        }
+
+
+async def measure(cluster: Cluster, rollouts: int, climbing: int, gates: int, seconds: int) -> dict[str, Figures]:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        async with Api.connect(cluster.kubeconfig) as api, host(api, cluster.kubeconfig, folder, "bench-scale") as found:
+            await found.world.policy(interval="30s", timeout="5s", staleness="1m")
+            await found.world.set("errors", 0.01)
+            await found.world.queryable("errors", 0.01)
+            out = {"first contact": await first_contact(found, folder, rollouts)}
+            for number in range(1, 4):
+                out[f"start {number}"] = await start(found, folder, rollouts)
+            if climbing:
+                out["motion"] = await motion(found, folder, climbing, gates, seconds)
+            return out
+
+
+def main(
+    rollouts: Annotated[int, typer.Option(min=1, max=50_000, help="Rollouts at rest.")] = 10_000,
+    climbing: Annotated[int, typer.Option(min=0, max=5000, help="Rollouts in motion beside them; 0 leaves that part out.")] = 1000,
+    gates: Annotated[int, typer.Option(min=1, max=16, help="Gates of each rollout in motion.")] = 10,
+    seconds: Annotated[int, typer.Option(min=30, max=600, help="How long motion is watched.")] = 120,
+    out: Annotated[Path, typer.Option(help="Where operator-scale.json goes.")] = Path("build/bench"),
+) -> None:
+    """Measures a first contact, three starts and motion; takes about a quarter of an hour with the default numbers."""
+    say("preparing the cluster and the installation")
+    cluster = bring_up(Path(tempfile.gettempdir()))
+    measured = asyncio.run(measure(cluster, rollouts, climbing, gates, seconds))
+    out.mkdir(parents=True, exist_ok=True)
+    machine = {"cpus": os.cpu_count(), "machine": platform.machine(), "system": platform.platform()}
+    (out / "operator-scale.json").write_text(json.dumps({"machine": machine, "rollouts": rollouts, "measured": measured}, indent=1) + "\n")
+    for name, figures in measured.items():
+        print(f"| {name} | " + ", ".join(f"{key} {value:.2f}" for key, value in figures.items()) + " |")
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,129 @@
+"""Thousands of rollouts on a real API server and one operator process: made, found at a start, kept in motion."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import yaml
+from tests.e2e.support.api import Api, Json
+from tests.e2e.support.host_operator import Host
+from tests.e2e.support.world import World
+
+ROOT = Path(__file__).resolve().parents[2]
+AT_ONCE = 32
+PORT = 18_999
+_TICKS = os.sysconf("SC_CLK_TCK")
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Processor seconds since the start, and resident bytes."""
+
+    cpu: float
+    resident: int
+
+
+class Operator:
+    """One operator process of the bench's own, straight at the API server."""
+
+    def __init__(self, process: subprocess.Popen[bytes], session: aiohttp.ClientSession) -> None:
+        self._process = process
+        self._session = session
+
+    def usage(self) -> Usage:
+        stat = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        pages = int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1])
+        return Usage((int(stat[11]) + int(stat[12])) / _TICKS, pages * os.sysconf("SC_PAGE_SIZE"))
+
+    async def counter(self, name: str, **labels: str) -> float:
+        """The sum of a metric's series that have these labels; only this metric is rendered."""
+        url = f"http://127.0.0.1:{PORT}/metrics"
+        async with self._session.get(url, params={"name[]": name}) as response:
+            lines = (await response.text()).splitlines()
+        wanted = [f'{key}="{value}"' for key, value in labels.items()]
+        return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(name) and all(one in line for one in wanted))
+
+    async def looks(self) -> float:
+        """How many looks at rollouts have ended well."""
+        return await self.counter("tidegate_reconciles_total", kind="FeatureRollout", result="ok")
+
+
+def _started(host: Host, folder: Path, options: tuple[str, ...]) -> subprocess.Popen[bytes]:
+    server = yaml.safe_load(host.kubeconfig.read_text())
+    server["users"] = [{"name": server["users"][0]["name"], "user": {"token": host.token}}]
+    config = folder / "operator.yaml"
+    config.write_text(yaml.safe_dump(server))
+    namespace = host.world.namespace
+    command = [sys.executable, "-m", "tidegate", "operator", f"--kubeconfig={config}", "--candidate=bench", f"--namespace={namespace}"]
+    command += [f"--own-namespace={namespace}", "--host=127.0.0.1", f"--port={PORT}", "--log-level=ERROR", *options]
+    with (folder / "operator.log").open("ab") as log:
+        return subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, "PYTHONPATH": str(ROOT / "operator")})
+
+
+@asynccontextmanager
+async def operator(host: Host, folder: Path, *options: str) -> AsyncIterator[Operator]:
+    """A process that looks after the bench's namespace; ends with the block."""
+    process = _started(host, folder, options)
+    try:
+        async with aiohttp.ClientSession() as session:
+            yield Operator(process, session)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        await asyncio.to_thread(process.wait, 60)
+
+
+async def create(api: Api, bodies: list[Json], say: Say) -> float:
+    """Creates FeatureRollouts, many at a time; seconds that it took."""
+    began, left, done = time.monotonic(), iter(bodies), 0
+
+    async def work() -> None:
+        nonlocal done
+        for body in left:
+            await api.create("featurerollouts", body)
+            done += 1
+            if done % 1000 == 0:
+                say(f"{done} of {len(bodies)} rollouts created")
+
+    await asyncio.gather(*(work() for _ in range(AT_ONCE)))
+    return time.monotonic() - began
+
+
+async def until(wanted: Callable[[], Awaitable[bool]], seconds: float, what: str, every: float = 0.2) -> float:
+    """Seconds until it is so. AssertionError past the limit."""
+    began = time.monotonic()
+    while True:
+        try:
+            if await wanted():
+                return time.monotonic() - began
+        except aiohttp.ClientError:
+            pass  # the process is still on its way up
+        assert time.monotonic() - began < seconds, f"not within {seconds:.0f} s: {what}"
+        await asyncio.sleep(every)
+
+
+def waiting(world: World, number: int) -> Json:
+    """A rollout at rest: paused before its first step."""
+    return world.rollout_body(
+        f"rollout-{number:05}", flag=f"flag-{number:05}", paused=True, flag_fields={"configMap": f"flags-{number // 500:02}"}
+    )
+
+
+def moving(world: World, number: int, gates: int) -> Json:
+    """A rollout at its first step for an hour, with the same gates as all others."""
+    made: list[dict[str, Any]] = [
+        {"name": f"gate-{gate}", "query": f"{world.selector('errors')} + 0 * {gate}", "advance": {"lt": 0.1}, "rollback": {"gt": 0.5}}
+        for gate in range(gates)
+    ]
+    fields = {"configMap": f"moving-{number // 500:02}"}
+    canary = {"percents": [10, 100], "dwell": "24h"}
+    return world.rollout_body(f"moving-{number:05}", flag=f"moving-{number:05}", canary=canary, gates=made, flag_fields=fields)
