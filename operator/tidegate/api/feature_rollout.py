@@ -1,4 +1,4 @@
-"""FeatureRollout: what an application team writes to turn a feature on step by step (DESIGN §3.1)."""
+"""FeatureRollout: what an application team writes to turn a feature on step by step."""
 
 from datetime import timedelta
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""Gates: a Prometheus reading judged against an advance rule and a rollback rule (DESIGN §4)."""
+"""Gates: a Prometheus reading judged against an advance rule and a rollback rule."""
 
 from datetime import timedelta
 from enum import StrEnum

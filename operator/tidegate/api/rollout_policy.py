@@ -1,4 +1,4 @@
-"""RolloutPolicy: the platform team's rules, and the only place where a URL or a credential may stand (DESIGN §3.2)."""
+"""RolloutPolicy: the platform team's rules, and the only place where a URL or a credential may stand."""
 
 from datetime import timedelta
 from typing import Annotated

@@ -21,7 +21,7 @@ class State(StrEnum):
 
 
 class Phase(StrEnum):
-    """Where the attempt stands (the table of DESIGN §3.1)."""
+    """Where the attempt stands (docs/rollouts.md has the table)."""
 
     PENDING = "Pending"
     WAITING = "Waiting"
