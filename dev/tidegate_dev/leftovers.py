@@ -1,5 +1,6 @@
 """What a native cluster has on the machine outside its own files: found by looking, not by remembering."""
 
+import json
 import re
 from collections.abc import Iterator
 from contextlib import suppress
@@ -27,11 +28,19 @@ def shims(settings: Settings) -> dict[int, int]:
 def files(settings: Settings) -> list[Path]:
     """Entries for this cluster in places shared by the whole machine."""
     shared = shared_places.MACHINE
-    # <network>-<container>-<interface>; the network is called as the cluster, whose name may begin with that of another.
-    result = re.compile(rf"{re.escape(settings.full_name)}-[0-9a-f]{{64}}-[^-]+")
-    results = [path for path in shared.network_results.glob("*") if result.fullmatch(path.name)]
+    results = [path for path in shared.network_results.glob("*") if _is_result(settings, path)]
     links = [link for link in shared.log_links.glob("*") if link.is_symlink() and settings.state in link.readlink().parents]
     return results + links
+
+
+def _is_result(settings: Settings, path: Path) -> bool:
+    """Whether a file tells how a pod of this cluster was connected. It is called <network>-<container>-<interface>; the pods' own network
+    is called as the cluster, whose name may begin with that of another, and the loopback network alike in all of them."""
+    if re.fullmatch(rf"{re.escape(settings.full_name)}-[0-9a-f]{{64}}-[^-]+", path.name):
+        return True
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        return settings.runtime in Path(json.loads(path.read_bytes())["netns"]).parents
+    return False
 
 
 def find(settings: Settings, ranges: Ranges | None) -> list[str]:

@@ -1,6 +1,7 @@
 """A cluster's name belongs to one state folder; what the whole machine shares is left as it was found."""
 
 import dataclasses
+import json
 import socket
 from pathlib import Path
 
@@ -118,9 +119,20 @@ def test_the_socket_of_a_node_that_came_later_stays(own: Settings, machine: Shar
 
 def test_entries_of_a_cluster_whose_name_is_longer_are_not_its_own(own: Settings, machine: SharedPlaces) -> None:
     machine.network_results.mkdir(parents=True)
-    for name in (f"tidegate-shared-{'a1' * 32}-eth0", f"tidegate-shared-2-{'b2' * 32}-eth0"):
+    of_own, of_other = (f"{name}-{'a1' * 32}-eth0" for name in ("tidegate-shared", "tidegate-shared-2"))
+    for name in (of_own, of_other):
         (machine.network_results / name).touch()
-    assert [path.name for path in leftovers.files(own)] == [f"tidegate-shared-{'a1' * 32}-eth0"]
+    assert [path.name for path in leftovers.files(own)] == [of_own]
+
+
+def test_the_loopback_of_a_pod_is_known_by_its_network_namespace(own: Settings, machine: SharedPlaces) -> None:
+    machine.network_results.mkdir(parents=True)
+    for container, runtime in (("a1", own.runtime), ("b2", own.runtime.with_name("shared-2"))):
+        text = json.dumps({"kind": "cniCacheV1", "netns": f"{runtime}/containerd/netns/cni-1"})
+        (machine.network_results / f"cni-loopback-{container * 32}-lo").write_text(text)
+    (machine.network_results / "cut-short").write_text('{"netns')
+    (machine.network_results / "no-result").write_text("[]")
+    assert [path.name for path in leftovers.files(own)] == [f"cni-loopback-{'a1' * 32}-lo"]
 
 
 def test_a_link_that_stays_is_told_although_the_record_of_its_addresses_went(own: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
