@@ -140,8 +140,12 @@ def test_the_operator_reads_no_namespace_but_those_it_looks_after(release: Relea
 
 def test_the_flag_server_writes_nothing(release: Release, flag_set: str) -> None:
     assert flag_set in release.kubectl("get", "configmaps", "-n", release.watched, "-o", "name", user=release.flags).text
-    for verb in ("create", "update", "patch", "delete"):
-        assert release.kubectl("auth", "can-i", verb, "configmaps", "-n", release.watched, user=release.flags).text.strip() == "no"
+    written = release.get(flag_set, "-n", release.watched)
+    path = f"/api/v1/namespaces/{release.watched}/configmaps/flags"  # kubectl patch would read first, which it may not either
+    answer = release.kubectl("replace", "--raw", path, "-f", "-", body=written, user=release.flags)
+    assert "cannot update resource" in answer.text
+    for verb in ("get", "create", "patch", "delete"):
+        assert release.kubectl("auth", "can-i", verb, "configmaps", "-n", release.watched, user=release.flags).text.startswith("no")
 
 
 def _to(epoch: str | None, **data: str | None) -> dict[str, Any]:
