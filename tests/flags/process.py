@@ -3,8 +3,12 @@
 import asyncio
 import random
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+
+import requests
+
+from tidegate.flags.settings import FlagServerSettings
 
 PROGRAM = """
 import logging, sys
@@ -30,3 +34,18 @@ async def flag_server(kubeconfig: str, host: str) -> AsyncIterator[asyncio.subpr
         if process.returncode is None:
             process.kill()
         await process.communicate()
+
+
+async def until(condition: Callable[[], bool], within: float = 60.0) -> None:
+    """Waits until a condition holds, looked at in a thread; fails after `within` seconds."""
+    async with asyncio.timeout(within):
+        while not await asyncio.to_thread(condition):  # noqa: ASYNC110 - what is waited for happens in another process
+            await asyncio.sleep(0.01)
+
+
+def is_ready(host: str) -> bool:
+    """Whether a flag server serves at this address, on the default ports."""
+    try:
+        return requests.get(f"http://{host}:{FlagServerSettings().http_port}/readyz", timeout=5).status_code == 200
+    except requests.ConnectionError:
+        return False

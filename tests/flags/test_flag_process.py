@@ -10,12 +10,11 @@ from pathlib import Path
 
 import grpc
 import pytest
-import requests
 from openfeature.schemas.protobuf.flagd.sync.v1.sync_pb2 import SyncFlagsRequest
 from openfeature.schemas.protobuf.flagd.sync.v1.sync_pb2_grpc import FlagSyncServiceStub
 
 from tests.fakes.apiserver import ApiServer
-from tests.flags.process import flag_server
+from tests.flags.process import flag_server, is_ready, until
 from tests.flags.support import USER, MemorySource, SyncClient, document, flag, flag_set
 from tidegate.clients.errors import CredentialsError
 from tidegate.flags.changes import Change, Synced
@@ -32,25 +31,12 @@ def start_process(api_server: ApiServer, settings: FlagServerSettings, tmp_path:
     return lambda: flag_server(kubeconfig, settings.http_host)
 
 
-async def until(condition: Callable[[], bool], within: float = 60.0) -> None:
-    async with asyncio.timeout(within):
-        while not await asyncio.to_thread(condition):  # noqa: ASYNC110 - what is waited for happens in another process
-            await asyncio.sleep(0.01)
-
-
-def ready(settings: FlagServerSettings) -> bool:
-    try:
-        return requests.get(f"http://{settings.http_host}:{settings.http_port}/readyz", timeout=5).status_code == 200
-    except requests.ConnectionError:
-        return False
-
-
 async def test_a_killed_server_leaves_clients_their_flags_and_a_new_one_tells_what_changed_meanwhile(
     api_server: ApiServer, start_process: StartProcess, settings: FlagServerSettings, sync_client: SyncClient
 ) -> None:
     await api_server.put("configmaps", "shop", flag_set("flags", document(search=flag(on=True))))
     async with start_process() as first:
-        await until(lambda: ready(settings))
+        await until(lambda: is_ready(settings.http_host))
         client = await asyncio.to_thread(sync_client, settings)
         assert client.get_boolean_value("search", False, USER) is True
         first.send_signal(signal.SIGKILL)
@@ -68,7 +54,7 @@ async def test_a_signal_drains_the_server(
 ) -> None:
     await api_server.put("configmaps", "shop", flag_set("flags", document(search=flag(on=True))))
     async with start_process() as process:
-        await until(lambda: ready(settings))
+        await until(lambda: is_ready(settings.http_host))
         with grpc.insecure_channel(f"{settings.grpc_host}:{settings.grpc_port}") as channel:
             stream = FlagSyncServiceStub(channel).SyncFlags(SyncFlagsRequest(), timeout=60)
             await asyncio.to_thread(next, stream)

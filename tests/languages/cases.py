@@ -56,12 +56,13 @@ CASES = (Case("plain"), LISTS)
 
 
 def written(flag_set: FlagSet, percent: int) -> FlagSet:
-    """The flag set after the operator took every case to this percent."""
+    """The flag set after the operator took every case to this percent, or as far as it goes."""
     writes = []
     for case in CASES:
+        share = min(percent, case.most)
         live = flag_set.flags.get(case.flag)
         seen = None if live is None else read_marker(live)
-        writes.append(WriteFlag(CONFIG_MAP, case.flag, percent, case.definition(percent), marker(), seen, raises=True))
+        writes.append(WriteFlag(CONFIG_MAP, case.flag, share, case.definition(share), marker(), seen, raises=True))
     out, refused = merged(flag_set, writes, after(percent))
     assert refused == ()
     return out

@@ -17,7 +17,7 @@ from openfeature import api
 from openfeature.contrib.provider.flagd import FlagdProvider
 from openfeature.evaluation_context import EvaluationContext
 
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 120.0
 DIGITS = {True: "1", False: "0"}
 CODE_DEFAULT = True
 """The wrong answer where it matters: whoever gets it by mistake has a feature that nobody turned on."""
@@ -31,7 +31,7 @@ def evaluate(flag: str, context: EvaluationContext) -> str:
 
 
 def epoch_of(flag: str) -> object:
-    return client.get_boolean_details(flag, CODE_DEFAULT).flag_metadata.get("epoch")
+    return client.get_boolean_details(flag, CODE_DEFAULT, EvaluationContext("somebody")).flag_metadata.get("epoch")
 
 
 def wait_for(flag: str, epoch: int) -> None:

@@ -6,14 +6,16 @@ come by gRPC.
 
 import asyncio
 import itertools
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests.builders import CONFIG_MAP
 from tests.fakes.apiserver import ApiServer
-from tests.flags.process import flag_server, loopback_address
+from tests.flags.process import flag_server, is_ready, loopback_address, until
 from tests.languages import node
 from tests.languages.applications import LANGUAGES, started
 from tests.languages.cases import CASES, LISTS, PERCENTS, Case, written
@@ -46,10 +48,9 @@ async def _climb(packages: node.Packages, folder: Path) -> Answers:
     found, host, flag_set = Answers({}, {}), loopback_address(), written(parse_flag_set(None), 0)
     async with ApiServer.running() as api:
         await api.put("configmaps", "shop", to_config_map(flag_set, "shop", CONFIG_MAP))
-        async with (
-            flag_server(api.kubeconfig(folder), host),
-            started(packages, folder / "application", host, f"shop/{CONFIG_MAP}") as applications,
-        ):
+        async with flag_server(api.kubeconfig(folder), host), AsyncExitStack() as stack:
+            await until(partial(is_ready, host))
+            applications = await stack.enter_async_context(started(packages, folder / "application", host, f"shop/{CONFIG_MAP}"))
 
             async def ask_all(language: str, percent: int) -> None:
                 for case in CASES:

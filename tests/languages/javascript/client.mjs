@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline';
 import { FlagdProvider } from '@openfeature/flagd-provider';
 import { OpenFeature } from '@openfeature/server-sdk';
 
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = 120_000;
 const CODE_DEFAULT = true;
 const client = OpenFeature.getClient();
 
