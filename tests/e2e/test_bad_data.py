@@ -41,7 +41,7 @@ async def two_rollouts(world: World, fake: FakePrometheus, **spec: object) -> No
     await world.set("low", 0.01)
     await world.set("high", 0.99)
     await world.queryable("high", 0.99)
-    canary = {"percents": [10, 100], "dwell": "4s"}
+    canary = {"percents": [10, 100], "dwell": "1h"}
     await world.rollout("low", canary=canary, gates=[world.gate("low", **LOWER)], bake="1h", **spec)
     await world.rollout("high", canary=canary, gates=[world.gate("high", **HIGHER)], bake="1h", **spec)
     for name in ("low", "high"):
@@ -49,13 +49,14 @@ async def two_rollouts(world: World, fake: FakePrometheus, **spec: object) -> No
 
 
 async def is_held(world: World, fake: FakePrometheus, name: str, reason: str) -> None:
-    """The rollout sees no data, and stays where it is however often it looks."""
+    """The rollout sees no data, and stays where it is however often it looks, also once its dwell is over."""
 
     async def unread() -> bool:
         gate = await world.gate_status(name, name)
         return (gate.get("verdict"), gate.get("noDataReason")) == ("NO_DATA", reason)
 
     await eventually(f"{name} has no data because {reason}", unread)
+    await world.hasten(name, percents=(10, 100))
     await (fake.tried(4) if reason == "PrometheusTimeout" else fake.evaluated(world.selector(name), EVALUATIONS))
     status = await world.status(name)
     assert (status["state"], status["percent"]) == ("ROLLING_OUT", 10)

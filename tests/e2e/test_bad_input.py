@@ -1,11 +1,14 @@
 """Bad input is refused by the API server itself, with a sentence that names the field and what is wrong with it."""
 
+import contextlib
 from typing import Any
 
 import pytest
 
 from tests.e2e import invalid_gates, invalid_policies, invalid_rollouts
-from tests.e2e.support.api import Api, Json, RefusedError
+from tests.e2e.support.api import Api, Json, RefusedError, eventually
+from tests.e2e.support.host_operator import grant, operator_account, token_of
+from tests.e2e.support.installation import Cluster
 from tests.e2e.support.world import World
 
 API_VERSION = "tidegate.io/v1alpha1"
@@ -101,10 +104,35 @@ async def test_what_a_rollout_moves_can_not_be_changed(api: Api, field: str, val
         await api.delete("featurerollouts", "default", body["metadata"]["name"])
 
 
-async def test_a_record_can_not_be_rewritten(world: World, api: Api) -> None:
+async def test_a_record_can_not_be_rewritten(world: World, api: Api, cluster: Cluster) -> None:
+    """Not even by the operator's own account, whom the chart's policy lets write, and not even where RBAC would let it too."""
+    await world.policy()
+    await world.rollout(canary={"percents": [100], "dwell": "1s"}, bake="1s", revision="v1")
+    run = (await world.until(phase="Succeeded", pending=None))["run"]
+    namespace, account = await operator_account(api)
+    await grant(
+        api, world.namespace, namespace, account, [{"apiGroups": ["tidegate.io"], "resources": ["rolloutruns"], "verbs": ["patch"]}]
+    )
+    before = await api.get("rolloutruns", world.namespace, run)
+    async with Api.connect(cluster.kubeconfig, await token_of(api, namespace, account)) as operator:
+
+        async def allowed() -> bool:
+            with contextlib.suppress(RefusedError):
+                return bool(await operator.patch("rolloutruns", world.namespace, run, {"metadata": {"labels": {"kept": "yes"}}}))
+            return False
+
+        await eventually("the account may write the run", allowed, 20)
+        for spec in ({"rollout": "other"}, {"revision": "v2"}, {"revision": None}, {"previous": {"name": "other-1"}}):
+            with pytest.raises(RefusedError, match="spec is immutable: a RolloutRun is a record"):
+                await operator.patch("rolloutruns", world.namespace, run, {"spec": spec})
+    assert (await api.get("rolloutruns", world.namespace, run))["spec"] == before["spec"]
+
+
+async def test_the_administrator_writes_no_records(world: World, api: Api) -> None:
     await world.policy()
     await world.rollout(canary={"percents": [100], "dwell": "1s"}, bake="1s")
-    await world.until(phase="Succeeded")
-    status = await world.status()
-    with pytest.raises(RefusedError):
-        await api.patch("rolloutruns", world.namespace, status["run"], {"spec": {"rollout": "other"}})
+    run = (await world.until(phase="Succeeded", pending=None))["run"]
+    with pytest.raises(RefusedError, match=r"only the operator .* writes rolloutruns, not"):
+        await api.patch("rolloutruns", world.namespace, run, {"metadata": {"labels": {"kept": "yes"}}})
+    with pytest.raises(RefusedError, match=r"only the operator .* writes rolloutruns/status, not"):
+        await api.patch("rolloutruns", world.namespace, run, {"status": {"rejected": True}}, subresource="status")

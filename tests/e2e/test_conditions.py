@@ -1,6 +1,6 @@
 """What only the operator can see to be wrong becomes a condition with a reason, holds this rollout, and harms no other."""
 
-from tests.e2e.support.api import Json
+from tests.e2e.support.api import Json, eventually
 from tests.e2e.support.witness import Witness
 from tests.e2e.support.world import World
 
@@ -135,10 +135,16 @@ async def test_a_policy_with_a_guard_that_can_not_be_used_says_so_itself(world: 
 async def test_a_guard_without_a_rollback_rule_freezes_and_takes_nothing_back(world: World) -> None:
     """What the operations guide tells people to do when everything shall stand still."""
     await world.policy()
-    await world.rollout(canary={"percents": [25, 100], "dwell": "2s"})
+    await world.rollout(canary=HELD)
     await world.until(percent=25)
     async with world.traced() as trace:
         await world.api.patch("rolloutpolicies", "", world.namespace, {"spec": {"guards": [FREEZE]}})
+
+        async def frozen() -> bool:
+            return "guard freeze (holds; advance < 0)" in (await world.status()).get("waitingFor", "")
+
+        await eventually("the guard is heard", frozen)
+        await world.hasten(percents=(25, 100))
         await (await Witness.begin(world, dwell="2s")).climbed()
         status = await world.until(phase="Progressing", percent=25)
         assert status["waitingFor"] == "the next step waits for guard freeze (holds; advance < 0)"

@@ -14,11 +14,14 @@ from openfeature import api as openfeature
 from openfeature.client import OpenFeatureClient
 from openfeature.contrib.provider.flagd import FlagdProvider
 from openfeature.contrib.provider.flagd.config import ResolverType
+from openfeature.contrib.provider.ofrep import OFREPProvider
 from openfeature.evaluation_context import EvaluationContext
+from openfeature.exception import ErrorCode
 
 from tests.e2e.support.api import Json, RefusedError, eventually
 from tests.e2e.support.exposure import DOCUMENT, nearest_percent, sees
 from tests.e2e.support.installation import OPERATOR_NAMESPACE, Cluster, once
+from tests.e2e.support.pace import paced
 from tests.e2e.support.port_forward import PortForward, port_forward
 from tests.e2e.support.world import FLAG_SET, World
 
@@ -145,7 +148,7 @@ def is_ready(pod: Json) -> bool:
 async def test_a_change_reaches_applications_within_a_second(world: World, forward: PortForward, alone: None) -> None:
     """From the API server's answer to the write until the client gives the new value."""
     await write(world, on=False, create=True)
-    async with connected(forward, world) as client:
+    async with connected(forward, world) as client, paced(world) as pace:
         delays = []
         for number in range(CHANGES):
             on = number % 2 == 0
@@ -154,9 +157,10 @@ async def test_a_change_reaches_applications_within_a_second(world: World, forwa
             delays.append(max(0.0, await asyncio.to_thread(first_seen, client, on) - written))
     delays.sort()
     middle, worst = delays[len(delays) // 2], delays[-1]
-    print(f"\nwrite → client over {CHANGES} changes: p50 {1000 * middle:.0f} ms, max {1000 * worst:.0f} ms")
-    assert middle < 1, delays
-    assert worst < 5, delays
+    told = f"p50 {1000 * middle:.0f} ms, max {1000 * worst:.0f} ms; slack of this machine: {pace.slack:.2f} s"
+    print(f"\nwrite → client over {CHANGES} changes: {told}")
+    assert middle < 1 + pace.slack, delays
+    assert worst < 5 + pace.slack, delays
 
 
 def first_seen(client: OpenFeatureClient, on: bool) -> float:
@@ -205,3 +209,41 @@ async def test_ofrep_gives_what_the_document_says(world: World, alone: None) -> 
     with pytest.raises(RefusedError, match="FLAG_NOT_FOUND") as refused:
         await ask("/other", "alice")
     assert refused.value.status == 404
+
+
+async def test_an_application_reads_its_flags_by_ofrep(world: World, cluster: Cluster, alone: None) -> None:
+    """OpenFeature's own OFREP provider, with nothing between it and the flag server but a forwarded port."""
+    await world.policy()
+    await world.rollout(canary=HELD, flag_fields={"allow": ["alice"], "deny": ["user-7"]})
+    await world.until(percent=25)
+    domain = uuid.uuid4().hex
+    async with port_forward(cluster, OPERATOR_NAMESPACE, SERVICE, 8016) as forward:
+        provider = OFREPProvider(f"http://{forward.host}:{forward.port}/sets/{world.namespace}/{FLAG_SET}")
+        await asyncio.to_thread(openfeature.set_provider_and_wait, provider, domain)
+        client = openfeature.get_client(domain)
+
+        async def value(user: str | None, default: bool) -> bool:
+            return await asyncio.to_thread(client.get_boolean_value, "feature", default, EvaluationContext(user))
+
+        async def seen(on: bool) -> bool:
+            return await value("alice", not on) is on
+
+        await eventually("the application has the flag", lambda: seen(True))
+        document = (await world.api.get("configmaps", world.namespace, FLAG_SET))["data"][DOCUMENT]
+        users = ["alice", *(f"user-{number}" for number in range(60))]
+        given = {user: await value(user, not sees(document, "feature", user)) for user in users}
+        assert given == {user: sees(document, "feature", user) for user in users}, "none of them is the default in the code"
+        assert (given["alice"], given["user-7"]) == (True, False)
+        assert 0 < sum(given.values()) < len(users)
+        assert await value(None, True) is False
+        details = await asyncio.to_thread(client.get_boolean_details, "feature", False, EvaluationContext("alice"))
+        assert (details.variant, details.reason, details.flag_metadata["rollout"]) == (
+            "on",
+            "TARGETING_MATCH",
+            f"{world.namespace}/feature",
+        )
+        unknown = await asyncio.to_thread(client.get_boolean_details, "feture", True, EvaluationContext("alice"))
+        assert (unknown.value, unknown.error_code) == (True, ErrorCode.FLAG_NOT_FOUND)
+        await world.edit(enabled=False)
+        await eventually("the application sees the feature off", lambda: seen(False))
+        assert [user for user in users if await value(user, True)] == []

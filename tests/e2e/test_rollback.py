@@ -9,7 +9,7 @@ from tests.e2e.support.api import Json, eventually
 from tests.e2e.support.fake import FakePrometheus
 from tests.e2e.support.pace import paced
 from tests.e2e.support.records import record_of, transitions
-from tests.e2e.support.world import World
+from tests.e2e.support.world import World, one_sample
 
 INTERVAL = 1.0
 HELD: Json = {"percents": [10, 50, 100], "dwell": "1h"}
@@ -28,11 +28,6 @@ async def first_bad_sample(world: World, metric: str, above: float) -> float:
         return await world.instant(f"min(timestamp({world.selector(metric)} > {above}))")
 
     return float(await eventually(f"{metric} is above {above} in Prometheus", check, 30, every=0.05))
-
-
-def one_sample(value: float) -> str:
-    """A value that stays one and the same sample however often it is scraped."""
-    return f"{value} {int(time.time() * 1000)}"
 
 
 async def test_a_breach_that_lasts_rolls_back(world: World) -> None:

@@ -38,14 +38,7 @@ async def test_identical_queries_are_asked_once_per_interval(world: World) -> No
     await asyncio.gather(*(world.rollout(name, canary={"percents": [10, 100], "dwell": "1s"}, gates=[gate]) for name in names))
     for name in names:
         await world.until(name, percent=10)
-    before = {one.time for one in await fake.asked("errors{")}
-    await fake.evaluated(gate["query"], 6)
-    asked = Counter((one.query, one.time) for one in await fake.asked("errors{") if one.time not in before)
-    values = [(time, count) for (query, time), count in asked.items() if query == gate["query"]]
-    ages = [(time, count) for (query, time), count in asked.items() if query != gate["query"]]
-    assert [count for _, count in values] == [1] * len(values), "the value is asked once per interval, for all ten"
-    assert [count for _, count in ages] == [1] * len(ages), "and so is its age"
-    times = sorted(time for time, _ in values)
+    times = await asked_once_per_tick(fake, gate["query"], 6)
     assert all(time == round(time) for time in times), "everybody asks at the same ticks"
     assert all(later - earlier >= 1 for earlier, later in itertools.pairwise(times))
     for name in names:
@@ -53,3 +46,50 @@ async def test_identical_queries_are_asked_once_per_interval(world: World) -> No
     await world.set("errors", 0.9)
     for name in names:
         await world.until(name, state="ROLLBACK", percent=0)
+
+
+async def asked_once_per_tick(fake: FakePrometheus, query: str, ticks: int) -> list[float]:
+    """The next ticks at which a query was asked, in order. At each its value was asked once and its age at most once, by all together."""
+    before = {one.time for one in await fake.asked(query)}
+    await fake.evaluated(query, ticks)
+    asked = Counter((one.query, one.time) for one in await fake.asked(query) if one.time not in before)
+    assert len({about for about, _ in asked}) == 2, "its value, and its age"
+    assert [f"{about} at {time}: {count} times" for (about, time), count in asked.items() if count > 1] == []
+    times = sorted(time for about, time in asked if about == query)
+    assert len(times) >= ticks, "each question is about a tick of its own"
+    return times
+
+
+async def test_a_gate_that_equals_a_guard_is_asked_once_with_it(world: World) -> None:
+    fake = FakePrometheus.of(world)
+    await world.set("errors", 0.3)
+    await world.queryable("errors", 0.3)
+    guard = world.gate("guarded", metric="errors", advance={"lt": 0.4}, rollback={"gt": 0.5})
+    gate = world.gate("errors", advance={"lt": 0.1}, rollback={"gt": 0.6})
+    assert guard["query"] == gate["query"]
+    await world.policy(url=fake.url, guards=[guard])
+    await world.rollout(canary={"percents": [10, 100], "dwell": "1s"}, gates=[gate])
+    await world.until(percent=10)
+    await asked_once_per_tick(fake, gate["query"], 6)
+    verdicts = {one["name"]: one["verdict"] for one in (await world.status())["gates"]}
+    assert verdicts == {"errors": "HOLD", "guarded": "ADVANCE"}, "one answer, judged by the rules of each"
+    await world.set("errors", 0.55)
+    status = await world.until(state="ROLLBACK", percent=0)
+    assert {one["name"]: one["verdict"] for one in status["gates"]} == {"errors": "HOLD", "guarded": "ROLLBACK"}
+
+
+async def test_a_gate_that_equals_anothers_count_of_samples_is_asked_once_with_it(world: World) -> None:
+    fake = FakePrometheus.of(world)
+    await world.set("success", 0.9)
+    await world.set("trades", 49)
+    await world.queryable("trades", 49)
+    trades = world.gate("trades", advance={"gt": 10})
+    success = world.gate("success", advance={"gt": 0.6}, samples={"count": trades["query"], "min": 50})
+    await world.policy(url=fake.url)
+    await world.rollout(canary={"percents": [10, 100], "dwell": "1s"}, gates=[success, trades])
+    await world.until(percent=10)
+    await asked_once_per_tick(fake, trades["query"], 6)
+    gates = {one["name"]: one for one in (await world.status())["gates"]}
+    assert (gates["success"]["verdict"], gates["trades"]["verdict"]) == ("HOLD", "ADVANCE")
+    await world.set("trades", 50)
+    await world.until(percent=100)

@@ -13,6 +13,7 @@ from tests.e2e.support.world import PROMETHEUS, World
 
 NOBODY_LISTENS = "http://127.0.0.1:9"
 QUICK = {"percents": [25, 50, 100], "dwell": "1s"}
+HELD = {"percents": [25, 50, 100], "dwell": "1h"}
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ async def test_an_unreachable_prometheus_holds_and_is_told(world: World) -> None
     await world.queryable("errors", 0)
     await world.policy()
     gate = world.gate("errors", advance={"lt": 0.1}, rollback={"gt": 0.5})
-    await world.rollout(canary={"percents": [25, 50, 100], "dwell": "4s"}, gates=[gate], noData={"deadline": "1s", "then": "rollback"})
+    await world.rollout(canary=HELD, gates=[gate], noData={"deadline": "1s", "then": "rollback"})
     await world.until(percent=25)
     assert (await world.condition("feature", "MetricsAvailable", "Answering"))["status"] == "True"
     async with world.traced() as trace:
@@ -48,6 +49,7 @@ async def test_an_unreachable_prometheus_holds_and_is_told(world: World) -> None
         policy = await world.policy_condition("MetricsAvailable", "PrometheusUnreachable")
         assert policy["status"] == "False"
         assert (await world.policy_condition("Ready", "Valid"))["status"] == "True", "the policy itself is sound"
+        await world.hasten(percents=(25, 50, 100))
         await (await Witness.begin(world, dwell="2s")).climbed()
         status = await world.until(phase="Progressing", state="ROLLING_OUT", percent=25)
         assert "gate errors (no data" in status["waitingFor"]

@@ -30,10 +30,27 @@ def story(records: list[Json]) -> list[str]:
     return [f"{record['transition']} {record.get('toPercent', 0)}" for record in records]
 
 
-def shortest_dwell(records: list[Json]) -> float:
-    """The shortest time, in seconds, from a step in force to the decision to leave it, by the records' own times."""
+def dwells(records: list[Json]) -> list[float]:
+    """For each step, the time in seconds from when it was in force to the decision to leave it, by the records' own times."""
     times = [(record["transition"], datetime.fromisoformat(record["time"]).timestamp()) for record in records]
-    return min(after[1] - before[1] for before, after in pairwise(times) if before[0] == "StepEffective")
+    return [after[1] - before[1] for before, after in pairwise(times) if before[0] == "StepEffective"]
+
+
+def shortest_dwell(records: list[Json]) -> float:
+    """The shortest of all dwells, in seconds."""
+    return min(dwells(records))
+
+
+def dwells_begun_anew(versions: list[Json], records: list[Json]) -> list[str]:
+    """Where a version of the rollout counts its dwell from another moment than the one at which the step took effect, by its record."""
+    effective = {record["toPercent"]: record["time"] for record in records if record["transition"] == "StepEffective"}
+    found = [version.get("status") or {} for version in versions]
+    counted = {(status["percent"], status["effectiveAt"]) for status in found if "effectiveAt" in status}
+    return [
+        f"{percent} % took effect at {effective.get(percent)}, dwell counts from {at}"
+        for percent, at in counted
+        if effective.get(percent) != at
+    ]
 
 
 async def audited(world: World, name: str) -> list[str]:

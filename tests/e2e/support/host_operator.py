@@ -5,6 +5,7 @@ They look after one namespace `crash-…` that the installed operator leaves alo
 
 import asyncio
 import contextlib
+import json
 import os
 import random
 import re
@@ -21,6 +22,8 @@ from typing import Any
 
 import aiohttp
 import yaml
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 
 from tests.e2e.support.api import Api, Json, eventually
 from tests.e2e.support.faults import FaultProxy
@@ -91,11 +94,21 @@ class HostOperator:
         """The end of its log."""
         return self.log.read_text()[-3000:]
 
-    async def metrics(self) -> dict[str, float]:
-        """`/metrics`, by series."""
-        async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{self.port}/metrics") as response:
-            lines = (await response.text()).splitlines()
-        return {series: float(value) for series, _, value in (line.rpartition(" ") for line in lines if not line.startswith("#"))}
+    def lines(self) -> list[Json]:
+        """Its log, where it was started with --log-format=json. Raises ValueError for a line that is none of JSON's objects."""
+        return [dict(json.loads(line)) for line in self.log.read_text().splitlines()]
+
+    async def probe(self, path: str) -> tuple[int, str]:
+        """What /healthz, /readyz or /metrics answers: status and text."""
+        async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{self.port}/{path}") as response:
+            return response.status, await response.text()
+
+    async def samples(self, **labels: str) -> list[Sample]:
+        """All of /metrics that carries these labels."""
+        status, text = await self.probe("metrics")
+        assert status == 200, text
+        found = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+        return [sample for sample in found if labels.items() <= sample.labels.items()]
 
 
 class Host:
@@ -168,10 +181,8 @@ async def host(api: Api, kubeconfig: Path, folder: Path, name: str) -> AsyncIter
     async with AsyncExitStack() as stack:
         stack.push_async_callback(world.end)
         namespace, account = await operator_account(api)
-        await _grant(api, world.namespace, namespace, account)
-        request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 3600}}
-        answer = await api.request("POST", f"api/v1/namespaces/{namespace}/serviceaccounts/{account}/token", request)
-        yield Host(world, kubeconfig, answer["status"]["token"], folder, stack)
+        await grant(api, world.namespace, namespace, account, _ELECTION)
+        yield Host(world, kubeconfig, await token_of(api, namespace, account), folder, stack)
 
 
 async def operator_account(api: Api) -> tuple[str, str]:
@@ -180,13 +191,24 @@ async def operator_account(api: Api) -> tuple[str, str]:
     return OPERATOR_NAMESPACE, installed[0]["spec"]["template"]["spec"]["serviceAccountName"]
 
 
-async def _grant(api: Api, namespace: str, of: str, account: str) -> None:
+async def token_of(api: Api, namespace: str, account: str) -> str:
+    """A token of a service account, good for as long as a test takes."""
+    request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 3600}}
+    answer = await api.request("POST", f"api/v1/namespaces/{namespace}/serviceaccounts/{account}/token", request)
+    token: str = answer["status"]["token"]
+    return token
+
+
+_ELECTION: list[Json] = [
+    {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get", "create", "update"]},
+    {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]},
+]
+
+
+async def grant(api: Api, namespace: str, of: str, account: str, rules: list[Json]) -> None:
+    """Rights inside one namespace for a service account of another (`of`), beside those that the chart gives it."""
     rbac = "rbac.authorization.k8s.io"
     metadata: Json = {"name": "host-operator", "namespace": namespace}
-    rules = [
-        {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get", "create", "update"]},
-        {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]},
-    ]
     await api.create("roles", {"apiVersion": f"{rbac}/v1", "kind": "Role", "metadata": metadata, "rules": rules})
     binding = {
         "apiVersion": f"{rbac}/v1",

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -111,6 +112,10 @@ class World:
     async def edit(self, name: str = "feature", **spec: Any) -> None:
         await self.api.patch("featurerollouts", self.namespace, name, {"spec": spec})
 
+    async def hasten(self, name: str = "feature", *, percents: tuple[int, ...], dwell: str = "1s") -> None:
+        """A short dwell for a rollout that stood still so far: what a test troubles must be in trouble before it could go on."""
+        await self.edit(name, strategy={"canary": {"percents": list(percents), "dwell": dwell}})
+
     async def status(self, name: str = "feature") -> Json:
         status: Json = (await self.api.get("featurerollouts", self.namespace, name)).get("status") or {}
         return status
@@ -197,10 +202,35 @@ class World:
         finally:
             task.cancel()
 
+    @contextlib.asynccontextmanager
+    async def followed(self, name: str = "feature") -> AsyncIterator[list[Json]]:
+        """Every version of the rollout for as long as the block lasts, in order."""
+        versions: list[Json] = []
+        opened = asyncio.Event()
+
+        async def follow() -> None:
+            while True:
+                with contextlib.suppress(OSError, RefusedError, asyncio.IncompleteReadError):
+                    async for _, body in self.api.watch("featurerollouts", self.namespace, name, opened.set):
+                        versions.append(body)
+                await asyncio.sleep(0.05)
+
+        task = asyncio.create_task(follow())
+        await asyncio.wait_for(opened.wait(), 30)
+        try:
+            yield versions
+        finally:
+            task.cancel()
+
     async def export(self) -> None:
         """Hands all series of the test to the exporter."""
         text = "\n".join(f"{series} {value}" for series, value in self._series.items())
         await self.api.proxy("PUT", TOOLS, "exporter:9000", f"set/{self.namespace}", text)
+
+
+def one_sample(value: float, age: float = 0.0) -> str:
+    """A value that stays one and the same sample, taken `age` seconds ago, however often it is scraped."""
+    return f"{value} {int((time.time() - age) * 1000)}"
 
 
 def _labels(labels: dict[str, str]) -> str:
