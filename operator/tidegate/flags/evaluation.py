@@ -56,6 +56,9 @@ def read_context(request: object) -> EvaluationContext:
 def evaluate(document: Document, key: str, context: EvaluationContext) -> Evaluation:
     """Evaluates one flag; a failure is an answer too, never an exception."""
     if key not in document.types:
+        fault = document.faults.get(key)
+        if fault is not None:
+            return _failure(key, "FLAG_NOT_FOUND", f"flag {key[:200]!r} is broken, and there was no good definition of it: {fault.reason}")
         return _failure(key, "FLAG_NOT_FOUND", f"there is no flag {key[:200]!r} in this flag set")
     try:
         details = _resolve(document, key, context)

@@ -32,6 +32,12 @@ class Metrics:
             _PER_SET,
             registry=registry,
         )
+        self.invalid_flags = Gauge(
+            "tidegate_flags_invalid_flags",
+            "Broken flags of the document: each is served by its last good definition, or left out where there never was one.",
+            _PER_SET,
+            registry=registry,
+        )
         self.document_bytes = Gauge("tidegate_flags_document_bytes", "Size of the document as it is served.", _PER_SET, registry=registry)
         self.deleted_sets = Gauge(
             "tidegate_flags_deleted_sets", "Flag sets that are gone while OFREP still answers from their last document.", registry=registry
@@ -41,5 +47,6 @@ class Metrics:
     def forget(self, key: FlagSetKey) -> None:
         """Drops all series of a flag set."""
         labels = {"namespace": key.namespace, "name": key.name}
-        for metric in (self.connected_streams, self.pushes, self.evaluations, self.invalid_documents, self.document_bytes):
+        per_set = (self.connected_streams, self.pushes, self.evaluations, self.invalid_documents, self.invalid_flags, self.document_bytes)
+        for metric in per_set:
             metric.remove_by_labels(labels)

@@ -4,9 +4,13 @@ import asyncio
 import hashlib
 import logging
 from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import islice
 
 from tidegate.flags.changes import Change, Deleted, FlagSetKey, FlagSetSource, Interrupted, Synced, Upserted
 from tidegate.flags.document import Document, DocumentError, parse_document
+from tidegate.flags.faults import Fault
 from tidegate.flags.metrics import Metrics
 
 log = logging.getLogger("tidegate.flags.store")
@@ -16,6 +20,9 @@ SELECTOR_HEADER = "flagd-selector"
 
 MAX_DELETED_SETS = 32
 """Deleted flag sets whose last document is kept; at up to a few megabytes each."""
+
+FAULTS_LOGGED = 20
+"""Broken flags that one change of a document may name in the log."""
 
 HOW_TO_CHOOSE = (
     "name one as <namespace>/<configmap> in the header flagd-selector "
@@ -39,7 +46,7 @@ class FlagSet:
     def __init__(self, key: FlagSetKey) -> None:
         self.key = key
         self.document: Document | None = None
-        """The last good document."""
+        """The last good document, and in it the last good definition of every flag that is broken now."""
         self.fault: str | None = None
         """Why the newest document is refused; None where it is served."""
         self.deleted = False
@@ -56,12 +63,15 @@ class FlagSet:
         self._digest = digest
         fault_before, self.fault = self.fault, None
         try:
-            document = parse_document(change.document)
+            document = parse_document(change.document, self.document)
         except DocumentError as error:
             self.fault = str(error)
             return True
         if self.document is not None and document.message == self.document.message:
-            return fault_before is not None
+            same_faults = document.faults == self.document.faults
+            # by its bytes streams know whether they have a document already
+            self.document = replace(document, message=self.document.message)
+            return fault_before is not None or not same_faults
         self.document, self.observed_at = document, change.observed_at
         return True
 
@@ -146,16 +156,20 @@ class FlagSets:
             flag_set = self._live[key] = self._deleted.pop(key) if key in self._deleted else FlagSet(key)
             self._metrics.deleted_sets.set(len(self._deleted))
         revived, flag_set.deleted = flag_set.deleted, False
+        known_faults = flag_set.document.faults if flag_set.document is not None else {}
         if not flag_set.replace(change) and not revived:
             return
         labels = (key.namespace, key.name)
         self._metrics.invalid_documents.labels(*labels).set(flag_set.fault is not None)
         if flag_set.fault is not None:
             log.error("document refused, the last good one is kept: %s", flag_set.fault, extra={"key": str(key)})
-        if flag_set.document is not None:
-            self._metrics.document_bytes.labels(*labels).set(len(flag_set.document.message))
-        if flag_set.fault is None:
-            log.info("document published", extra={"key": str(key), "flags": len(flag_set.document.types) if flag_set.document else 0})
+        document = flag_set.document
+        if document is not None:
+            self._metrics.document_bytes.labels(*labels).set(len(document.message))
+            self._metrics.invalid_flags.labels(*labels).set(len(document.faults))
+        if document is not None and flag_set.fault is None:
+            _log_faults(key, document.faults, known_faults)
+            log.info("document published", extra={"key": str(key), "flags": len(document.types), "broken": len(document.faults)})
         flag_set.announce()
 
     def _delete(self, key: FlagSetKey) -> None:
@@ -171,3 +185,13 @@ class FlagSets:
         self._metrics.deleted_sets.set(len(self._deleted))
         log.warning("flag set deleted: clients keep its last flags, streams end with NOT_FOUND", extra={"key": str(key)})
         flag_set.announce()
+
+
+def _log_faults(key: FlagSetKey, faults: Mapping[str, Fault], known: Mapping[str, Fault]) -> None:
+    """Names each flag that broke, or broke otherwise, with this change."""
+    new = [(flag, fault) for flag, fault in faults.items() if known.get(flag) != fault]
+    for flag, fault in islice(new, FAULTS_LOGGED):
+        instead = "its last good definition is served" if fault.kept else "it is left out, clients use the default in their code"
+        log.error("flag %r is broken, %s: %s", flag[:80], instead, fault.reason, extra={"key": str(key)})
+    if len(new) > FAULTS_LOGGED:
+        log.error("and %d more flags are broken", len(new) - FAULTS_LOGGED, extra={"key": str(key)})

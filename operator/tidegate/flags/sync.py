@@ -52,12 +52,12 @@ class SyncService:
         flag_set = await self._choose(request.selector, context)
         labels = (flag_set.key.namespace, flag_set.key.name)
         streams, pushes = self._metrics.connected_streams.labels(*labels), self._metrics.pushes.labels(*labels)
-        sent: Document | None = None
+        sent: bytes | None = None
         streams.inc()
         try:
             while True:
                 document = await self._document(flag_set, context)
-                if document is sent:
+                if document.message is sent:
                     await flag_set.wait_change()
                     continue
                 observed_at = flag_set.observed_at
@@ -65,7 +65,7 @@ class SyncService:
                 pushes.inc()
                 if sent is not None:
                     self._metrics.push_seconds.observe(time.monotonic() - observed_at)
-                sent = document
+                sent = document.message
         finally:
             streams.dec()
 

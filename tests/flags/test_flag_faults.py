@@ -1,0 +1,230 @@
+"""A broken flag is refused alone: what is served in its place, and that every other flag is served exactly as it is written."""
+
+import json
+import logging
+from typing import Any
+
+import pytest
+import requests
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from openfeature.schemas.protobuf.flagd.sync.v1.sync_pb2 import FetchAllFlagsRequest, SyncFlagsRequest, SyncFlagsResponse
+from openfeature.schemas.protobuf.flagd.sync.v1.sync_pb2_grpc import FlagSyncServiceStub
+
+from tests.flags.support import ServerThread, StartServer, document, eventually, flag
+from tidegate.flags.changes import FlagSetKey, Upserted
+from tidegate.flags.document import Document, parse_document
+from tidegate.flags.faults import MAX_KEPT_BYTES
+from tidegate.flags.metrics import Metrics
+from tidegate.flags.store import FAULTS_LOGGED, FlagSets
+
+BROKEN: dict[str, tuple[Any, str]] = {
+    "not-an-object": (True, "it is not an object but a boolean"),
+    "no-state": ({"variants": {"on": True}}, 'it has no member "state"'),
+    "no-variants": ({"state": "ENABLED"}, 'it has no member "variants"'),
+    "other-state": (flag(on=True, state="ON"), "it is not a flagd flag: Incorrect 'state'"),
+    "no-variant": (flag(on=True, variants={}), "it is not a flagd flag: Incorrect 'variants'"),
+    "list-of-variants": (flag(on=True, variants=["on"]), "it is not a flagd flag: Incorrect 'variants'"),
+    "number-as-default": (flag(on=True, defaultVariant=7), "it is not a flagd flag: Incorrect 'defaultVariant'"),
+    "nested-metadata": (flag(on=True, metadata={"nested": {}}), "it is not a flagd flag: Metadata value"),
+    "unknown-member": (flag(on=True, description="a search"), "it is not a flagd flag"),
+}
+
+
+def served(document: Document) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(SyncFlagsResponse.FromString(document.message).flag_configuration)
+    return content
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_a_broken_flag_that_was_never_good_is_left_out_with_its_reason(kind: str) -> None:
+    definition, reason = BROKEN[kind]
+    parsed = parse_document(document(first=flag(on=False), search=definition, last=flag(on=True)))
+    assert list(served(parsed)["flags"].items()) == [("first", flag(on=False)), ("last", flag(on=True))]
+    assert list(parsed.types) == ["first", "last"]
+    assert parsed.faults.keys() == {"search"}
+    assert parsed.faults["search"].reason.startswith(reason)
+    assert not parsed.faults["search"].kept
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_its_last_good_definition_is_served_in_its_place(kind: str) -> None:
+    before = parse_document(document(first=flag(on=False), search=flag(on=True), last=flag(on=False)))
+    after = parse_document(document(last=flag(on=True), search=BROKEN[kind][0], first=flag(on=True)), before)
+    expected = [("last", flag(on=True)), ("search", flag(on=True)), ("first", flag(on=True))]
+    assert list(served(after)["flags"].items()) == expected
+    assert after.faults["search"].kept
+    again = parse_document(document(search=BROKEN[kind][0], last=flag(on=False)), after)
+    assert served(again)["flags"] == {"search": flag(on=True), "last": flag(on=False)}
+
+
+def test_a_flag_that_was_removed_meanwhile_has_no_last_good_definition() -> None:
+    good = parse_document(document(search=flag(on=True)))
+    removed = parse_document(document(), good)
+    back = parse_document(document(search=True), removed)
+    assert served(back)["flags"] == {}
+
+
+def test_a_kept_definition_keeps_the_shared_rules_of_its_time() -> None:
+    rule = {"in": ["@example.com", {"var": "email"}]}
+    refers = flag(on=False, targeting={"if": [{"$ref": "staff"}, "on", "off"]})
+    shared = {"staff": {"or": [{"$ref": "domain"}, False]}, "domain": rule}
+    good = parse_document(json.dumps({"flags": {"search": refers}, "$evaluators": shared}))
+    assert served(good)["flags"]["search"] == refers
+    for others in ({}, {"staff": True}):
+        after = parse_document(json.dumps({"flags": {"search": 7, "other": refers}, "$evaluators": others}), good)
+        assert served(after)["flags"]["search"]["targeting"] == {"if": [{"or": [rule, False]}, "on", "off"]}
+        assert served(after)["flags"]["other"] == refers
+        assert served(after)["$evaluators"] == others
+
+
+def test_a_shared_rule_that_breaks_one_flag_breaks_no_other() -> None:
+    """A line break can't be inserted by flagd's Python evaluator: whoever refers to the rule is refused by clients."""
+    shared = {"odd": {"==": [{"var": "a"}, "x\ny"]}, "even": True}
+    flags = {
+        "search": flag(on=True, targeting={"if": [{"$ref": "odd"}, "on"]}),
+        "other": flag(on=True, targeting={"if": [{"$ref": "even"}, "on"]}),
+    }
+    parsed = parse_document(json.dumps({"flags": flags, "$evaluators": shared}))
+    assert served(parsed)["flags"] == {"other": flags["other"]}
+
+
+def test_kept_definitions_are_bounded() -> None:
+    big = flag(on=True, metadata={"padding": "x" * (MAX_KEPT_BYTES // 2 - 1000)})
+    before = parse_document(document(a=big, b=big, c=big))
+    after = parse_document(document(a=1, b=1, c=1), before)
+    assert list(served(after)["flags"]) == ["a", "b"]
+    assert [fault.kept for fault in after.faults.values()] == [True, True, False]
+
+
+VALUES = st.none() | st.booleans() | st.integers(-(2**40), 2**40) | st.text(max_size=8)
+KEYS = st.text(max_size=12)
+VARIANTS = st.dictionaries(KEYS, st.booleans(), min_size=1, max_size=3) | st.dictionaries(KEYS, st.text(max_size=5), min_size=1, max_size=3)
+RULES = st.recursive(
+    st.just({"$ref": "staff"}) | st.just({"var": "targetingKey"}) | VALUES,
+    lambda inner: st.fixed_dictionaries({"if": st.lists(inner, max_size=4)}) | st.dictionaries(KEYS, inner, max_size=2),
+    max_leaves=8,
+)
+GOOD = st.fixed_dictionaries(
+    {"variants": VARIANTS, "state": st.sampled_from(["ENABLED", "DISABLED"])},
+    optional={
+        "defaultVariant": KEYS | st.none(),
+        "targeting": st.dictionaries(KEYS, RULES, max_size=2),
+        "metadata": st.dictionaries(KEYS.filter(bool), st.booleans() | st.integers(0, 9) | st.text(max_size=5), max_size=3),
+    },
+)
+BAD = st.sampled_from([definition for definition, _ in BROKEN.values()]) | st.none() | st.integers() | st.lists(st.integers(), max_size=2)
+FLAGS = st.dictionaries(KEYS, st.tuples(st.just(True), GOOD) | st.tuples(st.just(False), BAD), max_size=8)
+SHARED = st.sampled_from([{}, {"staff": {"==": [{"var": "tier"}, "staff"]}}])
+
+
+def text_of(flags: dict[str, tuple[bool, Any]], shared: dict[str, Any]) -> str:
+    return json.dumps({"flags": {key: definition for key, (_, definition) in flags.items()}, "$evaluators": shared})
+
+
+@settings(max_examples=300, deadline=None)
+@given(FLAGS, FLAGS, SHARED, SHARED)
+def test_every_good_flag_is_served_exactly_as_written_and_no_broken_one_is(
+    first: dict[str, tuple[bool, Any]], second: dict[str, tuple[bool, Any]], shared: dict[str, Any], others: dict[str, Any]
+) -> None:
+    before = parse_document(text_of(first, shared))
+    after = parse_document(text_of(second, others), before)
+    flags = served(after)["flags"]
+    for key, (is_good, definition) in second.items():
+        if is_good:
+            assert json.dumps(flags[key]) == json.dumps(definition)
+        else:
+            assert (key in flags) == after.faults[key].kept == (key in served(before)["flags"])
+    assert [key for key in second if key in flags] == list(flags), "in their written order"
+    assert after.faults.keys() == {key for key, (is_good, _) in second.items() if not is_good}
+    assert after.types.keys() == flags.keys()
+
+
+# the running server
+
+
+LABELS = {"namespace": "shop", "name": "flags"}
+
+
+def ofrep(server: ServerThread, key: str) -> tuple[int, dict[str, Any]]:
+    answer = requests.post(f"{server.url}/ofrep/v1/evaluate/flags/{key}", json={}, timeout=5)
+    return answer.status_code, answer.json()
+
+
+def test_a_rollback_goes_through_beside_a_broken_flag_by_both_protocols(start_server: StartServer, stub: FlagSyncServiceStub) -> None:
+    server = start_server({"shop/flags": document(mine=flag(on=True), search=flag(on=True))})
+    stream = stub.SyncFlags(SyncFlagsRequest(), timeout=30)
+    next(stream)
+    server.put("shop/flags", document(mine={"state": "ENABLED"}, search=flag(on=False)))
+    pushed = json.loads(next(stream).flag_configuration)["flags"]
+    assert pushed == {"mine": flag(on=True), "search": flag(on=False)}
+    assert json.loads(stub.FetchAllFlags(FetchAllFlagsRequest()).flag_configuration)["flags"] == pushed
+    assert [ofrep(server, key)[1]["value"] for key in ("mine", "search")] == [True, False]
+    assert server.metric("tidegate_flags_invalid_flags", **LABELS) == 1
+    assert server.metric("tidegate_flags_invalid_documents", **LABELS) == 0
+    server.put("shop/flags", document(mine=flag(on=False), search=flag(on=False)))
+    eventually(lambda: server.metric("tidegate_flags_invalid_flags", **LABELS) == 0)
+    assert ofrep(server, "mine")[1]["value"] is False
+
+
+def test_a_flag_that_was_left_out_says_why_by_ofrep(start_server: StartServer, stub: FlagSyncServiceStub) -> None:
+    server = start_server({"shop/flags": document(mine={"state": "ENABLED"}, search=flag(on=False))})
+    status, body = ofrep(server, "mine")
+    assert (status, body["errorCode"]) == (404, "FLAG_NOT_FOUND")
+    assert 'it has no member "variants"' in body["errorDetails"]
+    assert list(json.loads(stub.FetchAllFlags(FetchAllFlagsRequest()).flag_configuration)["flags"]) == ["search"]
+
+
+def test_a_fault_that_changes_nothing_that_is_served_is_counted_and_not_pushed(
+    start_server: StartServer, stub: FlagSyncServiceStub
+) -> None:
+    server = start_server({"shop/flags": document(search=flag(on=True))})
+    stream = stub.SyncFlags(SyncFlagsRequest(), timeout=30)
+    next(stream)
+    server.put("shop/flags", document(search={"state": "ENABLED"}))
+    eventually(lambda: server.metric("tidegate_flags_invalid_flags", **LABELS) == 1)
+    server.put("shop/flags", document(search=flag(on=True)))
+    eventually(lambda: server.metric("tidegate_flags_invalid_flags", **LABELS) == 0)
+    server.put("shop/flags", document(search=flag(on=False)))
+    assert json.loads(next(stream).flag_configuration)["flags"]["search"]["defaultVariant"] == "off"
+    assert server.metric("tidegate_flags_pushes_total", **LABELS) == 2
+
+
+def test_a_rule_that_no_evaluator_takes_does_not_end_the_server(start_server: StartServer, stub: FlagSyncServiceStub) -> None:
+    server = start_server({"shop/flags": document(search=flag(on=True))})
+    server.put("shop/flags", json.dumps({"flags": {}, "$evaluators": {"a": "Köln"}}))
+    eventually(lambda: server.metric("tidegate_flags_invalid_documents", **LABELS) == 1)
+    assert list(json.loads(stub.FetchAllFlags(FetchAllFlagsRequest()).flag_configuration)["flags"]) == ["search"]
+    server.put("shop/flags", document(search=flag(on=False)))
+    eventually(lambda: ofrep(server, "search")[1]["value"] is False)
+
+
+@pytest.fixture
+def sets() -> FlagSets:
+    return FlagSets(Metrics())
+
+
+def put(sets: FlagSets, **flags: Any) -> None:
+    sets._apply(Upserted(FlagSetKey("shop", "flags"), document(**flags)))
+
+
+def test_the_log_names_each_fault_once_when_it_comes(sets: FlagSets, caplog: pytest.LogCaptureFixture) -> None:
+    def lines() -> list[str]:
+        found = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+        caplog.clear()
+        return found
+
+    put(sets, search=flag(on=True), mine=True)
+    (line,) = lines()
+    assert line == "flag 'mine' is broken, it is left out, clients use the default in their code: it is not an object but a boolean"
+    put(sets, search=flag(on=False), mine=True)
+    assert lines() == []
+    put(sets, search=7, mine=True)
+    assert lines() == ["flag 'search' is broken, its last good definition is served: it is not an object but a number"]
+    put(sets, search=7, mine="on")
+    assert len(lines()) == 1
+    put(sets, search=7, mine="on")
+    assert lines() == []
+    put(sets, **{f"flag-{number}": 7 for number in range(FAULTS_LOGGED + 5)})
+    found = lines()
+    assert (len(found), found[-1]) == (FAULTS_LOGGED + 1, "and 5 more flags are broken")
