@@ -61,7 +61,7 @@ CASES: tuple[Case, ...] = (
         ("spec.target.flag", "both allow and deny", "remove it from allow"),
     ),
     ("a segment of nobody in particular", segment(), ("spec.target.flag.segment", "at least 1 items")),
-    ("a segment that is one condition", flag(segment={"attribute": "tier", "in": ["pro"]}), ("spec.target.flag.segment", "array")),
+    ("a segment that is one condition", flag(segment={"attribute": "tier", "in": ["pro"]}), ("spec.target.flag.segment", "unknown field")),
     ("a segment without an attribute", segment({"in": ["pro"]}), ("spec.target.flag.segment[0].attribute", "Required")),
     ("a segment without values", segment({"attribute": "tier"}), ("spec.target.flag.segment[0].in", "Required")),
     ("a segment of no values", tier(**{"in": []}), ("spec.target.flag.segment[0].in", "at least 1 items")),

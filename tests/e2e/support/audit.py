@@ -31,9 +31,13 @@ def story(records: list[Json]) -> list[str]:
 
 
 def dwells(records: list[Json]) -> list[float]:
-    """For each step, the time in seconds from when it was in force to the decision to leave it, by the records' own times."""
-    times = [(record["transition"], datetime.fromisoformat(record["time"]).timestamp()) for record in records]
-    return [after[1] - before[1] for before, after in pairwise(times) if before[0] == "StepEffective"]
+    """For each step, the time in seconds from when it was in force to the decision to climb on, by the records' own times. What is recorded
+    in between ends no step; a lease that runs out or a rollback ends one without a climb."""
+    ends = ("StepEffective", "StepDecided", "Enabled", "LeaseExpired", "RolledBack", "Disabled", "AttemptStarted")
+    times = [(one["transition"], datetime.fromisoformat(one["time"]).timestamp()) for one in records if one["transition"] in ends]
+    return [
+        after[1] - before[1] for before, after in pairwise(times) if before[0] == "StepEffective" and after[0] in ("StepDecided", "Enabled")
+    ]
 
 
 def shortest_dwell(records: list[Json]) -> float:
