@@ -26,8 +26,18 @@ from tidegate.domain.queries import compile_query
 from tidegate.domain.readings import Answer, Buckets, CountAnswer, Failure, GateAnswer, GateId
 from tidegate.domain.snapshot import FlagReading, Policy, Problem, Rollout, RunView, Snapshot
 from tidegate.levers.flag import DOCUMENT_KEY
-from tidegate.levers.flag_set import FlagSet, UnreadableError, merged, parse_flag_set, read_flag, to_config_map
+from tidegate.levers.flag_set import (
+    EPOCH_ANNOTATION,
+    FLAG_SET_LABEL,
+    FlagSet,
+    UnreadableError,
+    merged,
+    parse_flag_set,
+    read_flag,
+    to_config_map,
+)
 from tidegate.levers.lease import in_force
+from tidegate.levers.managed_fields import FIELD_MANAGER
 from tidegate.observe.evidence import Evidence
 from tidegate.observe.parsing import parse_rollout
 from tidegate.report.rollouts import significant
@@ -38,6 +48,10 @@ Script = float | Failure | None | Callable[[float], float | Failure | None]
 
 LOOK_AGAIN = 0.05
 """Seconds until the next look after one that was cut short."""
+
+
+BY_HAND = "kubectl-edit"
+"""The field manager of what people do, unless a test says otherwise."""
 
 
 class Fault(StrEnum):
@@ -122,19 +136,35 @@ class World:
         self._bump()
         self._collect()
 
-    def put_flag(self, definition: dict[str, Any] | None) -> None:
+    def put_flag(self, definition: dict[str, Any] | None, manager: str | None = BY_HAND) -> None:
         """Somebody writes the flag's definition by hand; None removes it from the document."""
         document = self.document()
         others = {key: value for key, value in document["flags"].items() if key != KEY}
-        self.put_document(document | {"flags": others if definition is None else {**others, KEY: definition}})
+        self.put_document(document | {"flags": others if definition is None else {**others, KEY: definition}}, manager)
 
-    def put_document(self, document: dict[str, Any]) -> None:
+    def put_document(self, document: dict[str, Any], manager: str | None = BY_HAND) -> None:
+        """`manager` None: the API server doesn't say who it was."""
         flag_set = parse_flag_set(self.config_map)
-        self._store(replace(flag_set, document=document))
+        self._store(replace(flag_set, document=document), manager)
 
-    def edit_flag(self, **changes: Any) -> None:
+    def edit_flag(self, *, manager: Any = BY_HAND, **changes: Any) -> None:
         """A person changes fields of the flag, and leaves Tidegate's mark beside it alone."""
-        self.put_flag({k: v for k, v in (self.definition or {}).items() if k != "targeting"} | changes)
+        self.put_flag({k: v for k, v in (self.definition or {}).items() if k != "targeting"} | changes, manager)
+
+    def edit_metadata(self, labels: dict[str, str] | None = None, annotations: dict[str, str] | None = None) -> None:
+        """Somebody replaces labels or annotations of the ConfigMap."""
+        assert self.config_map is not None
+        metadata = dict(self.config_map["metadata"])
+        if labels is not None:
+            metadata["labels"] = labels
+        if annotations is not None:
+            metadata["annotations"] = annotations
+            owned: dict[str, Any] = {"f:metadata": {"f:annotations": {f"f:{name}": {} for name in annotations}}}
+            metadata["managedFields"] = [
+                managed(FIELD_MANAGER, {"f:data": {f"f:{DOCUMENT_KEY}": {}}}, self.now),
+                managed(BY_HAND, owned, self.now),
+            ]
+        self.config_map = self.config_map | {"metadata": metadata}
 
     # what can be seen
 
@@ -298,7 +328,7 @@ class World:
         after, refused = merged(before, [write], self.now)
         if refused:
             raise CutShortError(refused[0].message)
-        old, new = read_flag(before, KEY), read_flag(after, KEY)
+        old, new = read_flag(before, KEY, ours=write.reclaims), read_flag(after, KEY)
         assert isinstance(old, FlagReading)
         assert isinstance(new, FlagReading)
         assert new.percent == write.percent
@@ -307,9 +337,15 @@ class World:
         self._store(after)
         self.writes.append((self.now, write))
 
-    def _store(self, flag_set: FlagSet) -> None:
+    def _store(self, flag_set: FlagSet, manager: str | None = FIELD_MANAGER) -> None:
+        """As the API server does it: whoever writes the document takes it over from whoever had it."""
         stored = to_config_map(flag_set, "shop", CONFIG_MAP)
-        self.config_map = stored | {"metadata": stored["metadata"] | {"resourceVersion": "1"}}
+        ours: dict[str, Any] = {"f:metadata": {"f:labels": {f"f:{FLAG_SET_LABEL}": {}}, "f:annotations": {f"f:{EPOCH_ANNOTATION}": {}}}}
+        document: dict[str, Any] = {"f:data": {f"f:{DOCUMENT_KEY}": {}}}
+        entries = [managed(FIELD_MANAGER, ours | (document if manager == FIELD_MANAGER else {}), self.now)]
+        if manager is not None and manager != FIELD_MANAGER:
+            entries.append(managed(manager, document, self.now))
+        self.config_map = stored | {"metadata": stored["metadata"] | {"resourceVersion": "1", "managedFields": entries}}
 
     def _check_raise(self, write: WriteFlag, snapshot: Snapshot, old: int | None) -> None:
         """Exposure rises only by an intent that was read back from the store, with its records appended, while every gate says ADVANCE."""
@@ -375,7 +411,7 @@ class World:
 
     def _flag(self) -> FlagReading | Problem:
         try:
-            return read_flag(parse_flag_set(self.config_map), KEY)
+            return read_flag(parse_flag_set(self.config_map), KEY, ours=parse_rollout(self.raw).had_flag)
         except UnreadableError as error:
             return Problem(Reason.FLAG_SET_UNREADABLE, str(error))
 
@@ -441,6 +477,11 @@ class World:
 def needs_base(relative: RelativeTo) -> bool:
     """Whether what a gate is relative to is asked with it."""
     return relative.query is not None or relative.offset is not None
+
+
+def managed(manager: str, fields: dict[str, Any], at: datetime) -> dict[str, Any]:
+    """An entry of metadata.managedFields."""
+    return {"manager": manager, "operation": "Update", "time": f"{at:%Y-%m-%dT%H:%M:%SZ}", "fieldsV1": fields}
 
 
 def _strike(fault: Fault | None, here: Fault) -> None:

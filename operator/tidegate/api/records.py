@@ -27,6 +27,7 @@ class Transition(StrEnum):
     POLICY_EDITED = "PolicyEdited"
     SPEC_INVALID = "SpecInvalid"
     FLAG_LOWERED_ELSEWHERE = "FlagLoweredElsewhere"
+    DRIFTED = "Drifted"
     STEP_DEADLINE_EXCEEDED = "StepDeadlineExceeded"
     NO_DATA_DEADLINE = "NoDataDeadline"
     GUARD_BREACHED = "GuardBreached"

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from tidegate.api.base import StatusModel
 from tidegate.api.conditions import Condition
+from tidegate.api.drift import Drift
 from tidegate.api.records import Record
 from tidegate.api.types import Message, Percent, Time
 
@@ -164,6 +165,7 @@ class FeatureRolloutStatus(StatusModel):
         default=None,
         description="Generation of flagd's hashing that this operator and its flag server deal users with: who is in a percentage.",
     )
+    drift: Drift | None = None
     raising: Raise | None = None
     gates: Annotated[tuple[GateStatus, ...], Field(max_length=32)] = Field(
         default=(), json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["source", "name"]}

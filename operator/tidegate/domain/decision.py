@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tidegate.api.rollout_status import FeatureRolloutStatus
+from tidegate.domain.drift import DriftNote
 from tidegate.domain.snapshot import Marker
 
 FINALIZER = "tidegate.io/flag"
@@ -16,6 +17,7 @@ class WriteFlag:
 
     `expected` is the marker that the decision saw. The write is refused if the flag's marker has changed since; switching off is refused
     only if the flag belongs to somebody else by now. `renews`: nothing changes but the end of the lease, so that it may wait for others.
+    `reclaims`: the flag is ours, though somebody else took the marker away.
     """
 
     config_map: str
@@ -26,6 +28,8 @@ class WriteFlag:
     expected: Marker | None
     raises: bool
     renews: bool = False
+    reclaims: bool = False
+    note: DriftNote | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from tidegate.api.conditions import Reason
 from tidegate.api.feature_rollout import FeatureRolloutSpec
 from tidegate.api.rollout_policy import RolloutPolicySpec
 from tidegate.api.rollout_status import FeatureRolloutStatus, GateStatus, State
+from tidegate.domain.drift import Provenance
 from tidegate.domain.readings import Answer, Failure, GateAnswer, GateId
 
 
@@ -39,6 +40,11 @@ class Rollout:
     @property
     def full_name(self) -> str:
         return f"{self.namespace}/{self.name}"
+
+    @property
+    def had_flag(self) -> bool:
+        """Whether the flag was read back as this rollout's before: what stands in its place now is somebody's work on it."""
+        return self.status.attempt > 0 and self.status.percent is not None
 
     def followed_spec(self) -> FeatureRolloutSpec | None:
         """The spec whose rules are armed: the written one, or the last valid one while the written one can't be followed.
@@ -84,7 +90,7 @@ class Marker:
 class FlagReading:
     """The flag as it stands in the flag set now. `percent` is None where the document has no such flag.
 
-    `rewritten` says why the exposure of a flag that carries a marker can't be read; its `percent` is 100 then. `lease` is when the flag
+    `rewritten` says why the exposure of a flag that is ours can't be read; its `percent` is 100 then. `lease` is when the flag
     turns itself off (Unix seconds), None where it doesn't; `percent` is what it shows until then.
     """
 
@@ -93,6 +99,7 @@ class FlagReading:
     marker: Marker | None
     rewritten: str | None = None
     lease: int | None = None
+    provenance: Provenance = field(default_factory=Provenance)
 
 
 @dataclass(frozen=True, slots=True)

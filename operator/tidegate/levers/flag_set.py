@@ -8,14 +8,19 @@ from typing import Any
 
 from tidegate.api.conditions import Reason
 from tidegate.domain.decision import WriteFlag
+from tidegate.domain.drift import Writer
 from tidegate.domain.snapshot import FlagReading, Problem
 from tidegate.levers.flag import DOCUMENT_KEY, read_exposure, read_marker, switched_off, to_metadata
 from tidegate.levers.lease import is_over
+from tidegate.levers.managed_fields import foreign_writer
+from tidegate.levers.provenance import provenance, sealed
 from tidegate.levers.targeting import NotAdoptableError
 
 FLAG_SET_LABEL = "tidegate.io/flag-set"
 EPOCH_ANNOTATION = "tidegate.io/epoch"
 MAX_DOCUMENT_BYTES = 1_000_000
+MAX_EPOCH = 10**18 - 1
+"""The largest number that the admission policy compares. What is larger, by a slip of somebody's hand, must not end all further writes."""
 _EMPTY: Mapping[str, Any] = {"$schema": "https://flagd.dev/schema/v0/flags.json", "flags": {}}
 
 
@@ -25,12 +30,17 @@ class UnreadableError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class FlagSet:
-    """A flag set as it was read. `resource_version` is "" where the ConfigMap does not exist yet; without the label it isn't a flag set."""
+    """A flag set as it was read. `resource_version` is "" where the ConfigMap does not exist yet; without the label it isn't a flag set.
+
+    `writer` is whoever wrote the document since our last write; `around` what somebody changed of our label and annotation.
+    """
 
     document: Mapping[str, Any]
     epoch: int
     resource_version: str
     labelled: bool = True
+    writer: Writer | None = None
+    around: tuple[str, ...] = ()
 
     @property
     def flags(self) -> Mapping[str, Any]:
@@ -50,18 +60,54 @@ def parse_flag_set(config_map: Mapping[str, Any] | None) -> FlagSet:
         raise UnreadableError(f"{DOCUMENT_KEY} is not JSON: {error}") from None
     if not isinstance(document, dict) or not isinstance(document.setdefault("flags", {}), dict):
         raise UnreadableError(f'{DOCUMENT_KEY} is not a flagd document: it needs an object "flags"')
+    labelled = (metadata.get("labels") or {}).get(FLAG_SET_LABEL) == "true"
     written = (metadata.get("annotations") or {}).get(EPOCH_ANNOTATION, "0")
-    epoch = max([int(written) if written.isascii() and written.isdigit() else 0, *(_epoch(flag) for flag in document["flags"].values())])
-    return FlagSet(document, epoch, metadata["resourceVersion"], (metadata.get("labels") or {}).get(FLAG_SET_LABEL) == "true")
+    annotated = int(written) if written.isascii() and written.isdigit() and len(written) <= len(str(MAX_EPOCH)) else 0
+    marked = max((_epoch(flag) for flag in document["flags"].values()), default=0)
+    return FlagSet(
+        document,
+        max(annotated, marked),
+        metadata["resourceVersion"],
+        labelled,
+        document_writer(config_map) or _epoch_writer(metadata),
+        _changed_around(metadata, labelled, annotated, marked) if marked else (),
+    )
+
+
+def document_writer(config_map: Mapping[str, Any] | None) -> Writer | None:
+    """Who wrote the document since our last write."""
+    return None if config_map is None else foreign_writer(config_map["metadata"], "data", DOCUMENT_KEY)
+
+
+def _epoch_writer(metadata: Mapping[str, Any]) -> Writer | None:
+    return foreign_writer(metadata, "metadata", "annotations", EPOCH_ANNOTATION)
+
+
+def _changed_around(metadata: Mapping[str, Any], labelled: bool, annotated: int, marked: int) -> tuple[str, ...]:
+    """What is no longer as our last write left it. An epoch above all markers is ours still where the newest flag was removed by hand."""
+    out = [] if labelled else ["label removed"]
+    if annotated < marked or _epoch_writer(metadata) is not None:
+        out.append(f"epoch {marked} → {annotated}")
+    return tuple(out)
 
 
 def _epoch(flag: Any) -> int:
     marker = read_marker(flag) if isinstance(flag, Mapping) else None
-    return marker.epoch if marker is not None else 0
+    return marker.epoch if marker is not None and marker.epoch <= MAX_EPOCH else 0
 
 
-def read_flag(flag_set: FlagSet, key: str) -> FlagReading | Problem:
-    """One flag of the set, as a lever's reading. What is in no flag set is nobody's to take over, but what is ours stays ours."""
+def read_flag(flag_set: FlagSet, key: str, *, ours: bool = False) -> FlagReading | Problem:
+    """One flag of the set, as a lever's reading. What is in no flag set is nobody's to take over, but what is ours stays ours.
+
+    `ours`: it was read back under our marker before, so that a definition without one is somebody's work on our flag.
+    """
+    reading = _read(flag_set, key, ours)
+    if isinstance(reading, Problem):
+        return reading
+    return replace(reading, provenance=provenance(flag_set.flags.get(key), flag_set.writer, flag_set.around))
+
+
+def _read(flag_set: FlagSet, key: str, ours: bool) -> FlagReading | Problem:
     definition = flag_set.flags.get(key)
     marker = read_marker(definition) if isinstance(definition, Mapping) else None
     if not flag_set.labelled and marker is None:
@@ -70,12 +116,13 @@ def read_flag(flag_set: FlagSet, key: str) -> FlagReading | Problem:
     if definition is None:
         return FlagReading(None, None, None)
     if not isinstance(definition, Mapping):
-        return Problem(Reason.FLAG_NOT_ADOPTABLE, f"flag {key} is not an object in the flag set")
+        why = f"flag {key} is not an object in the flag set"
+        return FlagReading(100, {}, None, rewritten=why) if ours else Problem(Reason.FLAG_NOT_ADOPTABLE, why)
     try:
         exposure = read_exposure(definition)
         return FlagReading(exposure.percent, definition, marker, lease=exposure.lease)
     except NotAdoptableError as error:
-        if marker is not None:
+        if marker is not None or ours:
             # once ours, a definition that somebody rewrote is put right: it reads as fully exposed, so that putting right is a lowering
             return FlagReading(100, definition, marker, rewritten=_not_adoptable(key, error))
         return Problem(Reason.FLAG_NOT_ADOPTABLE, _not_adoptable(key, error))
@@ -102,12 +149,13 @@ def merged(flag_set: FlagSet, writes: Iterable[WriteFlag], now: datetime) -> tup
     epoch = flag_set.epoch + 1
     flags, refused = dict(flag_set.flags), []
     for write in writes:
-        reason = _refusal(write, read_flag(replace(flag_set, document={"flags": flags}), write.key), now)
+        live = read_flag(replace(flag_set, document={"flags": flags}), write.key, ours=write.reclaims)
+        reason = _refusal(write, live, now)
         if reason is not None:
             refused.append(Refusal(write, reason))
             continue
         written = replace(write.marker, epoch=epoch, written_at=now)
-        flags[write.key] = dict(write.definition) | {"metadata": to_metadata(written, write.percent)}
+        flags[write.key] = sealed(write.definition, to_metadata(written, write.percent), write.note)
     return replace(flag_set, document={**flag_set.document, "flags": flags}, epoch=epoch), tuple(refused)
 
 
@@ -122,7 +170,8 @@ def _refusal(write: WriteFlag, live: FlagReading | Problem, now: datetime) -> st
     if is_over(live, now) and live.percent and write.percent:
         return "the flag's lease ran out since this was decided: whatever shows the feature again must be decided anew"
     is_lower = not write.raises and (live.percent or 0) < write.percent  # what kept or lowered a percent then would raise it by now
-    if marker != seen or is_lower or (write.raises and marker is None and live.definition is not None):
+    is_touched = write.raises and not live.provenance.intact and not write.reclaims  # somebody may have turned it down
+    if marker != seen or is_lower or is_touched or (write.raises and marker is None and live.definition is not None):
         return f"the flag was written since this {'raise' if write.raises else 'write'} was decided"
     return None
 

@@ -12,7 +12,7 @@ from tidegate.clients.resources import CONFIG_MAPS, FEATURE_ROLLOUTS, ROLLOUT_RU
 from tidegate.domain.keys import Key
 from tidegate.domain.readings import Answer, Failure, GateAnswer, GateId
 from tidegate.domain.snapshot import FlagReading, Policy, Problem, Rollout, RunView, Snapshot
-from tidegate.levers.flag_set import FlagSet, UnreadableError, parse_flag_set, read_flag
+from tidegate.levers.flag_set import FlagSet, UnreadableError, document_writer, parse_flag_set, read_flag
 from tidegate.observe.evidence import Evidence
 from tidegate.observe.gates import GateReadings
 from tidegate.observe.parsing import parse_rollout, parse_run
@@ -77,7 +77,7 @@ class Rollouts:
         flag_set = await self.flag_sets.get((rollout.namespace, target.config_map))
         if isinstance(flag_set, Problem):
             return flag_set
-        reading = read_flag(flag_set, target.key)
+        reading = read_flag(flag_set, target.key, ours=rollout.had_flag)
         if isinstance(reading, Problem) or reading.marker is None or reading.marker.uid == rollout.uid:
             return reading
         return await self._claimed(rollout, reading, target.key) or reading
@@ -117,4 +117,6 @@ class Rollouts:
         try:
             return parse_flag_set(raw)
         except UnreadableError as error:
-            return Problem(Reason.FLAG_SET_UNREADABLE, f"ConfigMap {name}: {error}; mend it by hand, Tidegate won't overwrite it")
+            writer = document_writer(raw)
+            who = f", last written by {writer.manager}" if writer is not None else ""
+            return Problem(Reason.FLAG_SET_UNREADABLE, f"ConfigMap {name}: {error}{who}; mend it by hand, Tidegate won't overwrite it")

@@ -17,6 +17,7 @@ _WARNINGS = frozenset(
         Transition.ROLLED_BACK,
         Transition.SPEC_INVALID,
         Transition.FLAG_LOWERED_ELSEWHERE,
+        Transition.DRIFTED,
         Transition.STEP_DEADLINE_EXCEEDED,
         Transition.NO_DATA_DEADLINE,
         Transition.GUARD_BREACHED,

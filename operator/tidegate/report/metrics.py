@@ -27,12 +27,17 @@ class RolloutMetrics(Collector):
         self._transitions = Counter(
             "tidegate_rollout_transitions", "Records written, by what they tell.", [*_ROLLOUT, "transition"], registry=registry
         )
+        self._drifts = Counter("tidegate_rollout_drifts", "Changes of the flag by others that were put right.", _ROLLOUT, registry=registry)
         registry.register(self)
 
     def show(self, key: Key, snapshot: Snapshot, status: FeatureRolloutStatus) -> None:
         """The newest decision about a rollout."""
         spec = snapshot.rollout.followed_spec()
         self._shown[key] = (status, tuple(_gates(spec, snapshot)))
+        before = snapshot.rollout.status
+        corrections = (status.drift.total if status.drift else 0) - (before.drift.total if before.drift else 0)
+        if corrections > 0:
+            self._drifts.labels(key.namespace, key.name).inc(corrections)
 
     def recorded(self, rollout: Rollout, records: Iterable[Record]) -> None:
         """Records that were appended to a run just now: what was only decided may be decided again."""
@@ -42,7 +47,8 @@ class RolloutMetrics(Collector):
     def forget(self, key: Key) -> None:
         """The rollout is gone."""
         self._shown.pop(key, None)
-        self._transitions.remove_by_labels({"namespace": key.namespace, "name": key.name})
+        for counter in (self._transitions, self._drifts):
+            counter.remove_by_labels({"namespace": key.namespace, "name": key.name})
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         state = GaugeMetricFamily("tidegate_rollout_state", "1 for the state that the rollout is in.", labels=[*_ROLLOUT, "state"])

@@ -8,6 +8,7 @@ from typing import Any
 from tidegate.api.feature_rollout import FeatureRolloutSpec, Step
 from tidegate.api.records import Record, RecordedReading, Transition
 from tidegate.api.rollout_status import MAX_PENDING, FeatureRolloutStatus, GateStatus, Pending, Phase, State
+from tidegate.domain.drift import DriftNote
 from tidegate.domain.snapshot import FlagReading, Policy, Problem, Snapshot
 from tidegate.domain.templates import Resolved, resolved_gates
 
@@ -27,6 +28,9 @@ class Draft:
     stalled: Problem | None = None
     wake_at: list[datetime] = field(default_factory=list)
     raise_confirmed: bool = False
+    touched: bool = False
+    lost_note: DriftNote | None = None
+    look_again: datetime | None = None
 
     @cached_property
     def resolved(self) -> Resolved:

@@ -8,6 +8,7 @@ from tidegate.api.records import Transition
 from tidegate.api.rollout_status import GateSource, Phase, Raise, Rehearsal, State, Verdict
 from tidegate.api.types import format_duration, format_time
 from tidegate.decide.rollout.draft import Draft
+from tidegate.decide.rollout.drift import actor_of
 from tidegate.decide.rollout.judging import judge_all, refused_query, rollback_cause, unready
 from tidegate.decide.rollout.lapse import next_rise, note_lapse
 from tidegate.decide.rollout.steps import dwell_at, number_of
@@ -76,12 +77,12 @@ def _settle(draft: Draft) -> None:
 def _note_lowered_elsewhere(draft: Draft) -> None:
     """Somebody turned the flag down by hand. That is a person's word: it is neither undone nor climbed from."""
     live, status = draft.flag.percent, draft.status
-    if status.state not in (State.ROLLING_OUT, State.ENABLED) or status.raising is not None or live is None or live >= draft.percent:
+    if status.state not in (State.ROLLING_OUT, State.ENABLED) or live is None or live >= draft.percent:
         return
     text = (
         f"the flag was turned down to {live} % by somebody else, from {draft.percent} %: set it back, or set spec.revision to begin again"
     )
-    _stall(draft, Problem(Reason.FLAG_LOWERED_ELSEWHERE, text), Transition.FLAG_LOWERED_ELSEWHERE, live)
+    _stall(draft, Problem(Reason.FLAG_LOWERED_ELSEWHERE, text), Transition.FLAG_LOWERED_ELSEWHERE, live, actor_of(draft.flag))
 
 
 def _note_unanswerable(draft: Draft) -> None:
@@ -91,14 +92,14 @@ def _note_unanswerable(draft: Draft) -> None:
         draft.stalled = problem
 
 
-def _stall(draft: Draft, problem: Problem, transition: Transition, percent: int) -> None:
+def _stall(draft: Draft, problem: Problem, transition: Transition, percent: int, actor: str = "operator") -> None:
     """What a person has to mend. It is recorded when its condition first shows: a worse problem that hides the condition hides it here."""
     if draft.stalled is not None:
         return
     draft.stalled = problem
     hidden = draft.snapshot.rollout.problem is not None or isinstance(draft.snapshot.policy, Problem)
     if not hidden and all(condition.reason != problem.reason for condition in draft.status.conditions):
-        draft.record(transition, problem.message, to_percent=percent)
+        draft.record(transition, problem.message, to_percent=percent, actor=actor)
 
 
 def _blockers(draft: Draft) -> list[str]:

@@ -10,6 +10,7 @@ from tidegate.decide.rollout.begin import begin, not_adoptable
 from tidegate.decide.rollout.conditions import conditions_for
 from tidegate.decide.rollout.deletion import decide_deletion
 from tidegate.decide.rollout.draft import Draft
+from tidegate.decide.rollout.drift import examine, put_right
 from tidegate.decide.rollout.lint import questionable
 from tidegate.decide.rollout.motion import move
 from tidegate.decide.rollout.wishes import actions
@@ -40,6 +41,7 @@ def decide(snapshot: Snapshot, now: datetime) -> Decision:
     if unknown is not None:
         return _flag_out_of_hand(snapshot, unknown, spec, now)
     begin(draft)
+    examine(draft)
     if draft.status.state is State.ROLLBACK or draft.status.phase is Phase.DISABLED:
         _read_back_zero(draft, snapshot.flag)
     else:
@@ -57,6 +59,7 @@ def _read_back_zero(draft: Draft, flag: FlagReading) -> None:
 
 def _finished(draft: Draft) -> Decision:
     snapshot = draft.snapshot
+    todo = put_right(draft, actions(draft))
     stalled = _stalled(draft)
     waiting = None
     if draft.waiting and draft.status.state in (State.DISABLED, State.ROLLING_OUT) and draft.status.phase is not Phase.DISABLED:
@@ -65,7 +68,6 @@ def _finished(draft: Draft) -> Decision:
     answers = {} if draft.status.phase in SILENT else snapshot.answers  # as the next look will have them
     is_over = draft.status.phase in SILENT
     draft.set(conditions=conditions_for(draft.status, stalled, answers, draft.now, None if is_over else questionable(draft)))
-    todo = actions(draft)
     return Decision(draft.with_pending(), todo, _requeue_after(draft, todo))
 
 
@@ -76,6 +78,8 @@ def _step(draft: Draft) -> int:
 def _stalled(draft: Draft) -> Problem | None:
     """The one thing that a person has to look at, the worst first."""
     status = draft.status
+    if draft.stalled is not None and draft.stalled.reason is Reason.FLAG_CONTESTED:
+        return draft.stalled
     if status.state is State.ROLLBACK:
         revision = f"revision {status.revision}" if status.revision else "it"
         return Problem(Reason.ROLLED_BACK, f"rolled back: set spec.revision to a new value to try again; {revision} stays rejected")
@@ -90,9 +94,10 @@ def _stalled(draft: Draft) -> Problem | None:
 def _requeue_after(draft: Draft, todo: tuple[Action, ...]) -> float | None:
     if todo or (draft.status.raising is not None and not draft.waiting):
         return 0.0
+    contest = None if draft.look_again is None else max((draft.look_again - draft.now).total_seconds(), 0.0)
     if draft.status.phase in (Phase.DISABLED, Phase.ROLLED_BACK, Phase.SUCCEEDED):
-        return None
-    waits = [max((at - draft.now).total_seconds(), 0.0) for at in draft.wake_at]
+        return contest
+    waits = [max((at - draft.now).total_seconds(), 0.0) for at in draft.wake_at] + ([] if contest is None else [contest])
     policy = draft.snapshot.policy
     if isinstance(policy, Policy) and (draft.spec.gates or policy.spec.guards):
         waits.append(until_next_tick(draft.now, policy.spec.prometheus.interval))

@@ -39,7 +39,7 @@ def _write(draft: Draft) -> WriteFlag | None:
         return None
     percent, definition = wish
     marker = _marker(draft)
-    is_as_claimed = _same_claim(flag.marker, marker) and not _took_back_a_raise(draft)
+    is_as_claimed = _same_claim(flag.marker, marker) and not draft.touched and not _took_back_a_raise(draft)
     if is_as_claimed and same_effect(flag.definition, definition):
         return None
     return WriteFlag(

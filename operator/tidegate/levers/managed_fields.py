@@ -1,0 +1,41 @@
+"""metadata.managedFields: which field manager owns a field, and since when."""
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from tidegate.api.types import parse_time
+from tidegate.domain.drift import Writer
+
+FIELD_MANAGER = "tidegate"
+"""Under which all of Tidegate's own writes are made."""
+_LONGEST = 128
+_NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+def foreign_writer(metadata: Mapping[str, Any], *path: str) -> Writer | None:
+    """The newest other manager of a field that Tidegate no longer manages. Whoever changes a field takes it over, so that nobody else
+    has changed a field that is still ours. None too where nobody manages it: who removed a field leaves no trace."""
+    owners = [manager_of(entry) for entry in owners_of(metadata, *path)]
+    if any(owner.manager == FIELD_MANAGER for owner in owners):
+        return None
+    return max(owners, key=lambda owner: owner.at or _NEVER, default=None)
+
+
+def owners_of(metadata: Mapping[str, Any], *path: str) -> Iterator[Mapping[str, Any]]:
+    """The entries whose managers own the field, or anything below it."""
+    for entry in metadata.get("managedFields") or ():
+        node: Any = entry.get("fieldsV1")
+        for part in path:
+            node = node.get(f"f:{part}") if isinstance(node, Mapping) else None
+        if node is not None:
+            yield entry
+
+
+def manager_of(entry: Mapping[str, Any]) -> Writer:
+    """Whose entry it is, and when it last changed."""
+    try:
+        at = parse_time(entry["time"])
+    except (KeyError, TypeError, ValueError):
+        at = None
+    return Writer(str(entry.get("manager") or "unknown")[:_LONGEST], at)
