@@ -107,11 +107,11 @@ async def test_an_application_sees_a_rollout_climb_and_fall(world: World, forwar
 
         assert await share(client) == 0
         assert (value("alice"), value("bob"), value(None)) == (True, False, False)
-        await world.edit(paused=False)
-        assert await becomes(client, 100) == [0, 25, 50, 100]
+        shown, _ = await asyncio.gather(becomes(client, 100), world.edit(paused=False))
+        assert shown == [0, 25, 50, 100]
         assert (value("alice"), value("bob"), value(None)) == (True, False, True), "at 100 % also those without a key"
-        await world.set("errors", 1)
-        assert await becomes(client, 0) == [100, 0]
+        shown, _ = await asyncio.gather(becomes(client, 0), world.set("errors", 1))
+        assert shown == [100, 0]
         assert (value("alice"), value("bob"), value(None)) == (False, False, False)
 
 
@@ -130,8 +130,8 @@ async def test_an_application_keeps_its_flags_while_the_servers_are_away(world: 
             return not before & now.keys() and sum(now.values()) >= len(before)
 
         await eventually("other pods serve", replaced)
-        await world.edit(enabled=False)
-        assert await becomes(client, 0) == [25, 0]
+        shown, _ = await asyncio.gather(becomes(client, 0), world.edit(enabled=False))
+        assert shown == [25, 0]
 
 
 async def pods(world: World) -> dict[str, bool]:

@@ -90,7 +90,7 @@ async def test_a_gauge_that_outlives_the_staleness_never_advances(world: World) 
     """Exported with a timestamp of its own, it is neither renewed nor marked as gone: Prometheus gives it for five minutes."""
     fake = FakePrometheus.of(world)
     await world.policy(url=fake.url, staleness="10s")
-    await world.set("errors", 0.01)
+    await world.set("errors", one_sample(0.01))
     await world.queryable("errors", 0.01)
     gate = world.gate("errors", **GOOD)
     async with world.traced() as trace:

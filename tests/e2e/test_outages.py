@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -43,7 +44,8 @@ async def told_in_json(host: Host, operator: HostOperator) -> None:
     assert [line for line in lines if not {"time", "level", "logger", "message"} <= line.keys()] == []
     key = f"FeatureRollout/{host.world.namespace}/feature"
     about = [line for line in lines if line.get("key") == key]
-    assert [line for line in lines if f"{host.world.namespace}/feature" in json.dumps(line) and line not in about] == []
+    named = re.compile(rf"{host.world.namespace}/(featurerollouts/)?feature(?![a-z-])")
+    assert [line for line in lines if named.search(json.dumps(line)) and line not in about] == []
     recorded = [(record["transition"], record["seq"], record["hash"]) for record in await host.world.records()]
     told = [(line["message"].partition(":")[0], line["seq"], line["head"]) for line in about if "head" in line]
     assert told == recorded

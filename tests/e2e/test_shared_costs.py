@@ -68,7 +68,7 @@ async def test_a_gate_that_equals_a_guard_is_asked_once_with_it(world: World) ->
     gate = world.gate("errors", advance={"lt": 0.1}, rollback={"gt": 0.6})
     assert guard["query"] == gate["query"]
     await world.policy(url=fake.url, guards=[guard])
-    await world.rollout(canary={"percents": [10, 100], "dwell": "1s"}, gates=[gate])
+    await world.rollout(canary={"percents": [10, 100], "dwell": "1s"}, gates=[gate], bake="1h")
     await world.until(percent=10)
     await asked_once_per_tick(fake, gate["query"], 6)
     verdicts = {one["name"]: one["verdict"] for one in (await world.status())["gates"]}
