@@ -352,7 +352,8 @@ class World:
         if old is not None and write.percent <= old:
             return
         status = snapshot.rollout.status
-        if old is None and (write.percent == 0 or write.percent == status.percent):
+        seen_last = status.percent if status.lowered_percent is None else status.lowered_percent
+        if old is None and write.percent in (0, seen_last):
             return  # a flag that somebody removed is put back as it was
         assert status.raising is not None, "a raise without a durable intent"
         assert status.raising.percent == write.percent

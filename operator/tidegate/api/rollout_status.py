@@ -154,6 +154,9 @@ class FeatureRolloutStatus(StatusModel):
     lapsed_percent: Percent | None = Field(
         default=None, description="Exposure that ended with the flag's lease; going back to it is decided anew. Absent otherwise."
     )
+    lowered_percent: Percent | None = Field(
+        default=None, description="Exposure that somebody else turned the flag down to, as seen last. Absent where nobody did."
+    )
     exposed_at: Time | None = Field(default=None, description="When this attempt first exposed anybody.")
     raised_at: Time | None = Field(default=None, description="When exposure last rose.")
     resumed_at: Time | None = None

@@ -16,8 +16,9 @@ class WriteFlag:
     """Write one flag of a flag set.
 
     `expected` is the marker that the decision saw. The write is refused if the flag's marker has changed since; switching off is refused
-    only if the flag belongs to somebody else by now. `renews`: nothing changes but the end of the lease, so that it may wait for others.
-    `reclaims`: the flag is ours, though somebody else took the marker away.
+    only if the flag belongs to somebody else by now. `seen_percent` is the exposure that it saw: nothing is raised from any other.
+    `renews`: nothing changes but the end of the lease, so that it may wait for others. `reclaims`: the flag is ours, though somebody else
+    took the marker away.
     """
 
     config_map: str
@@ -30,6 +31,7 @@ class WriteFlag:
     renews: bool = False
     reclaims: bool = False
     note: DriftNote | None = None
+    seen_percent: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

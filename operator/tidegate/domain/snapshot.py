@@ -90,8 +90,9 @@ class Marker:
 class FlagReading:
     """The flag as it stands in the flag set now. `percent` is None where the document has no such flag.
 
-    `rewritten` says why the exposure of a flag that is ours can't be read; its `percent` is 100 then. `lease` is when the flag
-    turns itself off (Unix seconds), None where it doesn't; `percent` is what it shows until then.
+    `rewritten` says why the exposure of a flag that is ours can't be read; its `percent` is 100 then. `lease` is when the flag turns
+    itself off (Unix seconds), None where it doesn't; `percent` is what it shows until then. `written` is the percent that stands beside
+    the marker: what Tidegate wrote last.
     """
 
     percent: int | None
@@ -99,6 +100,7 @@ class FlagReading:
     marker: Marker | None
     rewritten: str | None = None
     lease: int | None = None
+    written: int | None = None
     provenance: Provenance = field(default_factory=Provenance)
 
 

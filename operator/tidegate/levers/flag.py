@@ -88,6 +88,13 @@ def read_marker(definition: Mapping[str, Any]) -> Marker | None:
         return None
 
 
+def read_written(definition: Mapping[str, Any]) -> int | None:
+    """The percent beside the marker, which stays where somebody changes the definition alone."""
+    metadata = definition.get("metadata")
+    percent = metadata.get("percent") if isinstance(metadata, Mapping) else None
+    return percent if isinstance(percent, int) and 0 <= percent <= 100 else None
+
+
 def same_effect(live: Mapping[str, Any] | None, wished: Mapping[str, Any]) -> bool:
     """Whether two definitions treat every client alike; metadata doesn't count. Compared as JSON: to a client, 1 is not true."""
     return live is not None and _canonical({key: value for key, value in live.items() if key != "metadata"}) == _canonical(wished)

@@ -10,8 +10,8 @@ from tidegate.api.conditions import Reason
 from tidegate.domain.decision import WriteFlag
 from tidegate.domain.drift import Writer
 from tidegate.domain.snapshot import FlagReading, Problem
-from tidegate.levers.flag import DOCUMENT_KEY, read_exposure, read_marker, switched_off, to_metadata
-from tidegate.levers.lease import is_over
+from tidegate.levers.flag import DOCUMENT_KEY, read_exposure, read_marker, read_written, switched_off, to_metadata
+from tidegate.levers.lease import in_force, is_over
 from tidegate.levers.managed_fields import foreign_writer
 from tidegate.levers.provenance import provenance, sealed
 from tidegate.levers.targeting import NotAdoptableError
@@ -118,13 +118,14 @@ def _read(flag_set: FlagSet, key: str, ours: bool) -> FlagReading | Problem:
     if not isinstance(definition, Mapping):
         why = f"flag {key} is not an object in the flag set"
         return FlagReading(100, {}, None, rewritten=why) if ours else Problem(Reason.FLAG_NOT_ADOPTABLE, why)
+    written = read_written(definition)
     try:
         exposure = read_exposure(definition)
-        return FlagReading(exposure.percent, definition, marker, lease=exposure.lease)
+        return FlagReading(exposure.percent, definition, marker, lease=exposure.lease, written=written)
     except NotAdoptableError as error:
         if marker is not None or ours:
             # once ours, a definition that somebody rewrote is put right: it reads as fully exposed, so that putting right is a lowering
-            return FlagReading(100, definition, marker, rewritten=_not_adoptable(key, error))
+            return FlagReading(100, definition, marker, rewritten=_not_adoptable(key, error), written=written)
         return Problem(Reason.FLAG_NOT_ADOPTABLE, _not_adoptable(key, error))
 
 
@@ -143,7 +144,8 @@ class Refusal:
 def merged(flag_set: FlagSet, writes: Iterable[WriteFlag], now: datetime) -> tuple[FlagSet, tuple[Refusal, ...]]:
     """The flag set after all writes that still hold, under the next epoch, and those that were refused.
 
-    A write holds only if the flag's marker is the one that its decision saw, and a write that is no raise only if it raises nothing;
+    A write holds only if the flag's marker is the one that its decision saw, a raise only if its percent is too, and any other write only
+    if it raises nothing;
     switching off holds unless the flag has another owner by now. Nothing is kept or raised behind a lease that ran out.
     """
     epoch = flag_set.epoch + 1
@@ -173,6 +175,8 @@ def _refusal(write: WriteFlag, live: FlagReading | Problem, now: datetime) -> st
     is_touched = write.raises and not live.provenance.intact and not write.reclaims  # somebody may have turned it down
     if marker != seen or is_lower or is_touched or (write.raises and marker is None and live.definition is not None):
         return f"the flag was written since this {'raise' if write.raises else 'write'} was decided"
+    if write.raises and write.seen_percent is not None and in_force(live, now).percent != write.seen_percent:
+        return f"the flag is no longer at the {write.seen_percent} % that this raise was decided from"
     return None
 
 

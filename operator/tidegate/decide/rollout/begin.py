@@ -141,8 +141,7 @@ def _follow_spec(draft: Draft) -> None:
 
 
 def _new_revision(draft: Draft) -> None:
-    is_turned_down = draft.flag.percent is not None and draft.flag.percent < draft.percent
-    if draft.status.state is not State.ENABLED or is_turned_down:
+    if draft.status.state is not State.ENABLED or draft.turned_down_to is not None:
         _new_attempt(draft, _named("begins at 0 %", draft.spec))
         return
     percent = draft.percent

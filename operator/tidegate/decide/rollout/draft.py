@@ -49,6 +49,14 @@ class Draft:
         return self.status.state in (State.ROLLING_OUT, State.ENABLED) and self.percent > 0
 
     @property
+    def turned_down_to(self) -> int | None:
+        """What somebody else turned the flag down to: as it is, or where that can't be seen as it was; None where nobody did."""
+        live = self.flag.percent
+        if live is None or self.flag.rewritten:
+            return self.status.lowered_percent
+        return live if live < self.percent else None
+
+    @property
     def full(self) -> int:
         """The percent of the last step."""
         return self.spec.strategy.canary.full
@@ -93,7 +101,7 @@ class Draft:
 
     def head_for_zero(self, state: State, phase: Phase) -> None:
         """On the way to 0: what belonged to the step is forgotten; `percent` stays until the flag reads back 0."""
-        self.set(state=state, phase=phase, step=0, raising=None, lapsed_percent=None)
+        self.set(state=state, phase=phase, step=0, raising=None, lapsed_percent=None, lowered_percent=None)
         self.set(effective_at=None, step_entered_at=None, next_evaluation_at=None)
 
 

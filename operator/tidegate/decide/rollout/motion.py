@@ -56,8 +56,8 @@ def _settle(draft: Draft) -> None:
         if draft.status.state is State.DISABLED and flag.percent == 0:
             draft.set(percent=0)
         return
-    if flag.percent != raising.percent or flag.rewritten:
-        return
+    if not ours or flag.written != raising.percent:
+        return  # what stands there is not that raise, whatever it shows; once it was made, showing less is a person's word
     is_adoption_at_full = raising.adopts and raising.percent >= draft.full
     draft.set(
         raising=None,
@@ -76,13 +76,15 @@ def _settle(draft: Draft) -> None:
 
 def _note_lowered_elsewhere(draft: Draft) -> None:
     """Somebody turned the flag down by hand. That is a person's word: it is neither undone nor climbed from."""
-    live, status = draft.flag.percent, draft.status
-    if status.state not in (State.ROLLING_OUT, State.ENABLED) or live is None or live >= draft.percent:
+    down = draft.turned_down_to if draft.status.state in (State.ROLLING_OUT, State.ENABLED) else None
+    if down != draft.status.lowered_percent:
+        draft.set(lowered_percent=down)
+    if down is None:
         return
     text = (
-        f"the flag was turned down to {live} % by somebody else, from {draft.percent} %: set it back, or set spec.revision to begin again"
+        f"the flag was turned down to {down} % by somebody else, from {draft.percent} %: set it back, or set spec.revision to begin again"
     )
-    _stall(draft, Problem(Reason.FLAG_LOWERED_ELSEWHERE, text), Transition.FLAG_LOWERED_ELSEWHERE, live, actor_of(draft.flag))
+    _stall(draft, Problem(Reason.FLAG_LOWERED_ELSEWHERE, text), Transition.FLAG_LOWERED_ELSEWHERE, down, actor_of(draft.flag))
 
 
 def _note_unanswerable(draft: Draft) -> None:

@@ -50,6 +50,7 @@ def _write(draft: Draft) -> WriteFlag | None:
         marker=marker,
         expected=flag.marker,
         raises=percent > (flag.percent or 0),
+        seen_percent=flag.percent,
         renews=is_as_claimed and _differs_by_lease_alone(draft),
     )
 
@@ -78,10 +79,11 @@ def _wish(draft: Draft, lease: int | None) -> tuple[int, Definition] | None:
         return percent, definition_for(target, percent, None if is_adoption_at_full else lease)
     if status.state is State.DISABLED:
         return 0, definition_for(target, 0)
-    was_lowered_by_hand = draft.flag.percent is not None and draft.flag.percent < draft.percent
-    if status.percent is None or was_lowered_by_hand:
+    is_turned_down = draft.flag.percent is not None and draft.flag.percent < draft.percent
+    if status.percent is None or is_turned_down:
         return None
-    return draft.percent, definition_for(target, draft.percent, lease if status.state is State.ROLLING_OUT else None)
+    percent = draft.percent if status.lowered_percent is None else status.lowered_percent
+    return percent, definition_for(target, percent, lease if status.state is State.ROLLING_OUT else None)
 
 
 def _marker(draft: Draft) -> Marker:
