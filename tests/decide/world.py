@@ -332,6 +332,8 @@ class World:
         assert isinstance(old, FlagReading)
         assert isinstance(new, FlagReading)
         assert new.percent == write.percent
+        if old.rewritten:
+            assert write.percent <= ((self.last.status.percent if self.last else None) or 0), "raised from what can't be read"
         self._check_raise(write, snapshot, in_force(old, self.now).percent)
         self._check_lease(write, snapshot, new.lease)
         self._store(after)

@@ -43,8 +43,9 @@ class Rollout:
 
     @property
     def had_flag(self) -> bool:
-        """Whether the flag was read back as this rollout's before: what stands in its place now is somebody's work on it."""
-        return self.status.attempt > 0 and self.status.percent is not None
+        """Whether the flag is this rollout's: what stands in its place without our marker is somebody's work on it, not theirs."""
+        status = self.status
+        return status.attempt > 0 and (status.percent is not None or status.state is State.ROLLBACK)
 
     def followed_spec(self) -> FeatureRolloutSpec | None:
         """The spec whose rules are armed: the written one, or the last valid one while the written one can't be followed.

@@ -110,7 +110,7 @@ def read_flag(flag_set: FlagSet, key: str, *, ours: bool = False) -> FlagReading
 def _read(flag_set: FlagSet, key: str, ours: bool) -> FlagReading | Problem:
     definition = flag_set.flags.get(key)
     marker = read_marker(definition) if isinstance(definition, Mapping) else None
-    if not flag_set.labelled and marker is None:
+    if not flag_set.labelled and marker is None and not (ours and definition is not None):
         remedy = f"label it {FLAG_SET_LABEL}=true to let Tidegate write to it"
         return Problem(Reason.FLAG_NOT_ADOPTABLE, f"the ConfigMap of spec.target.flag is not a flag set: {remedy}")
     if definition is None:

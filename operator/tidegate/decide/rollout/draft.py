@@ -9,7 +9,7 @@ from tidegate.api.feature_rollout import FeatureRolloutSpec, Step
 from tidegate.api.records import Record, RecordedReading, Transition
 from tidegate.api.rollout_status import MAX_PENDING, FeatureRolloutStatus, GateStatus, Pending, Phase, State
 from tidegate.domain.drift import DriftNote
-from tidegate.domain.snapshot import FlagReading, Policy, Problem, Snapshot
+from tidegate.domain.snapshot import FlagReading, Marker, Policy, Problem, Snapshot
 from tidegate.domain.templates import Resolved, resolved_gates
 
 
@@ -47,6 +47,13 @@ class Draft:
     def exposed(self) -> bool:
         """Whether this attempt shows the feature to a share of the clients."""
         return self.status.state in (State.ROLLING_OUT, State.ENABLED) and self.percent > 0
+
+    @property
+    def own_marker(self) -> Marker | None:
+        """The marker that this attempt wrote; None where the flag has another, or none."""
+        marker = self.flag.marker
+        is_ours = marker is not None and (marker.uid, marker.attempt) == (self.snapshot.rollout.uid, self.status.attempt)
+        return marker if is_ours else None
 
     @property
     def turned_down_to(self) -> int | None:

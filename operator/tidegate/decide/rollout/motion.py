@@ -46,17 +46,16 @@ def roll_back(draft: Draft, cause: str) -> None:
 def _settle(draft: Draft) -> None:
     """Compares what was decided with what the flag reads back: dwell begins there, not at the decision."""
     raising, flag = draft.status.raising, draft.flag
-    ours = flag.marker is not None and flag.marker.attempt == draft.status.attempt and flag.marker.uid == draft.snapshot.rollout.uid
-    is_back = flag.percent == 0 or draft.status.state is not State.DISABLED
-    if ours and is_back and draft.status.rehearsal is None and flag.marker is not None:
-        written = flag.marker.written_at or draft.now
+    marker = draft.own_marker
+    if marker is not None and flag.percent == flag.written and not flag.rewritten and draft.status.rehearsal is None:
+        written = marker.written_at or draft.now
         milliseconds = max(0, int((draft.now - written) / timedelta(milliseconds=1)))
         draft.set(rehearsal=Rehearsal(at=draft.now, milliseconds=milliseconds))
     if raising is None:
         if draft.status.state is State.DISABLED and flag.percent == 0:
             draft.set(percent=0)
         return
-    if not ours or flag.written != raising.percent:
+    if marker is None or flag.written != raising.percent:
         return  # what stands there is not that raise, whatever it shows; once it was made, showing less is a person's word
     is_adoption_at_full = raising.adopts and raising.percent >= draft.full
     draft.set(
@@ -117,6 +116,8 @@ def _blockers(draft: Draft) -> list[str]:
     out += _blocking_clocks(draft)
     if draft.status.rehearsal is None:
         out.append("the way back to be proven: the flag is written and read back first")
+    elif draft.flag.definition is not None and (draft.own_marker is None or draft.flag.rewritten):
+        out.append("the flag, which somebody replaced, to be put right and read back first")
     return out + _blocking_gates(draft)
 
 

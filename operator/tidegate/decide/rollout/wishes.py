@@ -51,6 +51,7 @@ def _write(draft: Draft) -> WriteFlag | None:
         expected=flag.marker,
         raises=percent > (flag.percent or 0),
         seen_percent=flag.percent,
+        reclaims=flag.marker is None and draft.snapshot.rollout.had_flag,
         renews=is_as_claimed and _differs_by_lease_alone(draft),
     )
 

@@ -1,0 +1,128 @@
+"""A flag that somebody replaced without Tidegate's mark is still ours: judged, rolled back, put right, and never raised from."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tests.builders import KEY, raw_gate, stalled_for
+from tests.decide.test_adoption import PLAIN_OFF
+from tests.decide.test_by_hand import share
+from tests.decide.world import World
+from tidegate.api.conditions import Reason
+from tidegate.api.rollout_status import Phase, State
+from tidegate.levers.flag import switched_off
+from tidegate.levers.flag_set import FLAG_SET_LABEL
+
+GATES = [raw_gate(rollback={"gt": 0.15, "confirm": 1})]
+FOREIGN: dict[str, Any] = PLAIN_OFF | {"targeting": {"if": [{"==": [{"var": "tier"}, "pro"]}, "on", "off"]}}
+REPLACED = [
+    FOREIGN,
+    PLAIN_OFF | {"state": "DISABLED"},
+    {"state": "ENABLED", "variants": {"a": 1, "b": 2}, "defaultVariant": "a"},
+    FOREIGN | {"metadata": {"owner": "shop"}},
+]
+
+
+def effect(world: World) -> dict[str, Any]:
+    return {key: value for key, value in (world.definition or {}).items() if key != "metadata"}
+
+
+def odd(world: World) -> None:
+    """What stands under the key is no definition at all."""
+    document = world.document()
+    world.put_document(document | {"flags": document["flags"] | {KEY: 7}})
+
+
+def unlabelled(world: World) -> None:
+    world.put_flag(FOREIGN)
+    assert world.config_map is not None
+    labels = {name: value for name, value in world.config_map["metadata"]["labels"].items() if name != FLAG_SET_LABEL}
+    world.config_map["metadata"]["labels"] = labels
+
+
+HOW: list[Callable[[World], None]] = [*(lambda world, flag=flag: world.put_flag(flag) for flag in REPLACED), odd, unlabelled]
+
+
+@pytest.mark.parametrize("how", HOW)
+@pytest.mark.parametrize("percent", [10, 50, 100])
+def test_mid_run_it_is_put_right_and_goes_on(how: Callable[[World], None], percent: int) -> None:
+    world = World(gates=GATES, flag={"allow": ["alice"], "deny": ["bob"]})
+    world.climb_to(percent)
+    before = effect(world)
+    how(world)
+    world.look()
+    assert effect(world) == before
+    assert world.config_map is not None
+    assert world.config_map["metadata"]["labels"][FLAG_SET_LABEL] == "true"
+    world.run_until(lambda it: it.phase is Phase.SUCCEEDED)
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_rollback_rules_keep_working(how: Callable[[World], None]) -> None:
+    world = World(gates=GATES)
+    world.climb_to(50)
+    how(world)
+    world.readings["errors"] = 0.9
+    world.now += timedelta(seconds=10)
+    world.look()
+    assert (effect(world), world.status.state) == (switched_off(), State.ROLLBACK)
+
+
+@pytest.mark.parametrize("how", HOW)
+@pytest.mark.parametrize("policy", [None, "Keep"])
+def test_what_was_rolled_back_stays_off(how: Callable[[World], None], policy: str | None) -> None:
+    world = World(gates=GATES, revision="v7", deletionPolicy=policy)
+    world.climb_to(50)
+    world.readings["errors"] = 0.9
+    world.run_until(lambda it: it.phase is Phase.ROLLED_BACK, 60)
+    world.run(1)
+    how(world)
+    world.run(1)
+    assert (effect(world), world.phase) == (switched_off(), Phase.ROLLED_BACK)
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_switched_off_it_goes_off(how: Callable[[World], None]) -> None:
+    world = World(gates=GATES)
+    world.climb_to(50)
+    how(world)
+    world.edit(enabled=False)
+    world.run(1)
+    assert (effect(world), world.phase) == (switched_off(), Phase.DISABLED)
+
+
+@pytest.mark.parametrize(
+    "how", [*HOW, lambda world: world.put_flag(share(10) | PLAIN_OFF), lambda world: world.edit_flag(state="DISABLED")]
+)
+def test_a_raise_is_never_made_from_it(how: Callable[[World], None]) -> None:
+    """It is put right first, at the percent of before; the raise is decided again."""
+    world = World(gates=GATES)
+    world.climb_to(10)
+    world.run_until(lambda it: it.status.raising is not None and it.status.pending is None)
+    how(world)
+    world.look()
+    assert (world.percent, world.status.percent) == (10, 10)
+    world.climb_to(50)
+
+
+def test_what_was_never_ours_is_left_alone() -> None:
+    """The document arrives between the first look, which found no flag, and its write."""
+    world = World(gates=GATES, initialPercent=100)
+    world.look()
+    world.put_flag(FOREIGN)
+    world.run(60)
+    assert effect(world) == FOREIGN
+    assert stalled_for(world.status) is Reason.FLAG_NOT_ADOPTABLE
+
+
+def test_a_flag_set_that_lost_its_label_and_the_flag_is_not_written_to() -> None:
+    world = World(gates=GATES)
+    world.climb_to(50)
+    world.put_flag(None)
+    assert world.config_map is not None
+    world.config_map["metadata"]["labels"] = {"app": "somebody-else"}
+    world.run(60)
+    assert world.definition is None
+    assert stalled_for(world.status) is Reason.FLAG_NOT_ADOPTABLE
