@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from tests.builders import raw_gate, target
-from tests.decide.world import Fault, World
+from tests.builders import T0, raw_gate, target
+from tests.decide.world import Fault, Run, World
 from tidegate.api.feature_rollout import DeletionPolicy
-from tidegate.api.records import Transition
+from tidegate.api.records import Record, Transition
 from tidegate.api.rollout_status import Phase, State
 from tidegate.levers.flag import definition_for
 
@@ -215,3 +215,28 @@ def test_a_definition_is_adopted_with_the_lists_of_the_spec() -> None:
     world.look()
     live = {key: value for key, value in (world.definition or {}).items() if key != "metadata"}
     assert live == definition_for(target(allow=["alice"], deny=["bob"]), 30)
+
+
+@pytest.mark.parametrize("revision", ["v7", None])
+def test_a_rejection_is_about_a_flag_and_not_about_a_name(revision: str | None) -> None:
+    """Of a rollout of this name the flag was another: what is live now was never rolled back."""
+    world = rejected(revision)
+    for run in world.runs.values():
+        run.target = ("shop-flags", "another-flag")
+    world.put_flag(PLAIN_OFF | {"defaultVariant": "on"})
+    world.run(5)
+    assert (world.percent, world.phase, world.status.rejected_revision) == (100, Phase.BAKING, None)
+    assert (world.status.attempt, world.status.run) == (2, "search-2"), "its records get a run of their own"
+    assert world.status.seq > max(record.seq for record in world.runs["search-1"].records)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_rejection_outlives_a_run_of_another_flag_in_between(known: bool) -> None:
+    """Runs of older versions don't say which flag they were about: they count for any."""
+    world = rejected("v7")
+    world.runs["search-1"].target = ("shop-flags", "new-search") if known else None
+    world.runs["search-2"] = Run(2, "v7", ("shop-flags", "another-flag"), [Record(seq=40, time=T0, transition=Transition.ADOPTED)])
+    world.config_map = None
+    world.run(5)
+    assert (world.phase, world.status.rejected_revision, world.status.run) == (Phase.ROLLED_BACK, "v7", "search-3")
+    assert world.status.seq == 41

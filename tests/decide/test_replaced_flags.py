@@ -94,7 +94,7 @@ def test_switched_off_it_goes_off(how: Callable[[World], None]) -> None:
 
 
 @pytest.mark.parametrize(
-    "how", [*HOW, lambda world: world.put_flag(share(10) | PLAIN_OFF), lambda world: world.edit_flag(state="DISABLED")]
+    "how", [*HOW, lambda world: world.put_flag(PLAIN_OFF | share(10)), lambda world: world.edit_flag(state="DISABLED")]
 )
 def test_a_raise_is_never_made_from_it(how: Callable[[World], None]) -> None:
     """It is put right first, at the percent of before; the raise is decided again."""

@@ -64,8 +64,7 @@ def test_a_raise_that_was_made_and_turned_down_before_it_was_read_back(to: int) 
     """The raise was in force: below it, everything is a person's word, also the percent of the step before."""
     world = World(gates=GATES)
     world.climb_to(10)
-    world.run_until(lambda it: it.percent == 50)
-    assert world.status.raising is not None
+    world.run_until(lambda it: it.percent == 50 and it.status.raising is not None)
     turn_down(world, to)
     world.run(3600)
     assert (world.percent, world.status.percent) == (to, 50)
@@ -77,8 +76,7 @@ def test_a_raise_that_was_made_and_turned_down_before_it_was_read_back(to: int) 
 @pytest.mark.parametrize("to", [0, 20])
 def test_a_feature_that_was_live_already_and_turned_down_before_it_was_read_back(to: int) -> None:
     world = World(gates=GATES, initialPercent=40)
-    world.run_until(lambda it: it.percent == 40)
-    assert world.status.raising is not None
+    world.run_until(lambda it: it.percent == 40 and it.status.raising is not None)
     turn_down(world, to)
     world.run(600)
     assert (world.percent, world.status.percent) == (to, 40)

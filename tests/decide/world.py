@@ -24,6 +24,7 @@ from tidegate.domain.counting import Tally
 from tidegate.domain.decision import FINALIZER, Action, AddFinalizer, Decision, RemoveFinalizer, WriteFlag
 from tidegate.domain.queries import compile_query
 from tidegate.domain.readings import Answer, Buckets, CountAnswer, Failure, GateAnswer, GateId
+from tidegate.domain.runs import newest_run
 from tidegate.domain.snapshot import FlagReading, Policy, Problem, Rollout, RunView, Snapshot
 from tidegate.levers.flag import DOCUMENT_KEY
 from tidegate.levers.flag_set import (
@@ -77,6 +78,7 @@ class CutShortError(Exception):
 class Run:
     attempt: int
     revision: str | None
+    target: tuple[str, str] | None = (CONFIG_MAP, KEY)
     records: list[Record] = field(default_factory=list)
     rejected: bool = False
 
@@ -230,6 +232,7 @@ class World:
             answers=self._answers(rollout, spec, self.policy) if usable and isinstance(self.policy, Policy) else {},
             evidence=self.evidence.of(rollout.uid, rollout.status.attempt),
             newest_run=self._newest_run() if rollout.status.attempt == 0 else None,
+            newest_of_flag=self._newest_run(None, (CONFIG_MAP, KEY)) if rollout.status.attempt == 0 else None,
             medians=self._medians(rollout, spec, self.policy) if usable and isinstance(self.policy, Policy) else {},
             unknown_metrics=self.unknown_metrics if rollout.status.exposed_at is None else (),
         )
@@ -398,19 +401,20 @@ class World:
         return str(self._version)
 
     def _append(self, status: FeatureRolloutStatus) -> None:
-        run = self.runs.setdefault(str(status.run), Run(status.attempt, status.revision))
-        newest = run.records[-1].seq if run.records else 0
         for record in status.pending.records if status.pending else ():
-            if record.seq > newest:
+            assert record.attempt is not None
+            run = self.runs.setdefault(f"search-{record.attempt}", Run(record.attempt, record.revision))
+            if record.seq > (run.records[-1].seq if run.records else 0):
                 run.records.append(record)
                 run.rejected = run.rejected or record.transition is Transition.ROLLED_BACK
 
-    def _newest_run(self) -> RunView | None:
-        runs = [
-            RunView(name, run.attempt, run.revision, run.rejected, run.records[-1].seq if run.records else 0)
+    def _newest_run(self, *targets: tuple[str, str] | None) -> RunView | None:
+        """Of these targets; of any where none is given."""
+        return newest_run(
+            RunView(name, run.attempt, run.revision, run.rejected, run.records[-1].seq if run.records else 0, target=run.target)
             for name, run in self.runs.items()
-        ]
-        return max(runs, key=lambda run: (run.attempt, run.rejected), default=None)
+            if not targets or run.target in targets
+        )
 
     def _flag(self) -> FlagReading | Problem:
         try:

@@ -47,9 +47,12 @@ class RecordedReading(StatusModel):
 
 
 class Record(StatusModel):
-    """One transition of an attempt. `hash` chains it to the one before; it is set when the record is appended."""
+    """One transition of an attempt. `hash` chains it to the one before; it is set when the record is appended. Records of older versions
+    name neither attempt nor revision."""
 
     seq: int
+    attempt: int | None = None
+    revision: Annotated[str, Field(max_length=63)] | None = None
     time: Time
     transition: Transition
     actor: Annotated[str, Field(max_length=256)] = "operator"

@@ -6,10 +6,21 @@ from pydantic import Field
 
 from tidegate.api.base import ApiModel, Rule, StatusModel, validated
 from tidegate.api.records import Record
-from tidegate.api.types import ObjectName
+from tidegate.api.types import FlagKey, ObjectName
 
 MAX_RECORDS = 100
 """Per object: 100 records with 32 readings each stay under half of the 1.5 MiB that etcd takes. A longer attempt goes on in another."""
+
+
+ROLLOUT_LABEL = "tidegate.io/rollout"
+"""Stands on every RolloutRun, with the name of its FeatureRollout."""
+
+
+class RunTarget(ApiModel):
+    """The flag that was rolled out: a rejection is about it, whatever the rollout was called."""
+
+    config_map: ObjectName = Field(description="The ConfigMap that holds the flag set.")
+    key: FlagKey = Field(description="The flag's key.")
 
 
 class PreviousRun(ApiModel):
@@ -28,6 +39,7 @@ class RolloutRunSpec(ApiModel):
     attempt: Annotated[int, Field(ge=1)] = Field(description="Number of the attempt.")
     part: Annotated[int, Field(ge=1)] = Field(default=1, description="Number of this object within the attempt.")
     revision: Annotated[str, Field(max_length=63)] | None = Field(default=None, description="The revision that was rolled out.")
+    target: RunTarget | None = Field(default=None, description="The flag. Absent in runs that an older version wrote.")
     previous: PreviousRun | None = Field(default=None, description="The run before this one.")
 
 

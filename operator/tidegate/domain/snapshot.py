@@ -107,13 +107,15 @@ class FlagReading:
 
 @dataclass(frozen=True, slots=True)
 class RunView:
-    """The newest RolloutRun of a rollout of this name."""
+    """A RolloutRun. `target` is the (ConfigMap, key) of the flag that it was about, None where an older version wrote it."""
 
     name: str
     attempt: int
     revision: str | None
     rejected: bool
     seq: int = 0
+    part: int = 1
+    target: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,7 @@ class Snapshot:
     """The input of `decide`. `evidence` holds gate statuses that could not be written, so that a refused status write forgets no breach.
 
     `medians`: what gates that are relative to the start read over the time before it, where that is not in status yet.
+    `newest_run` is that of a rollout of this name, from which numbers go on; `newest_of_flag` that of the same flag, whose verdict counts.
     `unknown_metrics`: which of the gates' metrics had no series for a week, asked before the first exposure.
     """
 
@@ -131,5 +134,6 @@ class Snapshot:
     answers: Mapping[GateId, GateAnswer] = field(default_factory=dict)
     evidence: tuple[GateStatus, ...] = ()
     newest_run: RunView | None = None
+    newest_of_flag: RunView | None = None
     medians: Mapping[str, Answer | Failure] = field(default_factory=dict)
     unknown_metrics: tuple[str, ...] | Failure = ()

@@ -69,7 +69,16 @@ def parse_policy(raw: Mapping[str, Any]) -> Policy | Problem:
 def parse_run(raw: Mapping[str, Any]) -> RunView:
     """The parts of a RolloutRun that a later attempt must know."""
     spec, status = raw["spec"], raw.get("status") or {}
-    return RunView(raw["metadata"]["name"], spec["attempt"], spec.get("revision"), bool(status.get("rejected")), status.get("seq", 0))
+    target = spec.get("target")
+    return RunView(
+        name=raw["metadata"]["name"],
+        attempt=spec["attempt"],
+        revision=spec.get("revision"),
+        rejected=bool(status.get("rejected")),
+        seq=status.get("seq", 0),
+        part=spec.get("part", 1),
+        target=None if target is None else (target["configMap"], target["key"]),
+    )
 
 
 def explained(error: ValidationError, root: str) -> str:

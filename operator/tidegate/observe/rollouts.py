@@ -6,11 +6,13 @@ from datetime import datetime
 
 from tidegate.api.conditions import Reason
 from tidegate.api.feature_rollout import FeatureRolloutSpec
+from tidegate.api.rollout_run import ROLLOUT_LABEL
 from tidegate.clients.errors import NotFound
 from tidegate.clients.kubernetes import JsonObject, Kubernetes
 from tidegate.clients.resources import CONFIG_MAPS, FEATURE_ROLLOUTS, ROLLOUT_RUNS
 from tidegate.domain.keys import Key
 from tidegate.domain.readings import Answer, Failure, GateAnswer, GateId
+from tidegate.domain.runs import newest_run
 from tidegate.domain.snapshot import FlagReading, Policy, Problem, Rollout, RunView, Snapshot
 from tidegate.levers.flag_set import FlagSet, UnreadableError, document_writer, parse_flag_set, read_flag
 from tidegate.observe.evidence import Evidence
@@ -21,7 +23,6 @@ from tidegate.observe.questions import Questions
 from tidegate.observe.recent import Recent
 
 FLAG_SET_SHARED_FOR = 1.0
-ROLLOUT_LABEL = "tidegate.io/rollout"
 
 
 class Rollouts:
@@ -60,6 +61,8 @@ class Rollouts:
                 answers, medians, unknown = await asyncio.gather(
                     self._gates.answers(*about), self._gates.medians(*about), self._gates.unknown_metrics(*about)
                 )
+        runs = await self._runs(rollout) if rollout.status.attempt == 0 else ()
+        target = (spec.target.flag.config_map, spec.target.flag.key)
         return Snapshot(
             rollout=rollout,
             policy=policy,
@@ -67,7 +70,8 @@ class Rollouts:
             namespace_terminating=rollout.deleting and await self._terminating(rollout.namespace),
             answers=answers,
             evidence=self._evidence.of(rollout.uid, rollout.status.attempt),
-            newest_run=await self._newest_run(rollout) if rollout.status.attempt == 0 else None,
+            newest_run=newest_run(runs),
+            newest_of_flag=newest_run(run for run in runs if run.target in (None, target)),
             medians=medians,
             unknown_metrics=unknown,
         )
@@ -99,13 +103,9 @@ class Rollouts:
     async def _terminating(self, namespace: str) -> bool:
         return "deletionTimestamp" in ((await self._policies.namespaces.get(namespace)).get("metadata") or {"deletionTimestamp": ""})
 
-    async def _newest_run(self, rollout: Rollout) -> RunView | None:
-        runs = [
-            parse_run(raw)
-            async for page in self._kubernetes.pages(ROLLOUT_RUNS, rollout.namespace, label_selector=f"{ROLLOUT_LABEL}={rollout.name}")
-            for raw in page.items
-        ]
-        return max(runs, key=lambda run: (run.attempt, run.rejected), default=None)
+    async def _runs(self, rollout: Rollout) -> tuple[RunView, ...]:
+        pages = self._kubernetes.pages(ROLLOUT_RUNS, rollout.namespace, label_selector=f"{ROLLOUT_LABEL}={rollout.name}")
+        return tuple([parse_run(raw) async for page in pages for raw in page.items])
 
     async def _flag_set(self, where: tuple[str, str]) -> FlagSet | Problem:
         namespace, name = where

@@ -27,10 +27,11 @@ _WARNINGS = frozenset(
 
 
 async def announce(kubernetes: Kubernetes, rollout: Rollout, attempt: int, records: Iterable[Record]) -> None:
-    """Events are a courtesy: the record is in the RolloutRun already, so one that can't be written is logged and left."""
+    """Events are a courtesy: the record is in the RolloutRun already, so one that can't be written is logged and left. `attempt` is that
+    of records which don't name theirs."""
     for record in records:
         try:
-            await kubernetes.create(EVENTS, _event(rollout, attempt, record))
+            await kubernetes.create(EVENTS, _event(rollout, record.attempt or attempt, record))
         except AlreadyExists:
             continue
         except ApiError as error:

@@ -24,12 +24,14 @@ def begin(draft: Draft) -> None:
 
 
 def _first_contact(draft: Draft) -> None:
-    """Adopts what is live. A rejection is found in the flag's marker, or in the newest run where the flag set was re-created too."""
+    """Adopts what is live. A rejection is found in the flag's marker, or in the flag's newest run where the flag set was re-created too."""
     marker, run = draft.flag.marker, draft.snapshot.newest_run
     last = max(marker.attempt if marker else 0, run.attempt if run else 0)
     draft.set(seq=run.seq if run else 0)  # records of a re-created object go on where those of the old one ended
     if _was_rejected(draft):
-        draft.set(attempt=max(last, 1), revision=draft.spec.revision, rejected_revision=draft.revision_key(), percent=draft.flag.percent)
+        about_another = run is not None and run.attempt == last and run.target not in (None, _target(draft))
+        draft.set(attempt=last + 1 if about_another else max(last, 1), revision=draft.spec.revision)
+        draft.set(rejected_revision=draft.revision_key(), percent=draft.flag.percent)
         draft.head_for_zero(State.ROLLBACK, Phase.ROLLING_BACK)
         draft.set(rolled_back_at=draft.now)
         draft.record(Transition.ADOPTED, _named("was rolled back before: it stays rejected", draft.spec), to_percent=0)
@@ -48,6 +50,10 @@ def _first_contact(draft: Draft) -> None:
         draft.record(Transition.ADOPTED, f"adopted as it was found, at {percent} %")
 
 
+def _target(draft: Draft) -> tuple[str, str]:
+    return draft.spec.target.flag.config_map, draft.spec.target.flag.key
+
+
 def _found(draft: Draft) -> int:
     """The exposure to adopt. Behind a lease that ran out there is none, unless it was our own: then it is known where to come back to."""
     marker, written = draft.flag.marker, draft.snapshot.flag
@@ -56,7 +62,7 @@ def _found(draft: Draft) -> int:
 
 
 def _was_rejected(draft: Draft) -> bool:
-    marker, run = draft.flag.marker, draft.snapshot.newest_run
+    marker, run = draft.flag.marker, draft.snapshot.newest_of_flag
     rejected = marker.rejected if marker else None
     if rejected is None and run is not None and run.rejected:
         rejected = run.revision or ""

@@ -88,6 +88,8 @@ class Draft:
         self.records.append(
             Record(
                 seq=seq,
+                attempt=self.status.attempt,
+                revision=self.status.revision,
                 time=self.now,
                 transition=transition,
                 actor=actor,
