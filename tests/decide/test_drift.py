@@ -419,6 +419,51 @@ def test_a_rolled_back_feature_that_somebody_keeps_switching_on_is_put_back_to_z
     assert world.phase is Phase.ROLLED_BACK
 
 
+# leases
+
+
+def leased() -> World:
+    world = World(gates=GATES, percents=(50, 100), dwell="1h", flag={"leaseSeconds": 60})
+    world.climb_to(50)
+    return world
+
+
+def test_a_lease_that_somebody_takes_out_is_put_back() -> None:
+    world = leased()
+    world.edit_flag(**share(50))
+    assert world.lease is None
+    world.look()
+    assert world.lease is not None
+    assert [record.message.partition(": ")[2] for record in drifts(world)] == ["targeting; put right"]
+
+
+def test_renewals_are_no_drift_and_neither_is_a_lease_that_ran_out() -> None:
+    world = leased()
+    for number in range(10):
+        document = world.document()
+        world.put_document(document | {"flags": document["flags"] | {f"theirs-{number}": THEIRS}})
+        world.run(30)
+    world.now += timedelta(seconds=500)
+    document = world.document()
+    world.put_document(document | {"flags": document["flags"] | {"theirs": THEIRS}})
+    world.run(60)
+    assert Transition.LEASE_EXPIRED in world.told()
+    assert drifts(world) == []
+
+
+def test_a_contest_lets_no_lease_run_out() -> None:
+    world, left = leased(), list[float]()
+
+    def change(it: World) -> None:
+        left.append(it.lease or 0)
+        mark(it, owner="me")
+
+    fight(world, 600, 0.05, change)
+    assert min(left) > 20
+    assert stalled_for(world.status) is Reason.FLAG_CONTESTED
+    assert Transition.LEASE_EXPIRED not in world.told()
+
+
 # faults
 
 

@@ -27,6 +27,7 @@ class RolloutMetrics(Collector):
         self._transitions = Counter(
             "tidegate_rollout_transitions", "Records written, by what they tell.", [*_ROLLOUT, "transition"], registry=registry
         )
+        self._corrections: dict[Key, int] = {}
         self._drifts = Counter("tidegate_rollout_drifts", "Changes of the flag by others that were put right.", _ROLLOUT, registry=registry)
         registry.register(self)
 
@@ -34,10 +35,10 @@ class RolloutMetrics(Collector):
         """The newest decision about a rollout."""
         spec = snapshot.rollout.followed_spec()
         self._shown[key] = (status, tuple(_gates(spec, snapshot)))
-        before = snapshot.rollout.status
-        corrections = (status.drift.total if status.drift else 0) - (before.drift.total if before.drift else 0)
-        if corrections > 0:
-            self._drifts.labels(key.namespace, key.name).inc(corrections)
+        drift = snapshot.rollout.status.drift
+        corrections = 0 if drift is None else drift.total
+        self._drifts.labels(key.namespace, key.name).inc(max(0, corrections - self._corrections.get(key, corrections)))
+        self._corrections[key] = corrections
 
     def recorded(self, rollout: Rollout, records: Iterable[Record]) -> None:
         """Records that were appended to a run just now: what was only decided may be decided again."""
@@ -47,6 +48,7 @@ class RolloutMetrics(Collector):
     def forget(self, key: Key) -> None:
         """The rollout is gone."""
         self._shown.pop(key, None)
+        self._corrections.pop(key, None)
         for counter in (self._transitions, self._drifts):
             counter.remove_by_labels({"namespace": key.namespace, "name": key.name})
 

@@ -151,7 +151,9 @@ def _next_correction(draft: Draft, write: WriteFlag) -> datetime:
     if not recent:
         return draft.now
     is_exposed = draft.flag.definition is None or write.percent < (draft.flag.percent or 0)
-    longest = _LONGEST_PAUSE_EXPOSED if is_exposed else _LONGEST_PAUSE
+    longest: float = _LONGEST_PAUSE_EXPOSED if is_exposed else _LONGEST_PAUSE
+    if draft.spec.target.flag.lease_seconds is not None:
+        longest = min(longest, draft.spec.target.flag.lease_seconds / 6)  # a correction is a renewal too, and those are due every third
     pause = _PAUSES[len(recent)] if len(recent) < len(_PAUSES) else longest
     return recent[-1] + timedelta(seconds=min(pause, longest))
 
