@@ -1,6 +1,7 @@
 """The composition root: makes every part, wires them, and runs them until the Lease or the process ends."""
 
 import asyncio
+import contextlib
 import logging
 import signal
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -15,9 +16,11 @@ from prometheus_client.process_collector import ProcessCollector
 
 from tidegate.act.fence import Fence
 from tidegate.act.flag_sets import FlagSets
+from tidegate.act.mirrors import Mirrors, discovering
 from tidegate.act.rollouts import RolloutActions
 from tidegate.api.rollout_policy import RolloutPolicyStatus
 from tidegate.clients import credentials
+from tidegate.clients.errors import ApiError
 from tidegate.clients.kubernetes import JsonObject, Kubernetes
 from tidegate.clients.prometheus import Prometheus
 from tidegate.clients.resources import Resource
@@ -42,6 +45,8 @@ from tidegate.settings import OperatorSettings
 from tidegate.watch import Sinks, Watched, WatchSettings, watch
 
 _log = logging.getLogger(__name__)
+DISCOVER_EVERY = 300.0
+"""Seconds between two questions whether the API server has FeatureFlags."""
 
 
 def utc_now() -> datetime:
@@ -58,6 +63,12 @@ class Parts:
     echoes: Echoes
     rollouts: Rollouts
     policies: Policies
+    mirrors: Mirrors
+
+    def look_at_copy(self, namespace: str, name: str) -> None:
+        """A flag set was written or heard of: its FeatureFlag may differ by now."""
+        if self.mirrors.served:
+            self.queue.add(Key(Kind.FLAG_SET, namespace, name))
 
 
 def assemble(
@@ -73,14 +84,25 @@ def assemble(
     questions = Questions(prometheus)
     Gauge("tidegate_prometheus_requests", "Queries sent since the start.", registry=registry).set_function(lambda: questions.requests)
     policies = Policies(kubernetes, settings.own_namespace)
-    rollouts = Rollouts(kubernetes, policies, questions, evidence, utc_now)
+
+    def mirror_told(namespace: str, name: str) -> None:
+        for key in index.of_flag_set(namespace, name):
+            parts.queue.add(key)
+
+    mirrors = Mirrors(kubernetes, fence.check, mirror_told, enabled=settings.feature_flags)
+    Gauge("tidegate_feature_flag_faults", "Flags whose copy in a FeatureFlag is not as it should be.", registry=registry).set_function(
+        lambda: sum(mirrors.faults().values())
+    )
+    rollouts = Rollouts(kubernetes, policies, questions, evidence, utc_now, mirrors.of)
 
     def wrote(stored: JsonObject) -> None:
         echoes.wrote(stored["metadata"]["uid"], stored["metadata"]["resourceVersion"])
 
     def wrote_flag_set(stored: JsonObject) -> None:
         wrote(stored)
-        rollouts.flag_sets.forget((stored["metadata"]["namespace"], stored["metadata"]["name"]))
+        where = stored["metadata"]["namespace"], stored["metadata"]["name"]
+        rollouts.flag_sets.forget(where)
+        parts.look_at_copy(*where)
 
     def gone(key: Key) -> None:
         index.forget(key)
@@ -104,9 +126,11 @@ def assemble(
         show=metrics.show,
         failed=evidence.keep,
         gone=gone,
+        mirror=mirrors.mirror,
     )
     queue = Queue(Reconciler(verbs, utc_now), QueueMetrics(registry), QueueSettings(workers=settings.workers))
-    return Parts(queue, index, echoes, rollouts, policies)
+    parts = Parts(queue, index, echoes, rollouts, policies, mirrors)
+    return parts
 
 
 def run(settings: OperatorSettings) -> int:
@@ -138,6 +162,8 @@ async def _lead(
     settings: OperatorSettings, kubernetes: Kubernetes, parts: Parts, leadership: Leadership, stop: asyncio.Event, listed: asyncio.Event
 ) -> int:
     """Watches and reconciles until told to stop, or until it must not go on."""
+    with contextlib.suppress(ApiError):
+        await parts.mirrors.discover()  # before the first listing tells of flag sets
     watching = asyncio.create_task(_watch(settings, kubernetes, parts, listed), name="watch")
     working = asyncio.create_task(parts.queue.run(), name="queue")
     ends = {
@@ -145,6 +171,7 @@ async def _lead(
         asyncio.create_task(leadership.lost.wait(), name="lost"): "lost the Lease",
         watching: "the watch ended",
         working: "the queue ended",
+        asyncio.create_task(_discover(parts), name="discovery"): "the discovery ended",
     }
     done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
     why = ends[next(iter(done))]
@@ -158,6 +185,15 @@ async def _lead(
     return 0 if stop.is_set() else 1
 
 
+async def _discover(parts: Parts) -> None:
+    def changed() -> None:
+        _log.info("FeatureFlags are %s", "served: flag sets are copied" if parts.mirrors.served else "no longer served")
+        for where in parts.index.flag_sets():
+            parts.look_at_copy(*where)
+
+    await discovering(parts.mirrors, changed, DISCOVER_EVERY)
+
+
 async def _watch(settings: OperatorSettings, kubernetes: Kubernetes, parts: Parts, listed: asyncio.Event) -> None:
     def enqueue(key: Key) -> None:
         parts.queue.add(key)
@@ -168,6 +204,7 @@ async def _watch(settings: OperatorSettings, kubernetes: Kubernetes, parts: Part
 
     def flag_set_changed(namespace: str, name: str, _uid: str, _version: str) -> None:
         parts.rollouts.flag_sets.forget((namespace, name))
+        parts.look_at_copy(namespace, name)
         for key in parts.index.of_flag_set(namespace, name):
             parts.queue.add(key)
 

@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
+from tests.fakes.apiserver import FEATURE_FLAGS as FEATURE_FLAGS_KIND
 from tests.fakes.apiserver import ApiServer, Fault
 from tidegate.clients import errors
 from tidegate.clients.kubernetes import Kubernetes
-from tidegate.clients.resources import CONFIG_MAPS, FEATURE_ROLLOUTS, LEASES, ROLLOUT_POLICIES, SECRETS, Resource
+from tidegate.clients.resources import CONFIG_MAPS, FEATURE_FLAGS, FEATURE_ROLLOUTS, LEASES, ROLLOUT_POLICIES, SECRETS, Resource
 
 
 @pytest.fixture
@@ -123,6 +124,33 @@ async def test_apply_keeps_what_others_own_and_names_what_it_may_not_take(server
     assert conflict.value.fields == (".data.theirs",)
     forced = await kubernetes.apply(CONFIG_MAPS, config_map("flags", theirs="2"), force=True)
     assert forced["data"] == {"theirs": "2"}, "a field that is no longer applied goes"
+
+
+async def test_an_apply_onto_a_version_that_is_no_longer_current_changes_nothing(server: ApiServer, kubernetes: Kubernetes) -> None:
+    before = await server.put("configmaps", "shop", config_map("flags", theirs="1"))
+    await server.put("configmaps", "shop", config_map("flags", theirs="2"))
+    body = config_map("flags", ours="1")
+    body["metadata"]["resourceVersion"] = before["metadata"]["resourceVersion"]
+    with pytest.raises(errors.Conflict):
+        await kubernetes.apply(CONFIG_MAPS, body, force=True)
+    assert (await kubernetes.get(CONFIG_MAPS, "shop", "flags"))["data"] == {"theirs": "2"}
+
+
+async def test_an_apply_that_is_not_strict_asks_for_unknown_fields_to_be_left_out(server: ApiServer, kubernetes: Kubernetes) -> None:
+    await kubernetes.apply(CONFIG_MAPS, config_map("flags", ours="1"), strict=False)
+    assert server.requests[-1].query["fieldValidation"] == "Ignore"
+
+
+async def test_whether_a_kind_is_served(server: ApiServer, kubernetes: Kubernetes) -> None:
+    assert await kubernetes.serves(CONFIG_MAPS)
+    assert not await kubernetes.serves(FEATURE_FLAGS), "not even the group is"
+    server.kinds += (FEATURE_FLAGS_KIND,)
+    assert await kubernetes.serves(FEATURE_FLAGS)
+    server.hidden.add("featureflags")
+    assert not await kubernetes.serves(FEATURE_FLAGS)
+    server.tokens = {"another"}
+    with pytest.raises(errors.Unauthorized):
+        await kubernetes.serves(FEATURE_FLAGS)
 
 
 async def test_delete_spares_an_object_that_took_the_name(server: ApiServer, kubernetes: Kubernetes) -> None:

@@ -30,7 +30,9 @@ KINDS = (
     Kind("", "v1", "secrets", "Secret"),
     Kind("", "v1", "namespaces", "Namespace", namespaced=False, has_status=True),
 )
-BY_PLURAL = {kind.plural: kind for kind in KINDS}
+FEATURE_FLAGS = Kind("core.openfeature.dev", "v1beta1", "featureflags", "FeatureFlag", has_status=True)
+"""Served where a test adds it to `kinds`."""
+BY_PLURAL = {kind.plural: kind for kind in (*KINDS, FEATURE_FLAGS)}
 
 
 @dataclass
@@ -111,13 +113,13 @@ class ApiServer:
         path.write_text(yaml.safe_dump(document))
         return str(path)
 
-    async def put(self, plural: str, namespace: str, body: JsonObject) -> JsonObject:
+    async def put(self, plural: str, namespace: str, body: JsonObject, manager: str = "somebody") -> JsonObject:
         """Somebody else creates or changes an object."""
         kind, name = BY_PLURAL[plural], body["metadata"]["name"]
         if (plural, namespace, name) in self.store.objects:
-            stored = self.store.patch(kind, namespace, name, "application/merge-patch+json", body, "", "somebody")
+            stored = self.store.patch(kind, namespace, name, "application/merge-patch+json", body, "", manager)
         else:
-            stored = self.store.create(kind, namespace, body, "somebody")
+            stored = self.store.create(kind, namespace, body, manager)
         await self._tell_watches()
         return stored
 
@@ -190,7 +192,7 @@ class ApiServer:
         namespace = ""
         if len(parts) > 2 and parts[0] == "namespaces":
             namespace, parts = parts[1], parts[2:]
-        plural, name, subresource = [*parts, "", ""][:3]
+        plural, name, subresource = [*parts, "", "", ""][:3]
         kind = next((kind for kind in self.kinds if kind.plural == plural), None)
         verb = _verb(http, name)
         request = Request(
@@ -217,7 +219,7 @@ class ApiServer:
         if request.verb == "list":
             return self._page(kind, request)
         if request.verb == "get":
-            return self.store.get(kind, request.namespace, request.name)
+            return self.store.shown(self.store.get(kind, request.namespace, request.name))
         body = json.loads(await http.read() or b"{}")
         manager = request.query.get("fieldManager", "unknown")
         place = (kind, request.namespace)
@@ -233,7 +235,7 @@ class ApiServer:
             case _:
                 stored = self.store.patch(*place, request.name, request.content_type, body, request.subresource, manager)
         await self._tell_watches()
-        return stored
+        return stored if request.verb == "delete" else self.store.shown(stored)
 
     def _page(self, kind: Kind, request: Request) -> JsonObject:
         token = request.query.get("continue", "")

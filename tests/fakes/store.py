@@ -14,6 +14,7 @@ from typing import Any
 import jsonpatch
 
 JsonObject = dict[str, Any]
+APPLIED = " by apply"
 Path = tuple[str, ...]
 
 
@@ -57,6 +58,7 @@ class Store:
     objects: dict[tuple[str, str, str], JsonObject] = field(default_factory=dict)
     history: list[Change] = field(default_factory=list)
     owners: dict[str, dict[Path, str]] = field(default_factory=dict)
+    times: dict[tuple[str, str], str] = field(default_factory=dict)
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     def get(self, kind: Kind, namespace: str, name: str) -> JsonObject:
@@ -75,6 +77,7 @@ class Store:
     def create(self, kind: Kind, namespace: str, body: JsonObject, manager: str) -> JsonObject:
         body = copy.deepcopy(body)
         metadata = body.setdefault("metadata", {})
+        metadata.pop("managedFields", None)
         name = metadata.setdefault("name", f"{metadata.get('generateName', '')}{uuid.uuid4().hex[:5]}")
         if (kind.plural, namespace, name) in self.objects:
             raise RefusalError(409, "AlreadyExists", f'{kind.plural} "{name}" already exists')
@@ -88,6 +91,7 @@ class Store:
         before = self.get(kind, namespace, name)
         wanted = copy.deepcopy(wanted)
         metadata = wanted.setdefault("metadata", {})
+        metadata.pop("managedFields", None)
         if metadata.get("resourceVersion") not in (None, before["metadata"]["resourceVersion"]):
             raise RefusalError(409, "Conflict", f'Operation cannot be fulfilled on {kind.plural} "{name}": the object has been modified')
         if subresource == "status":
@@ -116,10 +120,12 @@ class Store:
 
     def apply(self, kind: Kind, namespace: str, name: str, body: JsonObject, manager: str, force: bool) -> JsonObject:
         # What a manager applied and what it wrote otherwise are two ownerships, also under one name.
-        manager = f"{manager} by apply"
+        manager = f"{manager}{APPLIED}"
         if (kind.plural, namespace, name) not in self.objects:
             return self.create(kind, namespace, body, manager)
         before = self.get(kind, namespace, name)
+        if (body.get("metadata") or {}).get("resourceVersion") not in (None, before["metadata"]["resourceVersion"]):
+            raise RefusalError(409, "Conflict", f'Operation cannot be fulfilled on {kind.plural} "{name}": the object has been modified')
         owners = self.owners[before["metadata"]["uid"]]
         wanted_leaves = dict(leaves(body))
         current = dict(leaves(before))
@@ -134,6 +140,26 @@ class Store:
         stored = self.update(kind, namespace, name, merge(wanted, body), "", manager)
         owners.update(dict.fromkeys(wanted_leaves, manager))
         return stored
+
+    def shown(self, found: JsonObject) -> JsonObject:
+        """The object as clients see it: with metadata.managedFields."""
+        by_manager: dict[str, JsonObject] = {}
+        for path, manager in self.owners.get(found["metadata"]["uid"], {}).items():
+            node = by_manager.setdefault(manager, {})
+            for part in path:
+                node = node.setdefault(f"f:{part}", {})
+        entries = [
+            {
+                "manager": manager.removesuffix(APPLIED),
+                "operation": "Apply" if manager.endswith(APPLIED) else "Update",
+                "apiVersion": found["apiVersion"],
+                "time": self.times.get((found["metadata"]["uid"], manager), "2026-01-01T00:00:00Z"),
+                "fieldsType": "FieldsV1",
+                "fieldsV1": fields,
+            }
+            for manager, fields in by_manager.items()
+        ]
+        return found | {"metadata": found["metadata"] | {"managedFields": entries}}
 
     def delete(self, kind: Kind, namespace: str, name: str, preconditions: JsonObject) -> JsonObject:
         before = self.get(kind, namespace, name)
@@ -158,8 +184,11 @@ class Store:
         after["metadata"]["resourceVersion"] = str(self.version)
         self.objects[kind.plural, namespace, after["metadata"]["name"]] = after
         old = dict(leaves(before)) if before else {}
-        owned = {path: manager for path, value in leaves(after) if old.get(path) != value}
-        self.owners.setdefault(after["metadata"]["uid"], {}).update(owned)
+        new, uid = dict(leaves(after)), after["metadata"]["uid"]
+        owned = {path: manager for path, value in new.items() if old.get(path) != value}
+        self.owners[uid] = {path: owner for path, owner in self.owners.get(uid, {}).items() if path in new} | owned
+        if owned:
+            self.times[uid, manager] = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
         self.history.append(Change(self.version, kind, "MODIFIED" if before else "ADDED", before, after))
         return after
 
@@ -204,6 +233,10 @@ def leaves(value: JsonObject) -> Iterator[tuple[Path, str]]:
 
 
 def _unset(target: JsonObject, path: Path) -> None:
-    for part in path[:-1]:
-        target = target.get(part, {})
-    target.pop(path[-1], None)
+    """Removes a field, and what is empty without it."""
+    inner = target.get(path[0])
+    if len(path) > 1 and isinstance(inner, dict):
+        _unset(inner, path[1:])
+        if inner:
+            return
+    target.pop(path[0], None)

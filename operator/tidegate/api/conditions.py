@@ -11,7 +11,8 @@ from tidegate.api.types import Time
 
 class ConditionType(StrEnum):
     """READY: accepted and under control. RECONCILING and STALLED stand only while true. COMPLETED: the attempt reached its end.
-    METRICS_AVAILABLE: the gates' source answers. QUESTIONABLE stands while a gate is written in a way that will surprise."""
+    METRICS_AVAILABLE: the gates' source answers. QUESTIONABLE stands while a gate is written in a way that will surprise.
+    MIRRORED: the FeatureFlag has the flag too; absent where the cluster lacks that kind."""
 
     READY = "Ready"
     RECONCILING = "Reconciling"
@@ -19,6 +20,7 @@ class ConditionType(StrEnum):
     COMPLETED = "Completed"
     METRICS_AVAILABLE = "MetricsAvailable"
     QUESTIONABLE = "Questionable"
+    MIRRORED = "Mirrored"
 
 
 class Reason(StrEnum):
@@ -59,6 +61,10 @@ class Reason(StrEnum):
     DWELL_WITHIN_RANGE = "DwellWithinRange"
     VARIANT_IN_START = "VariantInStart"
     SAMPLES_OUT_OF_REACH = "SamplesOutOfReach"
+    # the copy in a FeatureFlag
+    MIRRORED = "Mirrored"
+    FEATURE_FLAG_TAKEN = "FeatureFlagTaken"
+    FEATURE_FLAG_REFUSED = "FeatureFlagRefused"
     # the source of metrics
     ANSWERING = "Answering"
     PROMETHEUS_UNREACHABLE = "PrometheusUnreachable"

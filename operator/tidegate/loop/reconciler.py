@@ -39,7 +39,7 @@ class Report(Protocol):
 @dataclass(frozen=True, slots=True)
 class Verbs:
     """What the reconciler calls. `show` is told every decision for /metrics, `failed` the status that could not be brought about,
-    `gone` the key of an object that no longer exists."""
+    `gone` the key of an object that no longer exists. `mirror` compares a flag set's copy and returns the seconds until the next look."""
 
     observe: Callable[[Key], Awaitable[Snapshot | None]]
     perform: Perform
@@ -49,6 +49,7 @@ class Verbs:
     show: Callable[[Key, Snapshot, FeatureRolloutStatus], None]
     failed: Callable[[str, FeatureRolloutStatus], None]
     gone: Callable[[Key], None]
+    mirror: Callable[[str, str], Awaitable[float | None]]
 
 
 class Reconciler:
@@ -60,7 +61,13 @@ class Reconciler:
 
     async def __call__(self, key: Key) -> float | None:
         try:
-            return await (self._rollout(key) if key.kind is Kind.FEATURE_ROLLOUT else self._policy(key))
+            match key.kind:
+                case Kind.FEATURE_ROLLOUT:
+                    return await self._rollout(key)
+                case Kind.ROLLOUT_POLICY:
+                    return await self._policy(key)
+                case Kind.FLAG_SET:
+                    return await self._verbs.mirror(key.namespace, key.name)
         except (Conflict, StaleDecisionError) as error:
             _log.debug("looking again: %s", error)
             return LOOK_AGAIN_AFTER_CONFLICT

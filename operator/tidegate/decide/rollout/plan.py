@@ -12,6 +12,7 @@ from tidegate.decide.rollout.deletion import decide_deletion
 from tidegate.decide.rollout.draft import Draft
 from tidegate.decide.rollout.drift import examine, put_right
 from tidegate.decide.rollout.lint import questionable
+from tidegate.decide.rollout.mirrored import mirror_conditions
 from tidegate.decide.rollout.motion import move
 from tidegate.decide.rollout.wishes import actions
 from tidegate.domain.asks import SILENT
@@ -66,8 +67,8 @@ def _finished(draft: Draft) -> Decision:
         waiting = f"the next step waits for {', '.join(draft.waiting)}"[:1024]
     draft.set(steps=len(draft.steps), step=_step(draft), waiting_for=waiting, hash_generation=HASH_GENERATION)
     answers = {} if draft.status.phase in SILENT else snapshot.answers  # as the next look will have them
-    is_over = draft.status.phase in SILENT
-    draft.set(conditions=conditions_for(draft.status, stalled, answers, draft.now, None if is_over else questionable(draft)))
+    doubts = None if draft.status.phase in SILENT else questionable(draft)
+    draft.set(conditions=conditions_for(draft.status, stalled, answers, draft.now, doubts) + mirror_conditions(draft))
     return Decision(draft.with_pending(), todo, _requeue_after(draft, todo))
 
 
