@@ -127,7 +127,7 @@ def test_a_missing_policy_does_not_keep_an_object() -> None:
     assert (world.exists, effect(world)) == (False, switched_off())
 
 
-@pytest.mark.parametrize("problem", [Reason.CLAIMED, Reason.FLAG_SET_UNREADABLE])
+@pytest.mark.parametrize("problem", [Reason.CLAIMED, Reason.FLAG_NOT_ADOPTABLE])
 def test_a_flag_that_is_not_ours_is_left_alone(problem: Reason) -> None:
     world = World(gates=GATES)
     world.climb_to(50)

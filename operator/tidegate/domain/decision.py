@@ -9,6 +9,8 @@ from tidegate.domain.drift import DriftNote
 from tidegate.domain.snapshot import Marker
 
 FINALIZER = "tidegate.io/flag"
+RETRY = 30.0
+"""Seconds until a look at something that only somebody else can mend, should the event that tells of it be missed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,13 +16,11 @@ from tidegate.decide.rollout.mirrored import mirror_conditions
 from tidegate.decide.rollout.motion import move
 from tidegate.decide.rollout.wishes import actions
 from tidegate.domain.asks import SILENT
-from tidegate.domain.decision import Action, Decision
+from tidegate.domain.decision import RETRY, Action, Decision
 from tidegate.domain.hashing import HASH_GENERATION
 from tidegate.domain.snapshot import FlagReading, Policy, Problem, Snapshot
 from tidegate.levers.lease import in_force, renewed_every
 
-RETRY = 30.0
-"""Seconds until a look at something that only somebody else can mend, should the event that tells of it be missed."""
 AFTER_TICK = 0.02
 """Seconds after a tick of the evaluation interval at which the next look is taken, so that it never falls before the tick."""
 
