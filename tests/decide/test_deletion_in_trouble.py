@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from tests.builders import KEY, raw_gate, stalled_for
+from tests.decide.test_adoption import PLAIN_OFF
 from tests.decide.test_by_hand import share
 from tests.decide.test_deletion import effect
-from tests.decide.test_replaced_flags import FOREIGN, HOW, PLAIN_OFF
+from tests.decide.test_replaced_flags import FOREIGN, HOW
 from tests.decide.world import World
 from tidegate.api.conditions import Reason
 from tidegate.api.rollout_status import Phase

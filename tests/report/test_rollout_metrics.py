@@ -171,6 +171,8 @@ def test_all_of_it_vanishes_with_the_object_and_nothing_of_its_neighbour(shown: 
         "tidegate_gate_threshold",
         "tidegate_gate_value",
         "tidegate_gate_verdict",
+        "tidegate_rollout_drifts_created",
+        "tidegate_rollout_drifts_total",
         "tidegate_rollout_percent",
         "tidegate_rollout_phase",
         "tidegate_rollout_state",

@@ -111,10 +111,11 @@ class Mirrors:
     async def _lives(self, namespace: str, flag: Mapping[str, object]) -> bool:
         """Whether the rollout of a flag exists. A flag that doesn't say whose it is stays: to remove it would give the code's default."""
         marker = read_marker(flag)
-        if marker is None:
+        owner = marker.rollout.partition("/")[2] if marker is not None else ""
+        if not owner:
             return True
         try:
-            await self._kubernetes.get(FEATURE_ROLLOUTS, namespace, marker.rollout.partition("/")[2])
+            await self._kubernetes.get(FEATURE_ROLLOUTS, namespace, owner)
         except NotFound:
             return False
         return True
