@@ -1,103 +1,12 @@
 """The election on a clock that only the test moves: what real time a busy machine takes changes nothing."""
 
 import asyncio
-import os
-import signal
-import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
-from pathlib import Path
 
 import pytest
 
 from tests.fakes.apiserver import ApiServer, Fault
-from tidegate.clients.kubernetes import Kubernetes
-from tidegate.loop.lease import Leadership, LeaseSettings, boot_clock
-
-DURATION, DEADLINE, RETRY = 3.0, 2.1, 0.02
-"""In seconds. The pause between two tries is slept for real; a third of the deadline is the patience for one answer."""
-
-
-class Clock:
-    """Seconds that pass only where a test says so."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-    def advance(self, seconds: float) -> None:
-        self.now = round(self.now + seconds, 3)
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[ApiServer]:
-    async with ApiServer.running() as running:
-        yield running
-
-
-Candidate = Callable[..., Leadership]
-
-
-@pytest.fixture
-async def candidate(server: ApiServer, clock: Clock, tmp_path: Path) -> AsyncIterator[Candidate]:
-    """Makes candidates of one election and stops their renewals at the end."""
-    made = list[Leadership]()
-    async with AsyncExitStack() as stack:
-        clients = [await stack.enter_async_context(Kubernetes.connect(server.kubeconfig(tmp_path))) for _ in range(5)]
-
-        def make(name: str = "a") -> Leadership:
-            settings = LeaseSettings("system", name, duration=DURATION, renew_deadline=DEADLINE, retry=RETRY)
-            made.append(Leadership(clients[len(made)], settings, clock=clock))
-            return made[-1]
-
-        yield make
-        for leadership in made:
-            if leadership._renewals is not None:
-                leadership._renewals.cancel()
-
-
-def spec(server: ApiServer) -> dict[str, object]:
-    found: dict[str, object] = server.store.objects["leases", "system", "tidegate"]["spec"]
-    return found
-
-
-async def until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.005)
-
-
-async def asked_again(server: ApiServer, verb: str, times: int = 1) -> None:
-    """Until so many requests were begun after now and answered: the one under way now says nothing, nor does the last one begun."""
-    enough = len(server.asked(verb, "leases")) + times + 1
-    await until(lambda: len(server.asked(verb, "leases")) >= enough)
-
-
-async def renewed(server: ApiServer) -> None:
-    """Until the leader has renewed at the clock's present time: a renewal was begun after one that was stored after now."""
-    for _ in range(2):
-        before = spec(server)["renewTime"]
-        await until(lambda: spec(server)["renewTime"] != before)  # noqa: B023 - awaited within the turn
-    await asked_again(server, "update", 0)
-
-
-async def looked(server: ApiServer, candidates: int = 1) -> None:
-    """Until those who stand by have seen the Lease as it is now."""
-    await asked_again(server, "get", 3 * candidates)
-
-
-async def crash(leadership: Leadership) -> None:
-    """The process is gone: no renewal, no release."""
-    assert leadership._renewals is not None
-    leadership._renewals.cancel()
-    await asyncio.wait([leadership._renewals])
+from tests.loop.election import DEADLINE, DURATION, Candidate, Clock, crash, looked, renewed, spec, until
+from tidegate.loop.lease import LeaseSettings
 
 
 async def test_the_first_candidate_leads_and_goes_on_renewing(server: ApiServer, candidate: Candidate, clock: Clock) -> None:
@@ -296,54 +205,6 @@ async def test_standing_by_survives_whatever_the_api_server_does(server: ApiServ
     async with asyncio.timeout(30):
         await leadership.acquire()
     assert leadership.held()
-
-
-CHILD = """
-import asyncio, sys
-from tidegate.clients.kubernetes import Kubernetes
-from tidegate.loop.lease import Leadership, LeaseSettings
-
-async def main():
-    async with Kubernetes.connect(sys.argv[1]) as kubernetes:
-        leadership = Leadership(kubernetes, LeaseSettings("system", "child", duration=3.0, renew_deadline=2.1, retry=0.3))
-        await leadership.acquire()
-        while not leadership.lost.is_set():
-            print("held" if leadership.held() else "not held", flush=True)
-            await asyncio.sleep(0.02)
-        print("lost", flush=True)
-
-asyncio.run(main())
-"""
-
-
-async def test_a_stopped_process_knows_that_it_no_longer_leads(
-    server: ApiServer, candidate: Candidate, clock: Clock, tmp_path: Path
-) -> None:
-    command = (sys.executable, "-c", CHILD, server.kubeconfig(tmp_path))
-    child = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, env=os.environ | {"PYTHONPATH": "operator"})
-    assert child.stdout is not None
-    try:
-        async with asyncio.timeout(60):
-            assert await child.stdout.readline() == b"held\n"
-            successor = candidate("successor")
-            waiting = asyncio.create_task(successor.acquire())
-            await until(successor.participating)
-            child.send_signal(signal.SIGSTOP)
-            stopped = boot_clock()
-            await looked(server)
-            clock.advance(DURATION)
-            await waiting
-            await until(lambda: boot_clock() > stopped + DEADLINE)
-            child.send_signal(signal.SIGCONT)
-            said = (await child.stdout.read()).split(b"\n")
-            assert await child.wait() == 0
-    finally:
-        if child.returncode is None:
-            child.kill()
-    after_waking = said[said.index(b"not held") :] if b"not held" in said else [b"lost", b""]
-    assert b"held" not in after_waking
-    assert said[-2:] == [b"lost", b""]
-    assert successor.held()
 
 
 @pytest.mark.parametrize("times", [(5.0, 7.0, 1.0), (10.0, 7.0, 4.0), (10.0, 7.0, 0.0)])

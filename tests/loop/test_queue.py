@@ -3,74 +3,16 @@
 import asyncio
 import logging
 import time
-from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from itertools import pairwise
 
 import pytest
 from prometheus_client import CollectorRegistry
 
+from tests.loop.looks import Looks, key, running
 from tests.virtual_time import in_virtual_time, loop_time
-from tidegate.domain.keys import Key, Kind
+from tidegate.domain.keys import Key
 from tidegate.logs import key_of
-from tidegate.loop.queue import FailedLookError, Queue, QueueSettings
+from tidegate.loop.queue import Queue, QueueSettings
 from tidegate.loop.queue_metrics import QueueMetrics
-
-
-def key(name: object) -> Key:
-    return Key(Kind.FEATURE_ROLLOUT, "shop", str(name))
-
-
-class Looks:
-    """Records each look; `behave` says what a look does."""
-
-    def __init__(self, behave: Callable[[Key], Awaitable[float | None]] | None = None) -> None:
-        self.behave = behave
-        self.started: list[Key] = []
-        self.times: list[float] = []
-        self.running: Counter[Key] = Counter()
-        self.most_at_once: Counter[Key] = Counter()
-        self.widest = 0
-        self.changed = asyncio.Condition()
-
-    async def __call__(self, looked_at: Key) -> float | None:
-        self.started.append(looked_at)
-        self.times.append(loop_time())
-        self.running[looked_at] += 1
-        self.most_at_once[looked_at] = max(self.most_at_once[looked_at], self.running[looked_at])
-        self.widest = max(self.widest, self.running.total())
-        await self._tell()
-        try:
-            return await self.behave(looked_at) if self.behave else None
-        finally:
-            self.running[looked_at] -= 1
-            await self._tell()
-
-    def gaps(self, of: Key | None = None) -> list[float]:
-        """The seconds from each look to the next, of one key or of all."""
-        times = [at for at, looked in zip(self.times, self.started, strict=True) if of in (None, looked)]
-        return [later - earlier for earlier, later in pairwise(times)]
-
-    async def until(self, condition: Callable[[], bool], seconds: float = 5.0) -> None:
-        async with asyncio.timeout(seconds), self.changed:
-            await self.changed.wait_for(condition)
-
-    async def _tell(self) -> None:
-        async with self.changed:
-            self.changed.notify_all()
-
-
-@asynccontextmanager
-async def running(looks: Looks, workers: int = 4, time_limit: float = 5.0) -> AsyncIterator[tuple[Queue, CollectorRegistry]]:
-    registry = CollectorRegistry()
-    queue = Queue(looks, QueueMetrics(registry), QueueSettings(workers, time_limit), clock=loop_time, jitter=lambda: 1.0)
-    task = asyncio.create_task(queue.run())
-    try:
-        yield queue, registry
-    finally:
-        await queue.drain(1.0)
-        await task
 
 
 @in_virtual_time
@@ -157,27 +99,6 @@ async def test_an_earlier_wake_up_overtakes_a_later_one() -> None:
 
 
 @in_virtual_time
-async def test_a_failing_key_backs_off_and_harms_nobody(caplog: pytest.LogCaptureFixture) -> None:
-    async def behave(looked_at: Key) -> float | None:
-        if looked_at == key("poison"):
-            raise RuntimeError("bad\x1b[31m object")
-        return 0.02
-
-    looks = Looks(behave)
-    async with running(looks, workers=1) as (queue, registry):
-        queue.add(key("poison"))
-        queue.add(key("good"))
-        await looks.until(lambda: looks.started.count(key("poison")) == 4, 10)
-        assert looks.gaps(key("poison")) == pytest.approx([0.2, 0.4, 0.8])
-        assert looks.started.count(key("good")) == pytest.approx(1.4 / 0.02, abs=2), "every 0.02 s meanwhile"
-        assert registry.get_sample_value("tidegate_reconciles_total", {"kind": "FeatureRollout", "result": "error"}) == 4
-        assert registry.get_sample_value("tidegate_queue_failing") == 1
-    errors = [record for record in caplog.records if record.levelno == logging.ERROR]
-    assert len(errors) == 4
-    assert all(record.exc_info and "RuntimeError" in record.getMessage() for record in errors)
-
-
-@in_virtual_time
 async def test_every_line_of_a_look_carries_its_key(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     keys_of_lines = dict[str, str]()
@@ -202,75 +123,6 @@ async def test_every_line_of_a_look_carries_its_key(caplog: pytest.LogCaptureFix
 
 
 @in_virtual_time
-async def test_a_hung_look_is_cut_short_and_counts_as_failed() -> None:
-    async def behave(looked_at: Key) -> None:
-        if looked_at == key("hung") and looks.started.count(key("hung")) == 1:
-            await asyncio.Event().wait()
-
-    looks = Looks(behave)
-    async with running(looks, workers=1, time_limit=0.1) as (queue, registry):
-        queue.add(key("hung"))
-        queue.add(key("next"))
-        await looks.until(lambda: looks.started.count(key("hung")) == 2)
-        assert looks.started == [key("hung"), key("next"), key("hung")]
-        assert registry.get_sample_value("tidegate_reconciles_total", {"kind": "FeatureRollout", "result": "timeout"}) == 1
-
-
-@pytest.mark.parametrize("error", [asyncio.CancelledError(), TimeoutError("mine"), ExceptionGroup("many", [ValueError()])])
-@in_virtual_time
-async def test_no_error_of_a_look_ends_a_worker(error: BaseException) -> None:
-    async def behave(looked_at: Key) -> None:
-        if looked_at == key("bad"):
-            raise error
-
-    looks = Looks(behave)
-    async with running(looks, workers=1) as (queue, registry):
-        queue.add(key("bad"))
-        queue.add(key("good"))
-        await looks.until(lambda: key("good") in looks.started)
-        assert registry.get_sample_value("tidegate_reconciles_total", {"kind": "FeatureRollout", "result": "error"}) == 1
-
-
-@in_virtual_time
-async def test_a_senseless_wake_up_is_an_error_of_its_key_alone() -> None:
-    async def behave(looked_at: Key) -> float:
-        return float("nan") if looked_at == key("bad") else 0.01
-
-    looks = Looks(behave)
-    async with running(looks, workers=1) as (queue, registry):
-        queue.add(key("bad"))
-        queue.add(key("good"))
-        await looks.until(lambda: looks.started.count(key("good")) == 5)
-        assert registry.get_sample_value("tidegate_queue_failing") == 1
-
-
-@in_virtual_time
-async def test_events_cannot_drive_a_failing_key_in_a_tight_loop() -> None:
-    async def behave(_: Key) -> None:
-        raise RuntimeError
-
-    looks = Looks(behave)
-    async with running(looks) as (queue, _):
-        queue.add(key("a"))
-        for _ in range(1000):
-            queue.add(key("a"))
-            await asyncio.sleep(0.001)
-    assert looks.gaps() == pytest.approx([0.2, 0.4], abs=0.001)
-
-
-@in_virtual_time
-async def test_a_look_that_failed_may_set_a_bound_to_its_backoff() -> None:
-    async def fail(_: Key) -> float | None:
-        raise FailedLookError(ConnectionError("refused"), 1.0)
-
-    looks = Looks(fail)
-    async with running(looks) as (queue, _):
-        queue.add(key("watched"))
-        await looks.until(lambda: len(looks.times) >= 7, 15)
-    assert looks.gaps() == pytest.approx([0.2, 0.4, 0.8, 1.0, 1.0, 1.0]), "the last would be 1.6, 3.2 and 5 s otherwise"
-
-
-@in_virtual_time
 async def test_a_busy_key_takes_its_turn_among_others() -> None:
     async def behave(looked_at: Key) -> float | None:
         return 0.0 if looked_at == key("hot") else None
@@ -284,78 +136,6 @@ async def test_a_busy_key_takes_its_turn_among_others() -> None:
         await looks.until(lambda: key(49) in looks.started)
         first = looks.started.index(key(0))
         assert looks.started[first : first + 50].count(key("hot")) <= 1
-
-
-@in_virtual_time
-async def test_draining_takes_nothing_new_and_lets_looks_end() -> None:
-    gate = asyncio.Event()
-
-    async def behave(_: Key) -> None:
-        await gate.wait()
-
-    looks = Looks(behave)
-    registry = CollectorRegistry()
-    queue = Queue(looks, QueueMetrics(registry), QueueSettings(2), clock=loop_time)
-    task = asyncio.create_task(queue.run())
-    for name in "abcd":
-        queue.add(key(name))
-    await looks.until(lambda: looks.running.total() == 2)
-    draining = asyncio.create_task(queue.drain(5.0))
-    await asyncio.sleep(0)
-    queue.add(key("e"))
-    gate.set()
-    await draining
-    await task
-    assert looks.started == [key("a"), key("b")]
-
-
-@in_virtual_time
-async def test_a_look_that_outlasts_the_grace_is_cancelled() -> None:
-    ended = []
-
-    async def behave(looked_at: Key) -> None:
-        try:
-            await asyncio.Event().wait()
-        finally:
-            ended.append(looked_at)
-
-    looks = Looks(behave)
-    queue = Queue(looks, QueueMetrics(CollectorRegistry()), QueueSettings(2), clock=loop_time)
-    task = asyncio.create_task(queue.run())
-    queue.add(key("a"))
-    await looks.until(lambda: looks.running.total() == 1)
-    before = loop_time()
-    await queue.drain(0.1)
-    await task
-    assert ended == [key("a")]
-    assert loop_time() - before == pytest.approx(0.1)
-
-
-@in_virtual_time
-async def test_a_stall_is_seen_only_while_something_waits() -> None:
-    now = 1000.0
-    gate = asyncio.Event()
-
-    async def behave(_: Key) -> None:
-        await gate.wait()
-
-    looks = Looks(behave)
-    queue = Queue(looks, QueueMetrics(CollectorRegistry()), QueueSettings(1), clock=lambda: now)
-    task = asyncio.create_task(queue.run())
-    now = 1100.0
-    assert queue.stalled_for() == 0.0, "idle for a long time is well"
-    queue.add(key("a"))
-    await looks.until(lambda: looks.running.total() == 1)
-    now = 1200.0
-    assert queue.stalled_for() == 0.0, "one long look holds nobody up"
-    queue.add(key("b"))
-    now = 1230.0
-    assert queue.stalled_for() == 30.0
-    gate.set()
-    await looks.until(lambda: len(looks.started) == 2 and not looks.running.total())
-    await queue.drain(1.0)
-    await task
-    assert queue.stalled_for() == 0.0
 
 
 async def cost_of(keys: int) -> float:

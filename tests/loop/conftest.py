@@ -1,0 +1,39 @@
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.fakes.apiserver import ApiServer
+from tests.loop.election import DEADLINE, DURATION, RETRY, Candidate, Clock
+from tidegate.clients.kubernetes import Kubernetes
+from tidegate.loop.lease import Leadership, LeaseSettings
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[ApiServer]:
+    async with ApiServer.running() as running:
+        yield running
+
+
+@pytest.fixture
+async def candidate(server: ApiServer, clock: Clock, tmp_path: Path) -> AsyncIterator[Candidate]:
+    """Makes candidates of one election and stops their renewals at the end."""
+    made = list[Leadership]()
+    async with AsyncExitStack() as stack:
+        clients = [await stack.enter_async_context(Kubernetes.connect(server.kubeconfig(tmp_path))) for _ in range(5)]
+
+        def make(name: str = "a") -> Leadership:
+            settings = LeaseSettings("system", name, duration=DURATION, renew_deadline=DEADLINE, retry=RETRY)
+            made.append(Leadership(clients[len(made)], settings, clock=clock))
+            return made[-1]
+
+        yield make
+        for leadership in made:
+            if leadership._renewals is not None:
+                leadership._renewals.cancel()
