@@ -83,6 +83,17 @@ def read_targeting(rule: Any) -> Exposure:
     return _read_share(rest)
 
 
+def read_lists(rule: Any) -> dict[str, frozenset[str]]:
+    """The targeting keys that a rule which can be read names, by what they get: "on" or "off"."""
+    found: dict[str, frozenset[str]] = {"on": frozenset(), "off": frozenset()}
+    for inner in (rule, *_parts(_behind_lists(rule, ("on", "off")))[1:2]):  # the lists in front of a lease, and those behind it
+        parts = _parts(inner)
+        for condition, result in zip(parts[0:-1:2], parts[1::2], strict=False):
+            if _is_membership(condition, _KEY):
+                found[result] |= frozenset(condition["in"][1])
+    return found
+
+
 def _parts(rule: Any) -> list[Any]:
     """The arguments of an `if`; none for anything else."""
     if isinstance(rule, dict) and set(rule) == {"if"} and isinstance(rule["if"], list):

@@ -22,6 +22,8 @@ from tidegate.loop.queue import FailedLookError
 _log = logging.getLogger(__name__)
 LOOK_AGAIN_AFTER_CONFLICT = 0.05
 """Seconds. Somebody else wrote between our read and our write: read again, but let their events arrive first."""
+LONGEST_WAIT_AFTER_CONFLICT = 1.0
+"""Seconds. Twice as long each time that it happens to a key again, up to here: a lowering must not wait for longer."""
 
 
 class Perform(Protocol):
@@ -58,19 +60,27 @@ class Reconciler:
     def __init__(self, verbs: Verbs, clock: Callable[[], datetime]) -> None:
         self._verbs = verbs
         self._clock = clock
+        self._conflicts: dict[Key, int] = {}
 
     async def __call__(self, key: Key) -> float | None:
         try:
-            match key.kind:
-                case Kind.FEATURE_ROLLOUT:
-                    return await self._rollout(key)
-                case Kind.ROLLOUT_POLICY:
-                    return await self._policy(key)
-                case Kind.FLAG_SET:
-                    return await self._verbs.mirror(key.namespace, key.name)
+            delay = await self._look(key)
         except (Conflict, StaleDecisionError) as error:
             _log.debug("looking again: %s", error)
-            return LOOK_AGAIN_AFTER_CONFLICT
+            before = self._conflicts.get(key, 0)
+            self._conflicts[key] = before + 1
+            return min(LOOK_AGAIN_AFTER_CONFLICT * 2 ** min(before, 16), LONGEST_WAIT_AFTER_CONFLICT)
+        self._conflicts.pop(key, None)
+        return delay
+
+    async def _look(self, key: Key) -> float | None:
+        match key.kind:
+            case Kind.FEATURE_ROLLOUT:
+                return await self._rollout(key)
+            case Kind.ROLLOUT_POLICY:
+                return await self._policy(key)
+            case Kind.FLAG_SET:
+                return await self._verbs.mirror(key.namespace, key.name)
 
     async def _rollout(self, key: Key) -> float | None:
         snapshot = await self._verbs.observe(key)

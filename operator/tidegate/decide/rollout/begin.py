@@ -8,13 +8,15 @@ from tidegate.decide.rollout.draft import Draft
 from tidegate.decide.rollout.steps import number_of
 from tidegate.domain.snapshot import FlagReading, Policy, Problem
 from tidegate.levers.flag import read_exposure
-from tidegate.levers.targeting import segment_of
+from tidegate.levers.targeting import read_lists, segment_of
 
 
 def begin(draft: Draft) -> None:
     """Brings the attempt up to date with the spec, the marker and the policy, before anything is judged."""
     if draft.status.attempt == 0:
         _first_contact(draft)
+    elif _is_overtaken(draft):
+        _withdraw_initial(draft)
     elif _marker_outranks(draft):
         _honour_marker(draft)
     _follow_spec(draft)
@@ -31,10 +33,7 @@ def _first_contact(draft: Draft) -> None:
     if _was_rejected(draft):
         about_another = run is not None and run.attempt == last and run.target not in (None, _target(draft))
         draft.set(attempt=last + 1 if about_another else max(last, 1), revision=draft.spec.revision)
-        draft.set(rejected_revision=draft.revision_key(), percent=draft.flag.percent)
-        draft.head_for_zero(State.ROLLBACK, Phase.ROLLING_BACK)
-        draft.set(rolled_back_at=draft.now)
-        draft.record(Transition.ADOPTED, _named("was rolled back before: it stays rejected", draft.spec), to_percent=0)
+        _stay_rejected(draft)
         return
     draft.set(attempt=last if _died_before_status(draft) else last + 1, revision=draft.spec.revision)
     if draft.flag.percent is None and draft.spec.initial_percent > 0:
@@ -42,12 +41,42 @@ def _first_contact(draft: Draft) -> None:
         raising = Raise(step=number_of(draft.steps, percent), percent=percent, decided_at=draft.now, adopts=True)
         draft.set(state=State.ROLLING_OUT, phase=Phase.PROGRESSING, raising=raising)
         draft.record(Transition.ADOPTED, f"live already: begins at {percent} % (spec.initialPercent)", to_percent=percent)
-    elif not (percent := _found(draft)):
+    else:
+        _take_over(draft)
+
+
+def _stay_rejected(draft: Draft) -> None:
+    draft.set(rejected_revision=draft.revision_key(), rolled_back_at=draft.now, percent=draft.flag.percent)
+    draft.head_for_zero(State.ROLLBACK, Phase.ROLLING_BACK)
+    draft.record(Transition.ADOPTED, _named("was rolled back before: it stays rejected", draft.spec), to_percent=0)
+
+
+def _take_over(draft: Draft) -> None:
+    if not (percent := _found(draft)):
         draft.set(state=State.DISABLED, phase=Phase.WAITING, percent=draft.flag.percent)
         draft.record(Transition.ATTEMPT_STARTED, _named("begins at 0 %", draft.spec))
     else:
         adopt_exposure(draft, percent)
         draft.record(Transition.ADOPTED, f"adopted as it was found, at {percent} %")
+
+
+def _is_overtaken(draft: Draft) -> bool:
+    """spec.initialPercent was decided on for a flag that was missing, and somebody else made it before that was written."""
+    raising, flag = draft.status.raising, draft.flag
+    if raising is None or not raising.adopts or flag.definition is None:
+        return False
+    return draft.own_marker is None or flag.written != raising.percent  # ours at another percent: adopted, and not told to status yet
+
+
+def _withdraw_initial(draft: Draft) -> None:
+    raising = draft.status.raising
+    assert raising is not None
+    draft.set(raising=None)
+    draft.record(Transition.STEP_WITHDRAWN, f"{raising.percent} % (spec.initialPercent) no longer holds: the flag exists by now")
+    if _was_rejected(draft):
+        _stay_rejected(draft)
+    else:
+        _take_over(draft)
 
 
 def _target(draft: Draft) -> tuple[str, str]:
@@ -71,9 +100,10 @@ def _was_rejected(draft: Draft) -> bool:
 
 def not_adoptable(draft: Draft) -> Problem | None:
     """Why a flag that was never looked at can't be taken over: its exposure is unknown, or another's, and nobody wants it at 0 %."""
-    if draft.status.attempt or not draft.spec.enabled or _was_rejected(draft):
+    is_known = draft.status.attempt > 0 and not _is_overtaken(draft)
+    if is_known or not draft.spec.enabled or _was_rejected(draft):
         return None
-    why = draft.flag.rewritten or _other_segment(draft)
+    why = draft.flag.rewritten or _other_segment(draft) or _other_lists(draft)
     return None if why is None else Problem(Reason.FLAG_NOT_ADOPTABLE, why)
 
 
@@ -84,6 +114,20 @@ def _other_segment(draft: Draft) -> str | None:
         return None
     remedy = "make spec.target.flag.segment and the flag's targeting equal, or turn the flag off first"
     return f"flag {target.key} exists and can't be taken over: it is on for a share of others than the segment: {remedy}"
+
+
+def _other_lists(draft: Draft) -> str | None:
+    """Keys that are named in a flag are somebody's decision, and the first write would drop a list that the spec doesn't have. A flag
+    without lists gets those of the spec."""
+    definition, target, marker = draft.flag.definition, draft.spec.target.flag, draft.flag.marker
+    if definition is None or (marker is not None and marker.rollout == draft.snapshot.rollout.full_name):
+        return None
+    named = read_lists(definition.get("targeting"))
+    for field, result, wanted in (("deny", "off", target.deny), ("allow", "on", target.allow)):
+        if named[result] and named[result] != frozenset(wanted):
+            differs = f"it names {len(named[result])} targeting keys that are always {result}, and spec.target.flag.{field} is not that list"
+            return f"flag {target.key} exists and can't be taken over: {differs}: copy it there, or take it out of the flag"
+    return None
 
 
 def _died_before_status(draft: Draft) -> bool:
