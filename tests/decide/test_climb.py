@@ -98,6 +98,29 @@ def test_nobody_is_exposed_before_the_way_back_is_proven() -> None:
     assert raises(world) == []
 
 
+@pytest.mark.parametrize("pause", [60.001, 3600, -5])
+def test_a_proof_that_was_interrupted_has_no_figure(pause: float) -> None:
+    """The process was away between the write and the reading, or another one's clock is behind."""
+    world = World()
+    world.look()
+    world.now += timedelta(seconds=pause)
+    world.look()
+    proof = world.status.rehearsal
+    assert proof is not None
+    assert (proof.at, proof.milliseconds) == (after(pause), None)
+
+
+@pytest.mark.parametrize("fault", [Fault.KILLED_AFTER_ACT, Fault.STATUS_REFUSED])
+def test_nor_has_one_whose_attempt_was_not_in_status_yet(fault: Fault) -> None:
+    world = World()
+    world.look(fault)
+    world.now += timedelta(seconds=1)
+    world.look()
+    assert (world.status.attempt, world.status.rehearsal and world.status.rehearsal.milliseconds) == (1, None)
+    world.climb_to(10)
+    assert world.status.rehearsal is not None
+
+
 def test_a_write_that_does_not_stick_proves_nothing() -> None:
     world = World()
     for _ in range(5):

@@ -103,7 +103,6 @@ class StartMedian(StatusModel):
 class Raise(StatusModel):
     """A raise that was decided, and isn't seen to be effective yet."""
 
-    step: int
     percent: Percent
     decided_at: Time
     adopts: bool = Field(default=False, description="The first write of a feature that is live already (spec.initialPercent).")
@@ -118,10 +117,12 @@ class PinnedPolicy(StatusModel):
 
 
 class Rehearsal(StatusModel):
-    """The proof, before anybody is exposed, that the flag can be taken back: a write of 0 % that was read back."""
+    """The proof, before anybody is exposed, that the flag can be taken back: a write that was read back."""
 
     at: Time
-    milliseconds: int
+    milliseconds: int | None = Field(
+        default=None, description="From the write to the reading. Absent where a restart lay in between, or more than a minute."
+    )
 
 
 MAX_PENDING = 32

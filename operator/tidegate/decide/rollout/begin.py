@@ -5,7 +5,6 @@ from tidegate.api.feature_rollout import FeatureRolloutSpec
 from tidegate.api.records import Transition
 from tidegate.api.rollout_status import Phase, PinnedPolicy, Raise, State
 from tidegate.decide.rollout.draft import Draft
-from tidegate.decide.rollout.steps import number_of
 from tidegate.domain.snapshot import FlagReading, Policy, Problem
 from tidegate.levers.flag import read_exposure
 from tidegate.levers.targeting import read_lists, segment_of
@@ -38,7 +37,7 @@ def _first_contact(draft: Draft) -> None:
     draft.set(attempt=last if _died_before_status(draft) else last + 1, revision=draft.spec.revision)
     if draft.flag.percent is None and draft.spec.initial_percent > 0:
         percent = draft.spec.initial_percent
-        raising = Raise(step=number_of(draft.steps, percent), percent=percent, decided_at=draft.now, adopts=True)
+        raising = Raise(percent=percent, decided_at=draft.now, adopts=True)
         draft.set(state=State.ROLLING_OUT, phase=Phase.PROGRESSING, raising=raising)
         draft.record(Transition.ADOPTED, f"live already: begins at {percent} % (spec.initialPercent)", to_percent=percent)
     else:
@@ -125,7 +124,9 @@ def _other_lists(draft: Draft) -> str | None:
     named = read_lists(definition.get("targeting"))
     for field, result, wanted in (("deny", "off", target.deny), ("allow", "on", target.allow)):
         if named[result] and named[result] != frozenset(wanted):
-            differs = f"it names {len(named[result])} targeting keys that are always {result}, and spec.target.flag.{field} is not that list"
+            differs = (
+                f"it names {len(named[result])} targeting keys that are always {result}, and spec.target.flag.{field} is not that list"
+            )
             return f"flag {target.key} exists and can't be taken over: {differs}: copy it there, or take it out of the flag"
     return None
 
@@ -143,7 +144,6 @@ def adopt_exposure(draft: Draft, percent: int) -> None:
     is_full = percent >= draft.full
     draft.set(
         percent=percent,
-        step=number_of(draft.steps, percent),
         step_entered_at=draft.now,
         effective_at=draft.now,
         exposed_at=draft.now,

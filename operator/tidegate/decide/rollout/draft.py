@@ -110,7 +110,7 @@ class Draft:
 
     def head_for_zero(self, state: State, phase: Phase) -> None:
         """On the way to 0: what belonged to the step is forgotten; `percent` stays until the flag reads back 0."""
-        self.set(state=state, phase=phase, step=0, raising=None, lapsed_percent=None, lowered_percent=None)
+        self.set(state=state, phase=phase, raising=None, lapsed_percent=None, lowered_percent=None)
         self.set(effective_at=None, step_entered_at=None, next_evaluation_at=None)
 
 

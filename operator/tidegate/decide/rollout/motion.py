@@ -11,9 +11,12 @@ from tidegate.decide.rollout.draft import Draft
 from tidegate.decide.rollout.drift import actor_of
 from tidegate.decide.rollout.judging import judge_all, refused_query, rollback_cause, unready
 from tidegate.decide.rollout.lapse import next_rise, note_lapse
-from tidegate.decide.rollout.steps import dwell_at, number_of
+from tidegate.decide.rollout.steps import dwell_at
 from tidegate.domain.readings import Failure
-from tidegate.domain.snapshot import Policy, Problem
+from tidegate.domain.snapshot import Marker, Policy, Problem
+
+_AT_ONCE = timedelta(minutes=1)
+"""A rehearsal that is read back later than this was interrupted."""
 
 
 def move(draft: Draft) -> None:
@@ -48,9 +51,7 @@ def _settle(draft: Draft) -> None:
     raising, flag = draft.status.raising, draft.flag
     marker = draft.own_marker
     if marker is not None and flag.percent == flag.written and not flag.rewritten and draft.status.rehearsal is None:
-        written = marker.written_at or draft.now
-        milliseconds = max(0, int((draft.now - written) / timedelta(milliseconds=1)))
-        draft.set(rehearsal=Rehearsal(at=draft.now, milliseconds=milliseconds))
+        draft.set(rehearsal=Rehearsal(at=draft.now, milliseconds=_way_back(draft, marker)))
     if raising is None:
         if draft.status.state is State.DISABLED and flag.percent == 0:
             draft.set(percent=0)
@@ -62,7 +63,6 @@ def _settle(draft: Draft) -> None:
         raising=None,
         lapsed_percent=None,
         percent=raising.percent,
-        step=raising.step,
         step_entered_at=raising.decided_at,
         effective_at=draft.now,
         exposed_at=draft.status.exposed_at or draft.now,
@@ -71,6 +71,14 @@ def _settle(draft: Draft) -> None:
         enabled_at=draft.now if is_adoption_at_full else None,
     )
     draft.record(Transition.STEP_EFFECTIVE, f"{raising.percent} % is in force: dwell begins")
+
+
+def _way_back(draft: Draft, marker: Marker) -> int | None:
+    """How long the way back took, where this is the look after the write: what lies between two processes is no such time."""
+    if marker.written_at is None or draft.snapshot.rollout.status.attempt != draft.status.attempt:
+        return None
+    took = draft.now - marker.written_at
+    return int(took / timedelta(milliseconds=1)) if timedelta(0) <= took <= _AT_ONCE else None
 
 
 def _note_lowered_elsewhere(draft: Draft) -> None:
@@ -190,7 +198,7 @@ def _advance(draft: Draft) -> None:
         draft.set(state=State.ENABLED, enabled_at=draft.now, next_evaluation_at=None)
         draft.record(Transition.ENABLED, f"the last step is passed: {draft.percent} %, baking")
         return
-    draft.set(raising=Raise(step=number_of(draft.steps, step.percent), percent=step.percent, decided_at=draft.now))
+    draft.set(raising=Raise(percent=step.percent, decided_at=draft.now))
     draft.record(Transition.STEP_DECIDED, f"{draft.percent} % → {step.percent} %", to_percent=step.percent)
 
 

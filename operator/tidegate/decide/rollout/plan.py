@@ -14,6 +14,7 @@ from tidegate.decide.rollout.drift import examine, put_right
 from tidegate.decide.rollout.lint import questionable
 from tidegate.decide.rollout.mirrored import mirror_conditions
 from tidegate.decide.rollout.motion import move
+from tidegate.decide.rollout.steps import number_of
 from tidegate.decide.rollout.wishes import actions
 from tidegate.domain.asks import SILENT
 from tidegate.domain.decision import RETRY, Action, Decision
@@ -71,7 +72,7 @@ def _finished(draft: Draft) -> Decision:
 
 
 def _step(draft: Draft) -> int:
-    return sum(step.percent <= draft.percent for step in draft.steps) if draft.exposed else 0
+    return number_of(draft.steps, draft.percent) if draft.exposed else 0
 
 
 def _stalled(draft: Draft) -> Problem | None:
