@@ -17,7 +17,7 @@ from tidegate.loop.reconciler import LONGEST_WAIT_AFTER_CONFLICT, Reconciler, Ve
 
 NOW = datetime(2026, 12, 1, 9, tzinfo=UTC)
 MISSING = Problem(Reason.POLICY_MISSING, "none")
-STALE, CONFLICT = StaleDecisionError("written since"), Conflict("somebody else", 409)
+STALE, CONFLICT = StaleDecisionError("written since"), Conflict("somebody else", "conflict", 409)
 
 
 def key(name: str) -> Key:
@@ -36,7 +36,8 @@ class Looks:
         self.ends: list[Exception | None] = []
         never: Callable[..., Any] = lambda *_: pytest.fail("nobody asked for that")  # noqa: E731
         self.look: Callable[[Key], Awaitable[float | None]] = Reconciler(
-            Verbs(self._observe, self._perform, self._report, never, never, lambda *_: None, lambda *_: None, lambda _: None), lambda: NOW
+            Verbs(self._observe, self._perform, self._report, never, never, lambda *_: None, lambda *_: None, lambda _: None, never),
+            lambda: NOW,
         )
 
     async def _observe(self, seen: Key) -> Snapshot | None:
@@ -48,7 +49,7 @@ class Looks:
             raise error
         return rollout.resource_version
 
-    async def _report(self, *_: object) -> None:
+    async def _report(self, rollout: Rollout, status: FeatureRolloutStatus, resource_version: str) -> None:
         return None
 
 

@@ -69,7 +69,7 @@ class Reconciler:
             _log.debug("looking again: %s", error)
             before = self._conflicts.get(key, 0)
             self._conflicts[key] = before + 1
-            return min(LOOK_AGAIN_AFTER_CONFLICT * 2 ** min(before, 16), LONGEST_WAIT_AFTER_CONFLICT)
+            return min(LOOK_AGAIN_AFTER_CONFLICT * 2.0 ** min(before, 16), LONGEST_WAIT_AFTER_CONFLICT)
         self._conflicts.pop(key, None)
         return delay
 
