@@ -74,6 +74,8 @@ class Life(RuleBasedStateMachine):
         self.allowed = {0, initial, *steps[:-1], 100 - holdback}
         self.told: dict[int, str] = {}
         self.rejected: tuple[int, str | None] | None = None
+        self.word: int | None = None
+        self.said = 0
         self.look_on(looks)
 
     # the operator
@@ -178,12 +180,14 @@ class Life(RuleBasedStateMachine):
     @rule(field=st.sampled_from(["paused", "enabled"]), value=st.booleans(), looks=LOOKS)
     def a_switch_is_turned(self, field: str, value: bool, looks: int) -> None:
         if self.world.exists:
+            self.word = self.word if field == "paused" else None
             self.world.edit(**{field: value})
             self.look_on(looks)
 
     @rule(looks=LOOKS)
     def a_new_revision(self, looks: int) -> None:
         if self.world.exists:
+            self.word = None
             self.revision += 1
             self.world.edit(revision=f"v{self.revision}")
             self.look_on(looks)
@@ -199,18 +203,35 @@ class Life(RuleBasedStateMachine):
         if self.world.definition is not None:
             segment = self.world.raw["spec"]["target"]["flag"].get("segment") if self.world.exists else None
             by_hand = definition_for(target(segment=segment), percent)
+            self.say(percent)
             self.world.edit_flag(**{key: value for key, value in by_hand.items() if key in ("defaultVariant", "targeting")})
             self.allowed.add(percent)
             self.look_on(looks)
 
+    @rule(percent=st.sampled_from([0, 7, 100, None]), looks=LOOKS)
+    def the_flag_is_replaced_without_the_mark(self, percent: int | None, looks: int) -> None:
+        """By one that can't be read, where there is no percent."""
+        if self.world.definition is None or not self.world.exists:
+            return
+        if percent is None:
+            self.forget_what_was_not_seen()
+            self.world.put_flag(definition_for(target(), 0) | {"state": "DISABLED"})
+        else:
+            self.say(percent)
+            self.world.put_flag(definition_for(target(segment=self.world.raw["spec"]["target"]["flag"].get("segment")), percent))
+            self.allowed.add(percent)
+        self.look_on(looks)
+
     @rule(looks=LOOKS)
     def the_flag_is_rewritten_by_hand(self, looks: int) -> None:
         if self.world.definition is not None:
+            self.forget_what_was_not_seen()
             self.world.edit_flag(state="DISABLED")
             self.look_on(looks)
 
     @rule(everything=st.booleans(), looks=LOOKS)
     def the_flag_is_removed(self, everything: bool, looks: int) -> None:
+        self.forget_what_was_not_seen()
         if everything:
             self.world.config_map = None
         else:
@@ -220,6 +241,7 @@ class Life(RuleBasedStateMachine):
     @rule(looks=LOOKS)
     def the_object_is_written_anew(self, looks: int) -> None:
         spec = dict(self.world.raw["spec"])
+        self.word = None
         self.world.delete()
         for _ in range(5):
             self.look()
@@ -229,7 +251,27 @@ class Life(RuleBasedStateMachine):
         self.told = {record.seq: record.message for record in self.world.records()}
         self.look_on(looks)
 
+    def say(self, percent: int) -> None:
+        """A person sets the flag: below what was decided and made, that is their word until they take it back or begin again."""
+        world, status, marker = self.world, self.world.status, self.world.reading.marker
+        made, raising, written = status.percent or 0, status.raising, self.world.reading.written
+        if raising is not None and written == raising.percent and marker is not None and marker.attempt == status.attempt:
+            made = raising.percent
+        is_shown = world.exists and status.state in (State.ROLLING_OUT, State.ENABLED) and status.attempt > 0
+        begins = world.exists and world.raw["spec"].get("revision") != status.revision
+        self.word = percent if is_shown and not begins and percent < made else None
+        self.said = len(world.writes)
+
+    def forget_what_was_not_seen(self) -> None:
+        if self.world.status.lowered_percent is None:
+            self.word = None
+
     # what must always hold
+
+    @invariant()
+    def a_persons_lowering_is_not_undone(self) -> None:
+        if self.word is not None:
+            assert all(write.percent <= self.word for _, write in self.world.writes[self.said :])
 
     @invariant()
     def exposure_has_only_allowed_values(self) -> None:
@@ -272,9 +314,11 @@ class Life(RuleBasedStateMachine):
         world.scrape_age = 1.0
         world.policy = policy(GUARD)
         world.edit(paused=False, gates=GATES)
-        if isinstance(world.snapshot().flag, FlagReading) and world.snapshot().flag.rewritten:  # type: ignore[union-attr]
+        self.word, flag = None, world.snapshot().flag
+        if not isinstance(flag, FlagReading) or flag.rewritten:
             world.put_flag(None)
-        elif world.reading.percent is not None and world.status.percent is not None and world.reading.percent < world.status.percent:
+        is_lower = world.reading.percent is not None and world.reading.percent < (world.status.percent or 0)
+        if is_lower or world.status.lowered_percent is not None:
             self.revision += 1
             world.edit(revision=f"v{self.revision}")
         for _ in range(400):
