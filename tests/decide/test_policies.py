@@ -8,7 +8,7 @@ import pytest
 from tests.builders import after, answer
 from tidegate.api.conditions import Condition, ConditionType, Reason
 from tidegate.api.rollout_policy import RolloutPolicySpec, RolloutPolicyStatus
-from tidegate.decide.policy import decide_policy
+from tidegate.decide.policy import LOOK_AGAIN, LOOK_AGAIN_SOON, decide_policy
 from tidegate.domain.baselines import baseline_fault, due_baselines
 from tidegate.domain.policy_view import PolicyView
 from tidegate.domain.readings import Answer, Failure
@@ -100,3 +100,16 @@ def test_a_policy_that_can_not_be_used_keeps_what_it_measured() -> None:
 def test_a_baselines_query_is_checked(query: str, fault: str | None) -> None:
     found = baseline_fault(spec(LATENCY | {"query": query}).baselines)
     assert found is None if fault is None else found is not None and found.startswith(fault)
+
+
+@pytest.mark.parametrize(
+    ("given", "again"),
+    [
+        (view(spec()), LOOK_AGAIN),
+        (view(spec(LATENCY), latency=answer(1)), LOOK_AGAIN),
+        (view(spec(LATENCY), latency=answer()), LOOK_AGAIN_SOON),
+        (view(spec(), source=SILENT), LOOK_AGAIN_SOON),
+    ],
+)
+def test_what_is_amiss_is_looked_at_again_soon(given: PolicyView, again: float) -> None:
+    assert decide_policy(given, after(0))[1] == again

@@ -51,7 +51,8 @@ async def copied(host: Host, percent: int, flag: str = "feature") -> Json:
         there = copy["spec"]["flagSpec"]["flags"].get(flag) if copy else None
         if copy is None or there is None or not there.get("targeting"):
             there = None if there is None else {key: value for key, value in there.items() if key != "targeting"}
-        is_current = copy is not None and copy["metadata"]["annotations"][EPOCH] == flag_set["metadata"]["annotations"][EPOCH]
+        epoch = (copy["metadata"].get("annotations") or {}).get(EPOCH) if copy else None  # somebody else's has none at first
+        is_current = copy is not None and epoch == flag_set["metadata"]["annotations"][EPOCH]
         shows = there is not None and nearest_percent(share_on(json.dumps({"flags": {flag: there}}), flag)) == percent
         return copy if is_current and there == ours and shows else None
 

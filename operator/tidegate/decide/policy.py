@@ -8,8 +8,10 @@ from tidegate.decide.conditions import ConditionMaker
 from tidegate.decide.numbers import number, single_value
 from tidegate.domain.baselines import baseline_source, current_baselines, due_baselines
 from tidegate.domain.policy_view import PolicyView
-from tidegate.domain.snapshot import Problem
+from tidegate.domain.snapshot import Policy, Problem
 
+LOOK_AGAIN_SOON = 10.0
+"""Seconds until the next look while Prometheus doesn't answer or a baseline isn't measured."""
 LOOK_AGAIN = 60.0
 """Seconds between two looks at whether Prometheus answers; a rollout that needs it notices by itself, at its own interval."""
 
@@ -30,7 +32,8 @@ def decide_policy(view: PolicyView, now: datetime) -> tuple[RolloutPolicyStatus,
         else:
             conditions.append(made(ConditionType.METRICS_AVAILABLE, False, view.source.reason, view.source.message))
     status = RolloutPolicyStatus(observed_generation=view.generation, conditions=tuple(conditions), baselines=_baselines(view, now))
-    return status, LOOK_AGAIN
+    is_whole = view.source is None and isinstance(view.policy, Policy) and not due_baselines(view.policy.spec, status)
+    return status, LOOK_AGAIN if is_whole or isinstance(view.policy, Problem) else LOOK_AGAIN_SOON
 
 
 def _baselines(view: PolicyView, now: datetime) -> tuple[FrozenBaseline, ...]:
