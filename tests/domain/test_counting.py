@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidegate.domain.counting import KEPT_FOR, Tally, Track, begun, counted_on, from_status, to_status
@@ -60,6 +60,7 @@ def test_two_pods_during_a_rolling_update() -> None:
 increments = st.lists(st.tuples(st.integers(0, 5), st.booleans()), max_size=40)
 
 
+@settings(deadline=None, derandomize=True, database=None)
 @given(increments, st.integers(0, 1000), st.lists(st.integers(1, 39), max_size=6), st.booleans())
 def test_however_the_time_is_cut_the_sum_is_that_of_the_events(
     steps: list[tuple[int, bool]], at_start: int, cuts: list[int], through_status: bool
@@ -80,6 +81,7 @@ def test_however_the_time_is_cut_the_sum_is_that_of_the_events(
     assert tally.total == events
 
 
+@settings(deadline=None, derandomize=True, database=None)
 @given(st.lists(st.tuples(st.text("ab", min_size=1, max_size=3), st.floats(0, 1e12)), max_size=5))
 def test_status_keeps_a_tally(series: list[tuple[str, float]]) -> None:
     tally = Tally(1.0, 1000.5, 7.25, {name: (value, 999.125) for name, value in series})

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.builders import KEY, after, marker, target
@@ -92,6 +92,7 @@ def provenance(flag_set: FlagSet) -> Provenance:
     return reading.provenance
 
 
+@settings(deadline=None, derandomize=True, database=None)
 @given(
     st.integers(0, 100),
     st.lists(st.text(min_size=1, max_size=8), max_size=3),
