@@ -33,7 +33,9 @@ def bare(tmp_path: Path) -> Path:
 
 
 def ran(folder: Path, *argv: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PATH": str(folder / "bin"), "MAKEFLAGS": ""}
+    # The tests may have been started by make: the make that is tested is nobody's child.
+    inherited = {name: value for name, value in os.environ.items() if name not in ("MAKELEVEL", "MAKEFLAGS", "MFLAGS")}
+    environment = {**inherited, "PATH": str(folder / "bin")}
     return subprocess.run(argv, cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
 
