@@ -153,19 +153,6 @@ async def test_whether_a_kind_is_served(server: ApiServer, kubernetes: Kubernete
         await kubernetes.serves(FEATURE_FLAGS)
 
 
-async def test_delete_spares_an_object_that_took_the_name(server: ApiServer, kubernetes: Kubernetes) -> None:
-    first = await server.put("configmaps", "shop", config_map("flags"))
-    await server.remove("configmaps", "shop", "flags")
-    second = await server.put("configmaps", "shop", config_map("flags"))
-    with pytest.raises(errors.Conflict):
-        await kubernetes.delete(CONFIG_MAPS, "shop", "flags", uid=first["metadata"]["uid"])
-    with pytest.raises(errors.Conflict):
-        await kubernetes.delete(CONFIG_MAPS, "shop", "flags", uid=second["metadata"]["uid"], resource_version="1")
-    await kubernetes.delete(CONFIG_MAPS, "shop", "flags", uid=second["metadata"]["uid"])
-    with pytest.raises(errors.NotFound):
-        await kubernetes.get(CONFIG_MAPS, "shop", "flags")
-
-
 DENIED = "ValidatingAdmissionPolicy 'epochs' with binding 'epochs' denied request: the epoch must grow"
 
 

@@ -67,7 +67,7 @@ async def test_a_query_is_a_form_with_its_time_and_the_credentials(prometheus: P
         answer = await prometheus.instant(Endpoint(url + "/prefix/", timeout=2.5, authorization="Bearer t0ken"), 'up{a="é&"}', AT)
     form = {"query": 'up{a="é&"}', "time": "1700000000.250", "timeout": "2500ms"}
     assert seen == [("POST", "/prefix/api/v1/query", form, "Bearer t0ken")]
-    assert answer.series[0] == Series((("app", "a"), ("pod", "b")), AT, 0.5)
+    assert answer.series[0] == Series((("app", "a"), ("pod", "b")), 0.5)
     assert math.isnan(answer.series[1].value)
     assert [series.value for series in answer.series[2:]] == [math.inf, -math.inf]
     assert (answer.result_type, answer.warnings) == ("vector", ())
@@ -83,7 +83,7 @@ async def test_infos_are_not_warnings(prometheus: Prometheus) -> None:
 
 @pytest.mark.parametrize(
     ("result_type", "result", "series"),
-    [("scalar", [AT, "2"], (Series((), AT, 2.0),)), ("string", [AT, "x"], ()), ("matrix", [{"metric": {}, "values": []}], ())],
+    [("scalar", [AT, "2"], (Series((), 2.0),)), ("string", [AT, "x"], ()), ("matrix", [{"metric": {}, "values": []}], ())],
 )
 async def test_other_results_than_vectors(prometheus: Prometheus, result_type: str, result: object, series: tuple[Series, ...]) -> None:
     async with source(answering(success(result_type, result))) as url:

@@ -1,6 +1,6 @@
 """A Kubernetes API server over HTTP for faults that a real one can't be made to show on demand.
 
-It speaks discovery, get, paged list, watch with bookmarks, create, update, delete, merge patch, JSON patch, server-side
+It speaks discovery, get, paged list, watch with bookmarks, create, update, merge patch, JSON patch, server-side
 apply and the status subresource, with resourceVersion as the real one counts it. `faults`, `tokens`, `kinds`, `hidden`
 (served, but not discovered), `compact`, `cut_watches`, `break_watches` and `silence_watches` make it misbehave;
 `requests` is what it was asked.
@@ -37,7 +37,7 @@ BY_PLURAL = {kind.plural: kind for kind in (*KINDS, FEATURE_FLAGS)}
 
 @dataclass
 class Fault:
-    """The next `times` requests of this verb (get, list, watch, create, update, patch, delete, or *) and plural (or *) go wrong.
+    """The next `times` requests of this verb (get, list, watch, create, update, patch, or *) and plural (or *) go wrong.
 
     `refuse` answers `status`; `hang` never answers; `drop` closes the connection; `lose_reply` does the work, then closes it.
     """
@@ -124,7 +124,7 @@ class ApiServer:
         return stored
 
     async def remove(self, plural: str, namespace: str, name: str) -> None:
-        self.store.delete(BY_PLURAL[plural], namespace, name, {})
+        self.store.delete(BY_PLURAL[plural], namespace, name)
         await self._tell_watches()
 
     def compact(self) -> None:
@@ -228,14 +228,12 @@ class ApiServer:
                 stored = self.store.create(*place, body, manager)
             case "update":
                 stored = self.store.update(*place, request.name, body, request.subresource, manager)
-            case "delete":
-                stored = self.store.delete(*place, request.name, body.get("preconditions") or {})
             case _ if request.content_type == "application/apply-patch+yaml":
                 stored = self.store.apply(*place, request.name, body, manager, request.query.get("force") == "true")
             case _:
                 stored = self.store.patch(*place, request.name, request.content_type, body, request.subresource, manager)
         await self._tell_watches()
-        return stored if request.verb == "delete" else self.store.shown(stored)
+        return self.store.shown(stored)
 
     def _page(self, kind: Kind, request: Request) -> JsonObject:
         token = request.query.get("continue", "")
@@ -278,7 +276,7 @@ class ApiServer:
 def _verb(http: web.Request, name: str) -> str:
     if http.method == "GET":
         return "get" if name else ("watch" if http.query.get("watch") == "true" else "list")
-    return {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}[http.method]
+    return {"POST": "create", "PUT": "update", "PATCH": "patch"}[http.method]
 
 
 def _event(change: Change, selector: str) -> JsonObject | None:
@@ -290,7 +288,7 @@ def _event(change: Change, selector: str) -> JsonObject | None:
 
 
 def _described(kind: Kind) -> JsonObject:
-    verbs = ["create", "delete", "get", "list", "patch", "update", "watch"]
+    verbs = ["create", "get", "list", "patch", "update", "watch"]
     return {"name": kind.plural, "singularName": "", "kind": kind.kind, "namespaced": kind.namespaced, "verbs": verbs}
 
 

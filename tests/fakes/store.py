@@ -161,11 +161,8 @@ class Store:
         ]
         return found | {"metadata": found["metadata"] | {"managedFields": entries}}
 
-    def delete(self, kind: Kind, namespace: str, name: str, preconditions: JsonObject) -> JsonObject:
+    def delete(self, kind: Kind, namespace: str, name: str) -> JsonObject:
         before = self.get(kind, namespace, name)
-        for precondition in ("uid", "resourceVersion"):
-            if preconditions.get(precondition) not in (None, before["metadata"][precondition]):
-                raise RefusalError(409, "Conflict", f"Precondition failed: {precondition}")
         if before["metadata"].get("finalizers"):
             dying = copy.deepcopy(before)
             dying["metadata"]["deletionTimestamp"] = datetime.now(UTC).isoformat()

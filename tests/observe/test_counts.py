@@ -31,11 +31,11 @@ class Stored(Questions):
             return SILENT
         if query.startswith("max(timestamp(up"):
             assert query == 'max(timestamp(up{job="engine"} == 1))'
-            values = [] if self.up is None else [Series((), at, self.up)]
+            values = [] if self.up is None else [Series((), self.up)]
             return InstantVector("vector", tuple(values), len(values))
         assert query == f"last_over_time({SELECTOR}[3600s])"
         found = [(pod, [value for when, value in samples if at - 3600 < when <= at]) for pod, samples in self.samples.items()]
-        series = [Series((("pod", pod),), at, values[-1]) for pod, values in found if values]
+        series = [Series((("pod", pod),), values[-1]) for pod, values in found if values]
         return InstantVector("vector", tuple(series), len(series))
 
     async def raw(self, source: Source, query: str, at: float) -> RangeVector | Failure:

@@ -24,13 +24,13 @@ RATIO = "sum(rate(errors_total[1m])) / sum(rate(requests_total[5m]))"
 
 
 def vector(*values: float, warnings: tuple[str, ...] = ()) -> InstantVector:
-    series = tuple(Series((("pod", str(number)),), AT, value) for number, value in enumerate(values))
+    series = tuple(Series((("pod", str(number)),), value) for number, value in enumerate(values))
     return InstantVector("vector", series, len(series), warnings)
 
 
 def newest_samples(*times: float | None, warnings: tuple[str, ...] = ()) -> InstantVector:
     """The answer to a freshness question: one series for each selector that matches anything."""
-    found = [Series((("selector", str(number)),), AT, time) for number, time in enumerate(times) if time is not None]
+    found = [Series((("selector", str(number)),), time) for number, time in enumerate(times) if time is not None]
     return InstantVector("vector", tuple(found), len(found), warnings)
 
 
@@ -108,13 +108,13 @@ def test_where_age_does_not_matter_it_is_not_asked() -> None:
 
 
 def test_an_answer_carries_its_series_and_how_far_back_it_looks() -> None:
-    value = InstantVector("vector", (Series((("pod", "a"), ("zone", "b")), AT, 0.5), Series((), AT, 2.0)), 2)
+    value = InstantVector("vector", (Series((("pod", "a"), ("zone", "b")), 0.5), Series((), 2.0)), 2)
     answer = asked(RATIO, value, newest_samples(AT, AT))
     assert answer == Answer(AT, "vector", (SeriesValue('pod="a", zone="b"', 0.5), SeriesValue("", 2.0)), AT, 300.0, 2)
 
 
 def test_long_labels_are_cut() -> None:
-    value = InstantVector("vector", (Series((("pod", "x" * 10_000),), AT, 1.0),), 1)
+    value = InstantVector("vector", (Series((("pod", "x" * 10_000),), 1.0),), 1)
     answer = asked("up", value, newest_samples(AT))
     assert isinstance(answer, Answer)
     assert len(answer.series[0].labels) == 512

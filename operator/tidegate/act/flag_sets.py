@@ -34,7 +34,7 @@ class _Line:
 
 
 class FlagSets:
-    """Writes flags. `written` is told (namespace, name, uid, resourceVersion) after each write."""
+    """Writes flags. `written` is told the ConfigMap after each write."""
 
     def __init__(
         self,

@@ -10,12 +10,11 @@ from tidegate.api.types import Time
 
 
 class ConditionType(StrEnum):
-    """READY: accepted and under control. RECONCILING and STALLED stand only while true. COMPLETED: the attempt reached its end.
+    """READY: accepted and under control. STALLED stands only while true. COMPLETED: the attempt reached its end.
     METRICS_AVAILABLE: the gates' source answers. QUESTIONABLE stands while a gate is written in a way that will surprise.
     MIRRORED: the FeatureFlag has the flag too; absent where the cluster lacks that kind."""
 
     READY = "Ready"
-    RECONCILING = "Reconciling"
     STALLED = "Stalled"
     COMPLETED = "Completed"
     METRICS_AVAILABLE = "MetricsAvailable"

@@ -1,8 +1,8 @@
 """The Kubernetes API as plain JSON: the official asyncio client's connections and credentials, without its models.
 
 Nothing here retries (the caller looks again later), with two exceptions: one repetition with a freshly read token after
-a 401, and aiohttp's own of a GET, PUT or DELETE whose kept-alive connection breaks before the answer. A repeated PUT or
-DELETE can't do harm, since it names the version or uid that it is meant for.
+a 401, and aiohttp's own of a GET or PUT whose kept-alive connection breaks before the answer. A repeated PUT can't do
+harm, since it names the version that it is meant for.
 """
 
 import asyncio
@@ -196,20 +196,6 @@ class Kubernetes:
         namespace, name = _names(body)
         query = _STRICT | {"force": "true" if force else "false"} | ({} if strict else {"fieldValidation": "Ignore"})
         return await self._ask(_Call("apply", "PATCH", resource, namespace, name, query, body, _APPLY, subresource))
-
-    async def delete(
-        self,
-        resource: Resource,
-        namespace: str,
-        name: str,
-        *,
-        uid: str,
-        resource_version: str | None = None,
-    ) -> None:
-        """Delete the object that has this uid (and version); Conflict if another one has its name by now."""
-        preconditions = {"uid": uid} | ({"resourceVersion": resource_version} if resource_version is not None else {})
-        body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": preconditions}
-        await self._ask(_Call("delete", "DELETE", resource, namespace, name, {}, body))
 
     async def _ask(self, call: _Call) -> JsonObject:
         used = credentials.token_of(self._configuration)

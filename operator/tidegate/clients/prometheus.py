@@ -41,10 +41,10 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One series' value. `labels` are sorted by name; `timestamp` is in seconds since 1970; `value` may be NaN or infinite."""
+    """One series' value. `labels` are sorted by name; `value` may be NaN or infinite. An instant query stamps all of them with its own
+    time, which so tells nothing of a sample's age."""
 
     labels: tuple[tuple[str, str], ...]
-    timestamp: float
     value: float
 
 
@@ -202,7 +202,7 @@ def _instant(answer: dict[str, Any]) -> InstantVector:
     if result_type == "vector":
         series = _vector(result)
     elif result_type == "scalar":
-        series = (_sample((), result),)
+        series = (Series((), _sample(result)[1]),)
     total = len(result) if result_type == "vector" else len(series)
     return InstantVector(result_type, series, total, _notes(answer.get("warnings")))
 
@@ -216,8 +216,7 @@ def _range(answer: dict[str, Any]) -> RangeVector:
         labels = _labels(element["metric"])
         if not isinstance(element.get("values"), list):
             raise SourceBadAnswer("a series of the answer has no samples")
-        values = [_sample((), pair) for pair in element["values"]]
-        series.append(Samples(labels, tuple((one.timestamp, one.value) for one in values)))
+        series.append(Samples(labels, tuple(_sample(pair) for pair in element["values"])))
     return RangeVector(tuple(series), _notes(answer.get("warnings")))
 
 
@@ -226,7 +225,7 @@ def _vector(result: Sequence[Any]) -> tuple[Series, ...]:
     for element in itertools.islice(_elements(result), SERIES_KEPT):
         if "value" not in element and "histogram" in element:
             raise SourceBadAnswer("the query returns native histograms; reduce them to a number, as with histogram_quantile")
-        series.append(_sample(_labels(element["metric"]), element.get("value")))
+        series.append(Series(_labels(element["metric"]), _sample(element.get("value"))[1]))
     return tuple(series)
 
 
@@ -245,15 +244,16 @@ def _labels(metric: dict[str, Any]) -> tuple[tuple[str, str], ...]:
     return tuple(sorted(metric.items()))
 
 
-def _sample(labels: tuple[tuple[str, str], ...], pair: object) -> Series:
+def _sample(pair: object) -> tuple[float, float]:
+    """Time (seconds since 1970) and value."""
     match pair:
         case [int() | float() as timestamp, str() as value] if not isinstance(timestamp, bool):
             try:
-                sample = Series(labels, float(timestamp), float(value))
+                sample = float(timestamp), float(value)
             except (ValueError, OverflowError):
                 pass
             else:
-                if math.isfinite(sample.timestamp):
+                if math.isfinite(sample[0]):
                     return sample
     raise SourceBadAnswer("a sample is not a pair of a time and a number in a string")
 
