@@ -187,6 +187,14 @@ def test_a_growing_epoch_is_accepted(release: Release, flag_set: str) -> None:
         assert answer.accepted, answer.text
 
 
+@pytest.mark.parametrize("written", ["9" * 18, "9" * 19, "9" * 5000, "-1", "x"], ids=lambda written: f"{written[:1]}-{len(written)}")
+def test_an_epoch_that_only_a_person_can_have_written_binds_nobody(release: Release, flag_set: str, written: str) -> None:
+    assert release.patch(flag_set, _to(written)).accepted
+    answer = release.patch(flag_set, _to("1", **{DOCUMENT: '{"flags":{}}'}), user=release.operator)
+    assert answer.accepted, answer.text
+    assert not release.patch(flag_set, _to("1"), user=release.operator).accepted, "from here on it counts again"
+
+
 def test_the_operator_creates_flag_sets_and_nothing_else(release: Release) -> None:
     def body(metadata: dict[str, Any], data: dict[str, str]) -> dict[str, Any]:
         return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "new"} | metadata, "data": data}

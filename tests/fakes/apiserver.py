@@ -3,7 +3,7 @@
 It speaks discovery, get, paged list, watch with bookmarks, create, update, merge patch, JSON patch, server-side
 apply and the status subresource, with resourceVersion as the real one counts it. `faults`, `tokens`, `kinds`, `hidden`
 (served, but not discovered), `compact`, `cut_watches`, `break_watches` and `silence_watches` make it misbehave;
-`requests` is what it was asked.
+`admission` refuses what is written over HTTP; `requests` is what it was asked.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from typing import Any, Literal
 import yaml
 from aiohttp import web
 
-from .store import Change, JsonObject, Kind, RefusalError, Store, matches
+from .store import Change, JsonObject, Kind, RefusalError, Refuses, Store, matches
 
 KINDS = (
     Kind("tidegate.io", "v1alpha1", "featurerollouts", "FeatureRollout", has_status=True),
@@ -73,6 +73,7 @@ class ApiServer:
         self.kinds: tuple[Kind, ...] = KINDS
         self.hidden: set[str] = set()
         self.faults: list[Fault] = []
+        self.admission: dict[str, tuple[Refuses, ...]] = {}
         self.tokens: set[str] | None = None
         self.requests: list[Request] = []
         self.url = ""
@@ -223,15 +224,19 @@ class ApiServer:
         body = json.loads(await http.read() or b"{}")
         manager = request.query.get("fieldManager", "unknown")
         place = (kind, request.namespace)
-        match request.verb:
-            case "create":
-                stored = self.store.create(*place, body, manager)
-            case "update":
-                stored = self.store.update(*place, request.name, body, request.subresource, manager)
-            case _ if request.content_type == "application/apply-patch+yaml":
-                stored = self.store.apply(*place, request.name, body, manager, request.query.get("force") == "true")
-            case _:
-                stored = self.store.patch(*place, request.name, request.content_type, body, request.subresource, manager)
+        self.store.admission = self.admission
+        try:
+            match request.verb:
+                case "create":
+                    stored = self.store.create(*place, body, manager)
+                case "update":
+                    stored = self.store.update(*place, request.name, body, request.subresource, manager)
+                case _ if request.content_type == "application/apply-patch+yaml":
+                    stored = self.store.apply(*place, request.name, body, manager, request.query.get("force") == "true")
+                case _:
+                    stored = self.store.patch(*place, request.name, request.content_type, body, request.subresource, manager)
+        finally:
+            self.store.admission = {}
         await self._tell_watches()
         return self.store.shown(stored)
 

@@ -5,7 +5,7 @@ import copy
 import json
 import uuid
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
@@ -14,6 +14,8 @@ from typing import Any
 import jsonpatch
 
 JsonObject = dict[str, Any]
+Refuses = Callable[[JsonObject | None, JsonObject], str | None]
+"""(object before, object after) → why it is not stored."""
 APPLIED = " by apply"
 Path = tuple[str, ...]
 
@@ -57,6 +59,7 @@ class Store:
     compacted: int = 0
     objects: dict[tuple[str, str, str], JsonObject] = field(default_factory=dict)
     history: list[Change] = field(default_factory=list)
+    admission: dict[str, tuple[Refuses, ...]] = field(default_factory=dict)
     owners: dict[str, dict[Path, str]] = field(default_factory=dict)
     times: dict[tuple[str, str], str] = field(default_factory=dict)
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
@@ -177,6 +180,9 @@ class Store:
                 yield change
 
     def _write(self, kind: Kind, namespace: str, before: JsonObject | None, after: JsonObject, manager: str) -> JsonObject:
+        for refuses in self.admission.get(kind.plural, ()):
+            if (why := refuses(before, after)) is not None:
+                raise RefusalError(422, "Invalid", why)
         self.version += 1
         after["metadata"]["resourceVersion"] = str(self.version)
         self.objects[kind.plural, namespace, after["metadata"]["name"]] = after

@@ -5,8 +5,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.builders import KEY, after, marker, target
+from tests.fakes import admission
 from tidegate.api.conditions import Reason
 from tidegate.api.rollout_status import State
 from tidegate.domain.decision import WriteFlag
@@ -15,6 +18,7 @@ from tidegate.levers.flag import DOCUMENT_KEY, definition_for, switched_off
 from tidegate.levers.flag_set import (
     EPOCH_ANNOTATION,
     FLAG_SET_LABEL,
+    MAX_DOCUMENT_BYTES,
     FlagSet,
     UnreadableError,
     merged,
@@ -86,7 +90,10 @@ def test_nothing_written_yet_is_an_empty_flag_set(raw: dict[str, Any] | None) ->
     assert json.loads(to_config_map(written(write(0), into=flag_set), "shop", "f")["data"][DOCUMENT_KEY])["flags"]
 
 
-@pytest.mark.parametrize(("annotation", "epoch"), [("12", 12), ("3", 5), (None, 5), ("-3", 5), ("x", 5), ("²", 5), ("", 5)])
+@pytest.mark.parametrize(
+    ("annotation", "epoch"),
+    [("12", 12), ("3", 5), (None, 5), ("-3", 5), ("x", 5), ("²", 5), ("", 5), ("9" * 17, 10**17 - 1), ("9" * 18, 5), ("9" * 5000, 5)],
+)
 def test_the_epoch_is_the_largest_that_stands_anywhere(annotation: str | None, epoch: int) -> None:
     flag = written(write(0)).flags[KEY]
     flag = {**flag, "metadata": {**flag["metadata"], "epoch": 5}}
@@ -223,7 +230,78 @@ def test_writes_of_many_flags_share_one_epoch() -> None:
     assert {flag["metadata"]["epoch"] for flag in flag_set.flags.values()} == {1}
 
 
-def test_a_document_that_is_too_large_is_refused_with_a_remedy() -> None:
-    flag_set = replace(parse_flag_set(None), document={"flags": {f"flag-{number}": BY_HAND for number in range(20_000)}})
-    with pytest.raises(ValueError, match="divide it among several ConfigMaps"):
-        to_config_map(flag_set, "shop", "shop-flags")
+EPOCHS = st.integers(-1, 10**19) | st.integers(10**17 - 3, 10**17 + 3) | st.integers(10**18 - 3, 10**18 + 3)
+
+
+@given(EPOCHS.map(str) | st.text(max_size=20) | st.just("9" * 5000), EPOCHS | st.floats() | st.just("9" * 5000))
+def test_whatever_epoch_people_write_the_policy_lets_the_next_writes_through(annotation: str, of_a_flag: Any) -> None:
+    other = definition_for(target(), 50) | {
+        "metadata": {"rollout": "shop/o", "uid": "o", "state": "ENABLED", "attempt": 1, "epoch": of_a_flag}
+    }
+    stored = config_map({"flags": {"other": other}}, annotation) | {"immutable": False}
+    for second in range(3):
+        flag_set, refused = merged(parse_flag_set(stored), [write(0, off=True)], after(second))
+        following = to_config_map(flag_set, "shop", "shop-flags")
+        assert refused == ()
+        assert admission.stale(stored, following) is None
+        stored = following | {"metadata": following["metadata"] | {"resourceVersion": "8"}}
+
+
+def test_between_epochs_that_people_did_not_touch_the_policy_refuses_the_older_writer() -> None:
+    older = to_config_map(written(write(25, raises=True)), "shop", "shop-flags")
+    newer = to_config_map(written(write(0), into=written(write(25, raises=True))), "shop", "shop-flags")
+    assert admission.stale(older, newer) is None
+    assert "stale writer: epoch 1, stored 2" in str(admission.stale(newer, older))
+
+
+# a document that people filled
+
+
+def filled(flag_set: FlagSet, size: int) -> FlagSet:
+    """A person adds what brings the document to this many bytes."""
+    notes = size - len(to_config_map(replace(flag_set, document={**flag_set.document, "notes": ""}), "shop", "f")["data"][DOCUMENT_KEY])
+    return replace(flag_set, document={**flag_set.document, "notes": "x" * notes})
+
+
+def test_nothing_that_lowers_is_refused_for_its_size() -> None:
+    exposed = written(write(50, raises=True))
+    full = filled(exposed, MAX_DOCUMENT_BYTES + 1000)
+    seen = reading(exposed).marker
+    for lowering in (
+        write(25, expected=seen),
+        write(0, expected=seen),
+        write(0, expected=seen, off=True, state=State.ROLLBACK, cause="x" * 256),
+    ):
+        assert not is_refused(lowering, full)
+    lost = replace(full, document={**full.document, "flags": {}})
+    assert not is_refused(write(0, off=True, state=State.ROLLBACK, rejected="v7"), lost), "clients would use the default in their code"
+
+
+def test_a_full_document_takes_no_raise_that_needs_room_and_no_new_flag() -> None:
+    exposed = written(write(0))
+    full = filled(exposed, MAX_DOCUMENT_BYTES)
+    for one in (write(50, expected=reading(exposed).marker, raises=True), replace(write(0), key="other")):
+        after_it, refused = merged(full, [one], after(9))
+        assert after_it.flags == full.flags
+        assert [(one.is_full, "divide it among several ConfigMaps" in one.message) for one in refused] == [(True, True)]
+
+
+def test_what_has_room_is_written_beside_what_has_not() -> None:
+    exposed = written(write(50, raises=True))
+    full = filled(exposed, MAX_DOCUMENT_BYTES - 600)
+    large = replace(
+        write(10, raises=True, uid="u2", rollout="shop/other"), key="large", definition=definition_for(target(allow=["x" * 256] * 5), 10)
+    )
+    small = replace(write(10, raises=True, uid="u3", rollout="shop/third"), key="small")
+    rollback = write(0, off=True, expected=reading(exposed).marker, state=State.ROLLBACK)
+    stale = write(80, expected=marker(epoch=7), raises=True)
+    after_it, refused = merged(full, [large, rollback, small, stale], after(9))
+    assert {one.write.key: one.is_full for one in refused} == {"large": True, KEY: False}
+    assert set(after_it.flags) == {KEY, "small"}
+    assert reading(after_it).percent == 0
+    assert len(to_config_map(after_it, "shop", "f")["data"][DOCUMENT_KEY].encode()) <= MAX_DOCUMENT_BYTES
+
+
+def test_text_that_is_no_utf_8_keeps_nothing_back() -> None:
+    flag_set = parse_flag_set(config_map('{"flags": {}, "notes": "\\ud800"}'))
+    assert not is_refused(write(0, off=True), flag_set)

@@ -104,6 +104,23 @@ async def test_a_look_that_failed_may_set_a_bound_to_its_backoff() -> None:
 
 
 @in_virtual_time
+async def test_very_many_keys_that_fail_share_a_rate_however_soon_each_wants_to_be_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail(_: Key) -> float | None:
+        raise FailedLookError(ConnectionError("refused"), 5.0)
+
+    monkeypatch.setattr("tidegate.loop.queue._RETRIES_A_SECOND", 4)
+    looks = Looks(fail)
+    async with running(looks, workers=16) as (queue, _):
+        for number in range(80):
+            queue.add(key(number))
+        await asyncio.sleep(600)
+        before, since = len(looks.times), loop_time()
+        await asyncio.sleep(100)
+    rate = (len(looks.times) - before) / (loop_time() - since)
+    assert 3 <= rate <= 4.1, "16 a second otherwise"
+
+
+@in_virtual_time
 async def test_draining_takes_nothing_new_and_lets_looks_end() -> None:
     gate = asyncio.Event()
 

@@ -10,7 +10,7 @@ from tidegate.clients.errors import AlreadyExists, Conflict, NotFound
 from tidegate.clients.kubernetes import JsonObject, Kubernetes
 from tidegate.clients.resources import CONFIG_MAPS
 from tidegate.domain.decision import WriteFlag
-from tidegate.levers.flag_set import FlagSet, merged, parse_flag_set, to_config_map
+from tidegate.levers.flag_set import FlagSet, Refusal, merged, parse_flag_set, to_config_map
 
 ATTEMPTS = 5
 """How often a write is tried against a flag set that others keep changing, before the rollout is looked at again."""
@@ -22,6 +22,10 @@ Where = tuple[str, str]
 
 class StaleDecisionError(RuntimeError):
     """The flag is not what the decision saw: look again."""
+
+
+class NotWritableError(RuntimeError):
+    """The flag set can't take the write, however often it is tried: a person has to change something."""
 
 
 @dataclass(slots=True)
@@ -50,7 +54,8 @@ class FlagSets:
         self._lines: dict[Where, _Line] = {}
 
     async def write(self, namespace: str, write: WriteFlag) -> None:
-        """Returns when the flag is in the API server. StaleDecisionError where it changed since the decision; ApiErrors as they come."""
+        """Returns when the flag is in the API server. StaleDecisionError where it changed since the decision, NotWritableError where there
+        is no room for it; ApiErrors as they come."""
         where = (namespace, write.config_map)
         line = self._lines.setdefault(where, _Line())
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -88,16 +93,17 @@ class FlagSets:
             if done.done():
                 continue
             if id(write) in refused:
-                done.set_exception(StaleDecisionError(refused[id(write)]))
+                refusal = refused[id(write)]
+                done.set_exception((NotWritableError if refusal.is_full else StaleDecisionError)(refusal.message))
             else:
                 done.set_result(None)
 
-    async def _write_all(self, where: Where, writes: list[WriteFlag]) -> dict[int, str]:
+    async def _write_all(self, where: Where, writes: list[WriteFlag]) -> dict[int, Refusal]:
         """Refusals by the identity of the write. All writes go out in one request, under one epoch."""
         for attempt in range(ATTEMPTS):
             flag_set = await self._read(where)
             after, refused = merged(flag_set, writes, self._clock())
-            reasons = {id(one.write): one.message for one in refused}
+            reasons = {id(one.write): one for one in refused}
             if len(reasons) == len(writes):
                 return reasons
             try:

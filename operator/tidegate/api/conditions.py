@@ -47,6 +47,7 @@ class Reason(StrEnum):
     CLAIMED = "Claimed"
     FLAG_SET_UNREADABLE = "FlagSetUnreadable"
     FLAG_NOT_ADOPTABLE = "FlagNotAdoptable"
+    FLAG_NOT_WRITABLE = "FlagNotWritable"
     FLAG_LOWERED_ELSEWHERE = "FlagLoweredElsewhere"
     FLAG_CONTESTED = "FlagContested"
     STEP_DEADLINE_EXCEEDED = "StepDeadlineExceeded"

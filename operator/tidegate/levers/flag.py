@@ -84,7 +84,7 @@ def read_marker(definition: Mapping[str, Any]) -> Marker | None:
             written_at=None if written is None else parse_time(written),
             lapsed=None if lapsed is None else int(lapsed),
         )
-    except (KeyError, ValueError, TypeError):
+    except (KeyError, ValueError, TypeError, OverflowError):
         return None
 
 

@@ -1,12 +1,13 @@
 """A flag set: the ConfigMap whose `flags.flagd.json` holds many flags, ours and hand-written ones. One document, one writer, one epoch."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from tidegate.api.conditions import Reason
+from tidegate.api.rollout_status import State
 from tidegate.domain.decision import WriteFlag
 from tidegate.domain.drift import Writer
 from tidegate.domain.snapshot import FlagReading, Problem
@@ -19,8 +20,11 @@ from tidegate.levers.targeting import NotAdoptableError
 FLAG_SET_LABEL = "tidegate.io/flag-set"
 EPOCH_ANNOTATION = "tidegate.io/epoch"
 MAX_DOCUMENT_BYTES = 1_000_000
-MAX_EPOCH = 10**18 - 1
-"""The largest number that the admission policy compares. What is larger, by a slip of somebody's hand, must not end all further writes."""
+"""What raises and new flags may fill. The API server takes some 48 kB more, which are left for rollbacks."""
+MAX_EPOCH = 10**17 - 1
+"""Nobody counts further. What is larger, by a slip of somebody's hand, is void, also to the admission policy on epochs: counting on from it
+would end at a number that the policy can't compare and so refuses, rollbacks included."""
+_FULL = f"the flag set would be larger than {MAX_DOCUMENT_BYTES} bytes: divide it among several ConfigMaps"
 _EMPTY: Mapping[str, Any] = {"$schema": "https://flagd.dev/schema/v0/flags.json", "flags": {}}
 
 
@@ -135,19 +139,29 @@ def _not_adoptable(key: str, error: NotAdoptableError) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a write was left out: the flag is no longer what the decision saw."""
+    """Why a write was left out: the flag is no longer what the decision saw, or (`is_full`) there is no room for it."""
 
     write: WriteFlag
     message: str
+    is_full: bool = False
 
 
 def merged(flag_set: FlagSet, writes: Iterable[WriteFlag], now: datetime) -> tuple[FlagSet, tuple[Refusal, ...]]:
     """The flag set after all writes that still hold, under the next epoch, and those that were refused.
 
     A write holds only if the flag's marker is the one that its decision saw, a raise only if its percent is too, and any other write only
-    if it raises nothing;
-    switching off holds unless the flag has another owner by now. Nothing is kept or raised behind a lease that ran out.
+    if it raises nothing; switching off holds unless the flag has another owner by now. Nothing is kept or raised behind a lease that ran
+    out. In a document that is full nothing is raised or added, and everything else goes on.
     """
+    writes = list(writes)
+    after, refused = _merged(flag_set, writes, now)
+    full = _without_room(flag_set, after, [write for write in writes if all(write is not one.write for one in refused)])
+    if full:
+        after, refused = _merged(flag_set, [write for write in writes if all(write is not one for one in full)], now)
+    return after, refused + tuple(Refusal(write, _FULL, is_full=True) for write in full)
+
+
+def _merged(flag_set: FlagSet, writes: Sequence[WriteFlag], now: datetime) -> tuple[FlagSet, tuple[Refusal, ...]]:
     epoch = flag_set.epoch + 1
     flags, refused = dict(flag_set.flags), []
     for write in writes:
@@ -180,11 +194,41 @@ def _refusal(write: WriteFlag, live: FlagReading | Problem, now: datetime) -> st
     return None
 
 
+def _without_room(flag_set: FlagSet, after: FlagSet, writes: Sequence[WriteFlag]) -> list[WriteFlag]:
+    """The raises and new flags that a document can't take: as many of the others as fit go in, the first ones first."""
+    excess = _size(after.document) - MAX_DOCUMENT_BYTES
+    if excess <= 0:
+        return []
+    needs = [(write, _room_of(after, write.key) - _room_of(flag_set, write.key)) for write in writes if _grows(flag_set, write)]
+    room = sum(need for _, need in needs) - excess
+    out = []
+    for write, need in needs:
+        if need > max(room, 0):
+            out.append(write)
+        else:
+            room -= need
+    return out
+
+
+def _grows(flag_set: FlagSet, write: WriteFlag) -> bool:
+    """Whether a write may be put off where there is no room. A rollback may not, least of all one of a flag that was lost."""
+    return write.raises or (write.key not in flag_set.flags and write.marker.state is not State.ROLLBACK)
+
+
+def _room_of(flag_set: FlagSet, key: str) -> int:
+    return _size({key: flag_set.flags[key]}) if key in flag_set.flags else 0
+
+
+def _size(document: Mapping[str, Any]) -> int:
+    return len(_text(document).encode("utf-8", "surrogatepass"))
+
+
+def _text(document: Mapping[str, Any]) -> str:
+    return json.dumps(document, separators=(",", ":"), ensure_ascii=False)
+
+
 def to_config_map(flag_set: FlagSet, namespace: str, name: str) -> dict[str, Any]:
-    """The fields of the ConfigMap that Tidegate writes. ValueError where the document is too large for one."""
-    text = json.dumps(flag_set.document, separators=(",", ":"), ensure_ascii=False)
-    if len(text.encode()) > MAX_DOCUMENT_BYTES:
-        raise ValueError(f"flag set {namespace}/{name} would be larger than {MAX_DOCUMENT_BYTES} bytes: divide it among several ConfigMaps")
+    """The fields of the ConfigMap that Tidegate writes."""
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
@@ -194,5 +238,5 @@ def to_config_map(flag_set: FlagSet, namespace: str, name: str) -> dict[str, Any
             "labels": {FLAG_SET_LABEL: "true"},
             "annotations": {EPOCH_ANNOTATION: str(flag_set.epoch)},
         },
-        "data": {DOCUMENT_KEY: text},
+        "data": {DOCUMENT_KEY: _text(flag_set.document)},
     }

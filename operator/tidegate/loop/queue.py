@@ -25,12 +25,16 @@ from tidegate.loop.timetable import Timetable
 
 logger = logging.getLogger("tidegate.loop.queue")
 
+_RETRIES_A_SECOND = 200
+"""At most, of all keys that fail: an API server that is coming back must not be knocked down again."""
+
 Reconcile = Callable[[Key], Awaitable[float | None]]
 """Looks at one object. Returns the seconds until it wants to look again, or None to wait for an event."""
 
 
 class FailedLookError(Exception):
-    """Raised by a look that failed and must be repeated within so many seconds, however long its key has been failing."""
+    """Raised by a look that failed and must be repeated within so many seconds, however long its key has been failing, unless very many
+    others fail as well."""
 
     def __init__(self, cause: Exception, repeat_within: float) -> None:
         super().__init__(str(cause))
@@ -175,7 +179,7 @@ class Queue:
                 result = "timeout" if isinstance(error, TimeoutError) and limit.expired() else "error"
                 delay = self._backoff.failed(key, self._clock())
                 if isinstance(error, FailedLookError):
-                    delay = min(delay, error.repeat_within)
+                    delay = min(delay, max(error.repeat_within, self._backoff.failing() / _RETRIES_A_SECOND))
                 what = f"took longer than {self._settings.time_limit:g} s" if result == "timeout" else f"failed: {error!r}"
                 logger.exception("the look %s; next one in %.1f s", what, delay)
         self._metrics.reconciles.labels(key.kind.value, result).inc()

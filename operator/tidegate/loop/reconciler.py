@@ -4,15 +4,16 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TypeVar
 
-from tidegate.act.flag_sets import StaleDecisionError
+from tidegate.act.flag_sets import NotWritableError, StaleDecisionError
 from tidegate.api.rollout_policy import RolloutPolicyStatus
 from tidegate.api.rollout_status import FeatureRolloutStatus
-from tidegate.clients.errors import ApiError, Conflict
+from tidegate.clients.errors import ClientError, Conflict, Forbidden, Invalid, Refused
 from tidegate.decide.policy import decide_policy
 from tidegate.decide.rollout import decide
 from tidegate.decide.rollout.plan import until_next_tick
+from tidegate.decide.rollout.refusal import not_carried_out
 from tidegate.domain.decision import Action, Decision
 from tidegate.domain.keys import Key, Kind
 from tidegate.domain.policy_view import PolicyView
@@ -20,10 +21,15 @@ from tidegate.domain.snapshot import Policy, Rollout, Snapshot
 from tidegate.loop.queue import FailedLookError
 
 _log = logging.getLogger(__name__)
+T = TypeVar("T")
 LOOK_AGAIN_AFTER_CONFLICT = 0.05
 """Seconds. Somebody else wrote between our read and our write: read again, but let their events arrive first."""
 LONGEST_WAIT_AFTER_CONFLICT = 1.0
 """Seconds. Twice as long each time that it happens to a key again, up to here: a lowering must not wait for longer."""
+LOOK_AGAIN_AFTER_FAILURE = 5.0
+"""Seconds at most, however long something has been failing: a breach that is due then must not wait for the rest of a long back-off."""
+_REFUSALS = (Forbidden, Refused, Invalid, NotWritableError)
+"""A write that fails so fails again until a person changes something."""
 
 
 class Perform(Protocol):
@@ -40,8 +46,8 @@ class Report(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Verbs:
-    """What the reconciler calls. `show` is told every decision for /metrics, `failed` the status that could not be brought about,
-    `gone` the key of an object that no longer exists. `mirror` compares a flag set's copy and returns the seconds until the next look."""
+    """What the reconciler calls. `show` is told for /metrics what is so, `failed` the status that could not be brought about, `gone` the
+    key of an object that no longer exists. `mirror` compares a flag set's copy and returns the seconds until the next look."""
 
     observe: Callable[[Key], Awaitable[Snapshot | None]]
     perform: Perform
@@ -83,35 +89,55 @@ class Reconciler:
                 return await self._verbs.mirror(key.namespace, key.name)
 
     async def _rollout(self, key: Key) -> float | None:
-        snapshot = await self._verbs.observe(key)
+        snapshot = await _observed(self._verbs.observe(key))
         if snapshot is None:
             self._verbs.gone(key)
             return None
         decision = decide(snapshot, self._clock())
-        self._verbs.show(key, snapshot, decision.status)
         try:
-            await self._carry_out(snapshot, decision)
+            await self._carry_out(key, snapshot, decision)
         except Conflict:
             raise
-        except ApiError as error:
-            if not isinstance(snapshot.policy, Policy):
-                raise
+        except (ClientError, NotWritableError) as error:
             # A write that is refused delays no reading: a breach must be seen to last, and must be acted on, all the same.
-            raise FailedLookError(error, until_next_tick(self._clock(), snapshot.policy.spec.prometheus.interval)) from error
+            raise FailedLookError(error, self._next_look(snapshot)) from error
         return decision.requeue_after
 
-    async def _carry_out(self, snapshot: Snapshot, decision: Decision) -> None:
+    def _next_look(self, snapshot: Snapshot) -> float:
+        if not isinstance(snapshot.policy, Policy):
+            return LOOK_AGAIN_AFTER_FAILURE
+        return until_next_tick(self._clock(), snapshot.policy.spec.prometheus.interval)
+
+    async def _carry_out(self, key: Key, snapshot: Snapshot, decision: Decision) -> None:
         try:
             version = await self._verbs.perform(snapshot.rollout, decision.actions)
-        except Exception:
-            self._verbs.failed(snapshot.rollout.uid, decision.status)
+        except Exception as error:
+            await self._not_carried_out(key, snapshot, decision, error)
             raise
+        self._verbs.show(key, snapshot, decision.status)
         await self._verbs.report(snapshot.rollout, decision.status, version)
 
+    async def _not_carried_out(self, key: Key, snapshot: Snapshot, decision: Decision, error: Exception) -> None:
+        """All is as it was, but for what the gates read. What a person has to mend is told."""
+        rollout = snapshot.rollout
+        self._verbs.show(key, snapshot, rollout.status.model_copy(update={"gates": decision.status.gates}))
+        try:
+            if isinstance(error, _REFUSALS):
+                await self._verbs.report(rollout, not_carried_out(rollout, str(error), self._clock()), rollout.resource_version)
+        finally:
+            self._verbs.failed(rollout.uid, decision.status)
+
     async def _policy(self, key: Key) -> float | None:
-        view = await self._verbs.observe_policy(key.name)
+        view = await _observed(self._verbs.observe_policy(key.name))
         if view is None:
             return None
         status, again = decide_policy(view, self._clock())
         await self._verbs.report_policy(view, status)
         return again
+
+
+async def _observed(reading: Awaitable[T]) -> T:
+    try:
+        return await reading
+    except ClientError as error:
+        raise FailedLookError(error, LOOK_AGAIN_AFTER_FAILURE) from error

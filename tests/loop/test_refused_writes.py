@@ -1,0 +1,124 @@
+"""Flags that can't be written: what people did to them must not keep a rollback back, and where it does, status says so."""
+
+import json
+import math
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fakes import admission
+from tests.fakes.apiserver import ApiServer, Fault
+from tests.operated import FLAGS, KEY, Operated, operated
+from tidegate.levers.flag import DOCUMENT_KEY
+from tidegate.levers.flag_set import EPOCH_ANNOTATION, MAX_DOCUMENT_BYTES
+
+DENIED = 'admission webhook "flags.example.com" denied the request: no changes on Fridays'
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[ApiServer]:
+    async with ApiServer.running() as running:
+        running.admission["configmaps"] = (admission.problem, admission.stale)
+        yield running
+
+
+@pytest.fixture
+async def world(server: ApiServer, tmp_path: Path) -> AsyncIterator[Operated]:
+    async with operated(server, tmp_path) as world:
+        yield world
+
+
+async def changed(world: Operated, patch: dict[str, Any]) -> None:
+    """By a person, with a flag set that is labelled as it was."""
+    await world.server.put("configmaps", "shop", {"metadata": {"name": FLAGS}} | patch)
+    world.look()
+
+
+def is_rolled_back(world: Operated) -> bool:
+    return world.status().get("phase") == "RolledBack" and "pending" not in world.status()
+
+
+def flag(world: Operated) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(world.document())["flags"]["new-search"]
+    return found
+
+
+async def refuse(world: Operated, how: str) -> str:
+    """The sentence of the API server."""
+    if how == "immutable":
+        await changed(world, {"immutable": True})
+        return "data: Forbidden: field is immutable when `immutable` is set"
+    world.server.faults.append(Fault("patch", "configmaps", status=403, reason="Forbidden", message=DENIED, times=1000))
+    return DENIED
+
+
+async def allow(world: Operated, how: str) -> None:
+    """What a person does about it. An immutable ConfigMap has to be made anew."""
+    world.server.faults.clear()
+    if how == "immutable":
+        before = world.flag_set()
+        await world.server.remove("configmaps", "shop", FLAGS)
+        metadata = {key: before["metadata"][key] for key in ("name", "labels", "annotations")}
+        await world.server.put("configmaps", "shop", {"metadata": metadata, "data": before["data"]})
+    world.look()
+
+
+@pytest.mark.parametrize("how", ["immutable", "admission"])
+async def test_a_rollback_that_is_refused_is_told_once_and_made_when_it_can_be(world: Operated, how: str) -> None:
+    before = world.status()
+    sentence = await refuse(world, how)
+    world.dial.value = 1.0
+    await world.until(lambda: world.condition("Stalled").get("reason") == "FlagNotWritable")
+    assert sentence in world.condition("Stalled")["message"]
+    assert world.condition("Ready") | {"status": "False", "reason": "FlagNotWritable"} == world.condition("Ready")
+    told, writes = world.status(), world.status_writes()
+    said_anew = {"gates", "conditions", "waitingFor"}  # that the gate is in breach was written before it was enough for a rollback
+    assert {key: told[key] for key in told.keys() - said_anew} == {key: before[key] for key in before.keys() - said_anew}
+    assert (world.shown(state="ROLLING_OUT"), world.shown(state="ROLLBACK")) == (1, None)
+    await world.looked(4)
+    assert world.status_writes() == writes
+    await allow(world, how)
+    await world.until(lambda: is_rolled_back(world))
+    assert flag(world)["defaultVariant"] == "off"
+    assert world.condition("Stalled")["reason"] == "RolledBack"
+    assert world.shown(state="ROLLBACK") == 1
+
+
+async def test_metrics_go_on_showing_what_gates_read_while_nothing_can_be_written(world: Operated) -> None:
+    await refuse(world, "admission")
+    world.dial.value = 0.7
+    where = {"namespace": "shop", "name": "search", "source": "rollout", "gate": "errors"}
+    await world.until(lambda: world.registry.get_sample_value("tidegate_gate_value", where) == 0.7)
+    world.dial.value = 0.8
+    await world.until(lambda: world.registry.get_sample_value("tidegate_gate_value", where) == 0.8)
+
+
+@pytest.mark.parametrize("epoch", ["9" * 18, "9" * 5000], ids=["18 digits", "5000 digits"])
+async def test_no_epoch_that_people_write_keeps_a_rollback_back(world: Operated, epoch: str) -> None:
+    """In the annotation, and in the mark of another flag; infinity is what JSON makes of a number that is too large."""
+    document = json.loads(world.document())
+    document["flags"]["other"] = flag(world) | {"metadata": flag(world)["metadata"] | {"uid": "u9", "epoch": math.inf}}
+    annotated = {"name": FLAGS, "annotations": {EPOCH_ANNOTATION: epoch}}
+    await changed(world, {"metadata": annotated, "data": {DOCUMENT_KEY: json.dumps(document).replace("Infinity", "1e400")}})
+    world.dial.value = 1.0
+    await world.until(lambda: is_rolled_back(world))
+    assert flag(world)["defaultVariant"] == "off"
+
+
+async def test_a_document_that_people_filled_takes_a_rollback_and_no_new_flag(world: Operated) -> None:
+    document = json.loads(world.document())
+    document["metadata"] = {"notes": "x" * (MAX_DOCUMENT_BYTES + 20_000 - len(world.document()))}
+    await changed(world, {"data": {DOCUMENT_KEY: json.dumps(document)}})
+    world.dial.value = 1.0
+    await world.until(lambda: is_rolled_back(world))
+    assert flag(world)["defaultVariant"] == "off"
+    spec = world.server.store.objects["featurerollouts", "shop", "search"]["spec"]
+    other = spec | {"target": {"flag": {"key": "other", "configMap": FLAGS}}}
+    await world.server.put("featurerollouts", "shop", {"metadata": {"name": "other"}, "spec": other})
+    world.parts.queue.add(replace(KEY, name="other"))
+    await world.until(lambda: world.condition("Stalled", "other").get("reason") == "FlagNotWritable")
+    assert "divide it among several ConfigMaps" in world.condition("Stalled", "other")["message"]
+    assert "other" not in json.loads(world.document())["flags"]
