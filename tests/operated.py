@@ -89,7 +89,7 @@ async def operated(server: ApiServer, folder: Path) -> AsyncIterator[Operated]:
     async with Kubernetes.connect(server.kubeconfig(folder)) as kubernetes:
         settings = OperatorSettings(own_namespace="tidegate", candidate="me", workers=2)
         parts = assemble(kubernetes, dial, registry, lambda: True, settings)
-        working = asyncio.create_task(parts.queue.run())
+        working, posting = asyncio.create_task(parts.queue.run()), asyncio.create_task(parts.outbox.run())
         world = Operated(server, parts, dial, registry)
         world.look()
         try:
@@ -98,3 +98,5 @@ async def operated(server: ApiServer, folder: Path) -> AsyncIterator[Operated]:
         finally:
             await parts.queue.drain(5.0)
             await working
+            posting.cancel()
+            await asyncio.wait([posting])

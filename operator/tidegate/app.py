@@ -38,6 +38,7 @@ from tidegate.observe.policies import Policies
 from tidegate.observe.questions import Questions
 from tidegate.observe.rollouts import Rollouts
 from tidegate.report.metrics import RolloutMetrics
+from tidegate.report.outbox import Outbox
 from tidegate.report.policies import report_policy
 from tidegate.report.rollouts import RolloutReports
 from tidegate.report.runs import Runs
@@ -47,6 +48,8 @@ from tidegate.watch import Sinks, Watched, WatchSettings, watch
 _log = logging.getLogger(__name__)
 DISCOVER_EVERY = 300.0
 """Seconds between two questions whether the API server has FeatureFlags."""
+_GRACE_FOR_EVENTS = 1.0
+"""Seconds that Events get also where a look that hung took all of the grace. Less than what the kubelet adds to it."""
 
 
 def utc_now() -> datetime:
@@ -64,6 +67,7 @@ class Parts:
     rollouts: Rollouts
     policies: Policies
     mirrors: Mirrors
+    outbox: Outbox
 
     def look_at_copy(self, namespace: str, name: str) -> None:
         """A flag set was written or heard of: its FeatureFlag may differ by now."""
@@ -116,7 +120,8 @@ def assemble(
 
     flag_sets = FlagSets(kubernetes, fence.check, utc_now, wrote_flag_set)
     runs = Runs(kubernetes, fence.check)
-    reports = RolloutReports(kubernetes, runs, fence.check, wrote, evidence.keep, evidence.drop, metrics.recorded)
+    outbox = Outbox(kubernetes, fence.check, registry)
+    reports = RolloutReports(kubernetes, runs, fence.check, wrote, evidence.keep, evidence.drop, metrics.recorded, outbox.put)
     verbs = Verbs(
         observe=rollouts.snapshot,
         perform=RolloutActions(kubernetes, flag_sets, fence.check, wrote).perform,
@@ -129,7 +134,7 @@ def assemble(
         mirror=mirrors.mirror,
     )
     queue = Queue(Reconciler(verbs, utc_now), QueueMetrics(registry), QueueSettings(workers=settings.workers))
-    parts = Parts(queue, index, echoes, rollouts, policies, mirrors)
+    parts = Parts(queue, index, echoes, rollouts, policies, mirrors, outbox)
     return parts
 
 
@@ -161,9 +166,10 @@ async def _run(settings: OperatorSettings) -> int:
 async def _lead(
     settings: OperatorSettings, kubernetes: Kubernetes, parts: Parts, leadership: Leadership, stop: asyncio.Event, listed: asyncio.Event
 ) -> int:
-    """Watches and reconciles until told to stop, or until it must not go on."""
+    """Watches and reconciles until told to stop, or until it must not go on. Events that were decided on are posted before the end."""
     with contextlib.suppress(ApiError):
         await parts.mirrors.discover()  # before the first listing tells of flag sets
+    posting = asyncio.create_task(parts.outbox.run(), name="events")
     watching = asyncio.create_task(_watch(settings, kubernetes, parts, listed), name="watch")
     working = asyncio.create_task(parts.queue.run(), name="queue")
     ends = {
@@ -176,10 +182,10 @@ async def _lead(
     done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
     why = ends[next(iter(done))]
     _log.log(logging.INFO if stop.is_set() else logging.ERROR, "draining: %s", why)
-    await parts.queue.drain(0.0 if leadership.lost.is_set() else settings.grace)
-    for task in ends:
+    await _drain(parts, 0.0 if leadership.lost.is_set() else settings.grace)
+    for task in (*ends, posting):
         task.cancel()
-    for result in await asyncio.gather(*ends, return_exceptions=True):
+    for result in await asyncio.gather(*ends, posting, return_exceptions=True):
         if isinstance(result, Exception):
             _log.error("%s: %s", why, result)
     return 0 if stop.is_set() else 1
@@ -192,6 +198,14 @@ async def _discover(parts: Parts) -> None:
             parts.look_at_copy(*where)
 
     await discovering(parts.mirrors, changed, DISCOVER_EVERY)
+
+
+async def _drain(parts: Parts, grace: float) -> None:
+    """Looks first, since they make Events."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + grace
+    await parts.queue.drain(grace)
+    await parts.outbox.drain(max(end - loop.time(), min(grace, _GRACE_FOR_EVENTS)))
 
 
 async def _watch(settings: OperatorSettings, kubernetes: Kubernetes, parts: Parts, listed: asyncio.Event) -> None:

@@ -6,7 +6,7 @@ import time
 
 from tests.e2e.support.api import eventually
 from tests.e2e.support.audit import audited
-from tests.e2e.support.faults import Rule, held
+from tests.e2e.support.faults import Rule, held, on
 from tests.e2e.support.flag_writes import flag_to
 from tests.e2e.support.host_operator import Host, HostOperator
 from tests.e2e.support.pace import paced
@@ -63,3 +63,25 @@ async def test_a_write_that_hangs_does_not_outlast_the_grace(host: Host) -> None
     print(f"with a write that hung, ended after {took:.2f} s, 1 s of grace included; slack of this machine: {pace.slack:.2f} s")
     assert took < 4 + pace.slack, "the write itself would be waited for five seconds"
     assert await host.holder() == ""
+
+
+async def test_events_that_wait_are_posted_before_the_end(host: Host) -> None:
+    operator = await host.operator("a", "--grace=10")
+    release = asyncio.Event()
+    with operator.proxy.rule(on("POST", "events"), before=held(release)):
+        await host.policy(operator)
+        operator.start()
+        await host.led_by(operator)
+        await host.world.rollout(canary={"percents": [25, 100], "dwell": "1h"})
+        await host.world.until(percent=25, pending=None)  # no look waits for an Event
+        operator.signal(signal.SIGTERM)
+
+        async def noticed() -> bool:
+            return "draining: asked to stop" in operator.said()
+
+        await eventually("the operator drains", noticed, 10, every=0.02)
+        assert await host.api.list("events", host.world.namespace) == []
+        release.set()
+        assert await operator.ended(15) == 0
+    announced = [one["reason"] for one in await host.api.list("events", host.world.namespace)]
+    assert sorted(announced) == sorted(record["transition"] for record in await host.world.records())

@@ -52,8 +52,11 @@ async def test_a_breach_that_lasts_rolls_back(world: World) -> None:
     assert [(one["value"], one["verdict"]) for one in told["readings"]] == [("0.9", "ROLLBACK")]
     stalled = await world.condition("feature", "Stalled", "RolledBack")
     assert stalled["status"] == "True"
-    events = [(one["type"], one["note"]) for one in await world.api.list("events", world.namespace) if one["reason"] == "RolledBack"]
-    assert events == [("Warning", told["message"])]
+
+    async def announced() -> list[tuple[str, str]]:
+        return [(one["type"], one["note"]) for one in await world.api.list("events", world.namespace) if one["reason"] == "RolledBack"]
+
+    assert await eventually("the rollback has an Event", announced) == [("Warning", told["message"])]
 
 
 async def test_one_burst_under_a_long_range_does_not_count(world: World) -> None:

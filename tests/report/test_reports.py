@@ -1,12 +1,14 @@
 """What reaches the API server of a decision: status, records, Events, and in which order."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from tests.fakes.apiserver import ApiServer, Fault
 from tidegate.act.fence import Fence
@@ -18,6 +20,7 @@ from tidegate.clients.kubernetes import Kubernetes
 from tidegate.domain.snapshot import Rollout
 from tidegate.observe.evidence import Evidence
 from tidegate.report.chain import chained
+from tidegate.report.outbox import Outbox
 from tidegate.report.rollouts import RolloutReports, significant
 from tidegate.report.runs import Runs
 
@@ -64,13 +67,23 @@ def counted() -> list[int]:
 
 
 @pytest.fixture
-def reports(kubernetes: Kubernetes, evidence: Evidence, counted: list[int]) -> RolloutReports:
+async def outbox(kubernetes: Kubernetes) -> AsyncIterator[Outbox]:
+    outbox = Outbox(kubernetes, lambda: None, CollectorRegistry())
+    posting = asyncio.create_task(outbox.run())
+    yield outbox
+    posting.cancel()
+    await asyncio.wait([posting])
+
+
+@pytest.fixture
+def reports(kubernetes: Kubernetes, evidence: Evidence, counted: list[int], outbox: Outbox) -> RolloutReports:
     check = Fence(lambda: True).check
 
     def recorded(_: Rollout, records: tuple[Record, ...]) -> None:
         counted.extend(record.seq for record in records)
 
-    return RolloutReports(kubernetes, Runs(kubernetes, check), check, lambda stored: None, evidence.keep, evidence.drop, recorded)
+    runs = Runs(kubernetes, check)
+    return RolloutReports(kubernetes, runs, check, lambda stored: None, evidence.keep, evidence.drop, recorded, outbox.put)
 
 
 def run(server: ApiServer, name: str = "search-1") -> dict[str, Any]:
@@ -105,8 +118,9 @@ async def test_records_appended_before_a_crash_are_not_appended_again(server: Ap
     assert [one["seq"] for one in run(server)["status"]["records"]] == [1, 2]
 
 
-async def test_each_record_makes_one_event_however_often_it_is_told(server: ApiServer, reports: RolloutReports, rollout: Rollout) -> None:
+async def test_each_record_makes_one_event(server: ApiServer, reports: RolloutReports, rollout: Rollout, outbox: Outbox) -> None:
     await reports.report(rollout, status(record(1), record(2, Transition.ROLLED_BACK), seq=2), rollout.resource_version)
+    await outbox.drain(5.0)
     events = [body for key, body in server.store.objects.items() if key[0] == "events"]
     assert sorted((event["reason"], event["type"]) for event in events) == [("RolledBack", "Warning"), ("StepDecided", "Normal")]
 
@@ -130,9 +144,13 @@ async def test_a_record_counts_once_it_is_in_the_run_and_once_only(
     assert counted == [1, 2]
 
 
-async def test_an_event_that_is_refused_loses_nothing(server: ApiServer, reports: RolloutReports, rollout: Rollout) -> None:
-    server.faults.append(Fault("create", "events", status=403, reason="Forbidden", times=9))
-    await reports.report(rollout, status(record(1), seq=1), rollout.resource_version)
+@pytest.mark.parametrize("how", ["refuse", "hang"])
+async def test_an_event_that_can_not_be_posted_holds_nothing_up(
+    server: ApiServer, reports: RolloutReports, rollout: Rollout, how: Literal["refuse", "hang"]
+) -> None:
+    server.faults.append(Fault("create", "events", how, status=403, reason="Forbidden", times=9))
+    async with asyncio.timeout(1.5):  # the client itself waits for two seconds
+        await reports.report(rollout, status(record(1), seq=1), rollout.resource_version)
     assert run(server)["status"]["seq"] == 1
     assert "pending" not in written(server)
 

@@ -1,6 +1,6 @@
 """RolloutRuns as the API server has them: one for each attempt, in parts, chained, and whole after every crash."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +14,8 @@ from tidegate.api.records import Record, Transition
 from tidegate.api.rollout_run import MAX_RECORDS
 from tidegate.api.rollout_status import FeatureRolloutStatus, Pending, Phase
 from tidegate.clients.errors import ApiError
-from tidegate.clients.kubernetes import Kubernetes
+from tidegate.clients.kubernetes import JsonObject, Kubernetes
+from tidegate.domain.keys import Key
 from tidegate.domain.snapshot import Rollout
 from tidegate.observe.evidence import Evidence
 from tidegate.report.chain import chained
@@ -101,11 +102,14 @@ async def test_a_rollback_that_was_found_counts_as_one_that_was_made(server: Api
 async def test_events_carry_the_number_of_their_records_attempt(server: ApiServer, kubernetes: Kubernetes, runs: Runs) -> None:
     body = await server.put("featurerollouts", "shop", {"metadata": {"name": "search"}, "spec": {}})
     rollout = replace(ROLLOUT, uid="0123456789", resource_version=body["metadata"]["resourceVersion"])
-    evidence = Evidence()
-    reports = RolloutReports(kubernetes, runs, lambda: None, lambda _: None, evidence.keep, evidence.drop, lambda *_: None)
+    evidence, names = Evidence(), list[str]()
+
+    def announce(_: Key, events: Sequence[JsonObject]) -> None:
+        names.extend(event["metadata"]["name"] for event in events)
+
+    reports = RolloutReports(kubernetes, runs, lambda: None, lambda _: None, evidence.keep, evidence.drop, lambda *_: None, announce)
     pending = Pending(records=(record(7, 1), record(8, 2), record(9, None)))
     await reports.report(rollout, SECOND.model_copy(update={"pending": pending}), rollout.resource_version)
-    names = sorted(name for plural, _, name in server.store.objects if plural == "events")
     assert names == ["search.01234567.1.7", "search.01234567.2.8", "search.01234567.2.9"]
 
 

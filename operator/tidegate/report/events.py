@@ -1,17 +1,13 @@
 """One Kubernetes Event per record. Its name follows from the record, so that a record told twice makes one Event."""
 
-import logging
 from collections.abc import Iterable
 
 from tidegate.api.base import API_VERSION
 from tidegate.api.records import Record, Transition
 from tidegate.api.types import format_time
-from tidegate.clients.errors import AlreadyExists, ApiError
-from tidegate.clients.kubernetes import JsonObject, Kubernetes
-from tidegate.clients.resources import EVENTS
+from tidegate.clients.kubernetes import JsonObject
 from tidegate.domain.snapshot import Rollout
 
-_log = logging.getLogger(__name__)
 _WARNINGS = frozenset(
     {
         Transition.ROLLED_BACK,
@@ -26,16 +22,9 @@ _WARNINGS = frozenset(
 )
 
 
-async def announce(kubernetes: Kubernetes, rollout: Rollout, attempt: int, records: Iterable[Record]) -> None:
-    """Events are a courtesy: the record is in the RolloutRun already, so one that can't be written is logged and left. `attempt` is that
-    of records which don't name theirs."""
-    for record in records:
-        try:
-            await kubernetes.create(EVENTS, _event(rollout, record.attempt or attempt, record))
-        except AlreadyExists:
-            continue
-        except ApiError as error:
-            _log.warning("no Event for %s: %s", record.transition, error)
+def announcements(rollout: Rollout, attempt: int, records: Iterable[Record]) -> list[JsonObject]:
+    """The Events of records that are in the RolloutRun already. `attempt` is that of records which don't name theirs."""
+    return [_event(rollout, record.attempt or attempt, record) for record in records]
 
 
 def _event(rollout: Rollout, attempt: int, record: Record) -> JsonObject:

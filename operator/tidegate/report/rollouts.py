@@ -1,7 +1,7 @@
-"""Writes what was decided: status under resourceVersion, records into the RolloutRun, Events, then `pending` is cleared."""
+"""Writes what was decided: status under resourceVersion, records into the RolloutRun, then `pending` is cleared. Events follow later."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from tidegate.api.records import Record
@@ -9,8 +9,9 @@ from tidegate.api.rollout_status import FeatureRolloutStatus, GateStatus
 from tidegate.clients.errors import ApiError, NotFound
 from tidegate.clients.kubernetes import JsonObject, Kubernetes
 from tidegate.clients.resources import FEATURE_ROLLOUTS
+from tidegate.domain.keys import Key, Kind
 from tidegate.domain.snapshot import Rollout
-from tidegate.report.events import announce
+from tidegate.report.events import announcements
 from tidegate.report.runs import Runs
 
 _log = logging.getLogger(__name__)
@@ -20,8 +21,8 @@ _CHECKPOINT = 600
 
 
 class RolloutReports:
-    """`kept(uid, status)` remembers the gates of a status that was refused, `dropped(uid)` forgets them; `recorded` is told of records
-    that are new in the run."""
+    """`kept(uid, status)` remembers the gates of a status that was refused, `dropped(uid)` forgets them; `recorded` and `announce` are told
+    of records that are new in the run, the one to count them, the other with their Events."""
 
     def __init__(
         self,
@@ -32,6 +33,7 @@ class RolloutReports:
         kept: Callable[[str, FeatureRolloutStatus], None],
         dropped: Callable[[str], None],
         recorded: Callable[[Rollout, tuple[Record, ...]], None],
+        announce: Callable[[Key, Sequence[JsonObject]], None],
     ) -> None:
         self._kubernetes = kubernetes
         self._runs = runs
@@ -40,6 +42,7 @@ class RolloutReports:
         self._kept = kept
         self._dropped = dropped
         self._recorded = recorded
+        self._announce = announce
 
     async def report(self, rollout: Rollout, status: FeatureRolloutStatus, resource_version: str) -> None:
         """A status that says nothing new is not written. Raises Conflict where somebody else wrote first: look again."""
@@ -56,7 +59,8 @@ class RolloutReports:
         self._recorded(rollout, added)
         for record in added:
             _log.info("%s: %s", record.transition, record.message, extra={"seq": record.seq, "head": record.hash})
-        await announce(self._kubernetes, rollout, status.attempt, added)
+        about = Key(Kind.FEATURE_ROLLOUT, rollout.namespace, rollout.name)
+        self._announce(about, announcements(rollout, status.attempt, added))
         await self._write(rollout, status.model_copy(update={"pending": None}), resource_version)
 
     async def _write(self, rollout: Rollout, status: FeatureRolloutStatus, resource_version: str) -> str:
