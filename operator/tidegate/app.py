@@ -19,11 +19,11 @@ from tidegate.act.flag_sets import FlagSets
 from tidegate.act.mirrors import Mirrors, discovering
 from tidegate.act.rollouts import RolloutActions
 from tidegate.api.rollout_policy import RolloutPolicyStatus
-from tidegate.clients import credentials
 from tidegate.clients.errors import ApiError
 from tidegate.clients.kubernetes import JsonObject, Kubernetes
 from tidegate.clients.prometheus import Prometheus
 from tidegate.clients.resources import Resource
+from tidegate.clients.watch_session import watch_session
 from tidegate.domain.keys import Key, Kind
 from tidegate.domain.policy_view import PolicyView
 from tidegate.loop.echoes import Echoes
@@ -43,7 +43,7 @@ from tidegate.report.policies import report_policy
 from tidegate.report.rollouts import RolloutReports
 from tidegate.report.runs import Runs
 from tidegate.settings import OperatorSettings
-from tidegate.watch import Sinks, Watched, WatchSettings, watch
+from tidegate.watch import Coverage, Sinks, Watched, WatchSettings, watch
 
 _log = logging.getLogger(__name__)
 DISCOVER_EVERY = 300.0
@@ -97,7 +97,7 @@ def assemble(
     Gauge("tidegate_feature_flag_faults", "Flags whose copy in a FeatureFlag is not as it should be.", registry=registry).set_function(
         lambda: sum(mirrors.faults().values())
     )
-    rollouts = Rollouts(kubernetes, policies, questions, evidence, utc_now, mirrors.of)
+    rollouts = Rollouts(kubernetes, policies, questions, evidence, utc_now, mirrors.of, index.note)
 
     def wrote(stored: JsonObject) -> None:
         echoes.wrote(stored["metadata"]["uid"], stored["metadata"]["resourceVersion"])
@@ -154,23 +154,26 @@ async def _run(settings: OperatorSettings) -> int:
         leadership = Leadership(kubernetes, _lease_settings(settings))
         parts = assemble(kubernetes, prometheus, registry, leadership.held, settings)
         leads = asyncio.Event()
-        listed = asyncio.Event()
-        await stack.enter_async_context(_health(settings, registry, parts, leadership, leads, listed))
+        coverage = Coverage()
+        Gauge("tidegate_watch_missing", "Kinds in namespaces that can't be listed or watched.", registry=registry).set_function(
+            coverage.count
+        )
+        await stack.enter_async_context(_health(settings, registry, parts, leadership, leads, coverage))
         if not await _won(leadership, stop):
             return 0
         stack.push_async_callback(leadership.release)
         leads.set()
-        return await _lead(settings, kubernetes, parts, leadership, stop, listed)
+        return await _lead(settings, kubernetes, parts, leadership, stop, coverage)
 
 
 async def _lead(
-    settings: OperatorSettings, kubernetes: Kubernetes, parts: Parts, leadership: Leadership, stop: asyncio.Event, listed: asyncio.Event
+    settings: OperatorSettings, kubernetes: Kubernetes, parts: Parts, leadership: Leadership, stop: asyncio.Event, coverage: Coverage
 ) -> int:
     """Watches and reconciles until told to stop, or until it must not go on. Events that were decided on are posted before the end."""
     with contextlib.suppress(ApiError):
         await parts.mirrors.discover()  # before the first listing tells of flag sets
     posting = asyncio.create_task(parts.outbox.run(), name="events")
-    watching = asyncio.create_task(_watch(settings, kubernetes, parts, listed), name="watch")
+    watching = asyncio.create_task(_watch(settings, kubernetes, parts, coverage), name="watch")
     working = asyncio.create_task(parts.queue.run(), name="queue")
     ends = {
         asyncio.create_task(stop.wait(), name="stop"): "asked to stop",
@@ -208,7 +211,7 @@ async def _drain(parts: Parts, grace: float) -> None:
     await parts.outbox.drain(max(end - loop.time(), min(grace, _GRACE_FOR_EVENTS)))
 
 
-async def _watch(settings: OperatorSettings, kubernetes: Kubernetes, parts: Parts, listed: asyncio.Event) -> None:
+async def _watch(settings: OperatorSettings, kubernetes: Kubernetes, parts: Parts, coverage: Coverage) -> None:
     def enqueue(key: Key) -> None:
         parts.queue.add(key)
         if key.kind is Kind.ROLLOUT_POLICY:
@@ -216,7 +219,7 @@ async def _watch(settings: OperatorSettings, kubernetes: Kubernetes, parts: Part
             for each in parts.index.all():
                 parts.queue.add(each)
 
-    def flag_set_changed(namespace: str, name: str, _uid: str, _version: str) -> None:
+    def flag_set_changed(namespace: str, name: str) -> None:
         parts.rollouts.flag_sets.forget((namespace, name))
         parts.look_at_copy(namespace, name)
         for key in parts.index.of_flag_set(namespace, name):
@@ -224,15 +227,16 @@ async def _watch(settings: OperatorSettings, kubernetes: Kubernetes, parts: Part
 
     async def pages(watched: Watched, namespace: str) -> AsyncIterator[Sequence[Mapping[str, Any]]]:
         resource = Resource(watched.group, watched.version, watched.plural, watched.namespaced)
-        async for page in kubernetes.pages(resource, namespace, label_selector=watched.label_selector):
+        async for page in kubernetes.pages(resource, namespace, label_selector=watched.label_selector, metadata_only=True):
             yield page.items
 
-    sinks = Sinks(enqueue=enqueue, seen=parts.index.note, gone=parts.index.forget, flag_set_changed=flag_set_changed, listed=listed.set)
+    sinks = Sinks(enqueue=enqueue, gone=parts.index.forget, flag_set_changed=flag_set_changed)
     await watch(
         WatchSettings(namespaces=settings.namespaces),
         sinks,
         parts.echoes,
-        login=lambda: credentials.connection(settings.kubeconfig),
+        coverage,
+        login=lambda told: watch_session(settings.kubeconfig, told),
         lister=pages,
         stop=asyncio.Event(),
     )
@@ -256,14 +260,14 @@ def _health(
     parts: Parts,
     leadership: Leadership,
     leads: asyncio.Event,
-    listed: asyncio.Event,
+    coverage: Coverage,
 ) -> AbstractAsyncContextManager[int]:
     health, pulse = HealthSettings(host=settings.host, port=settings.port), Pulse(registry)
 
     def ready() -> str | None:
         if not leadership.participating():
             return "the API server has not answered about the Lease lately"
-        return "the first listing is under way" if leads.is_set() and not listed.is_set() else None
+        return coverage.problem() if leads.is_set() else None
 
     @asynccontextmanager
     async def serve() -> AsyncIterator[int]:

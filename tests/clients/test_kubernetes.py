@@ -1,4 +1,5 @@
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,52 @@ async def test_a_label_selector_reaches_the_server_unharmed(server: ApiServer, k
     await server.put("configmaps", "shop", config_map("other"))
     pages = kubernetes.pages(CONFIG_MAPS, label_selector="tidegate.io/flag-set=true,a=b")
     assert [item["metadata"]["name"] async for page in pages for item in page.items] == ["flags"]
+
+
+def with_notes(name: str, size: int) -> dict[str, Any]:
+    return {"metadata": {"name": name, "annotations": {"notes": "x" * size}}, "data": {"text": "x" * size}}
+
+
+@pytest.mark.parametrize("metadata_only", [True, False])
+async def test_pages_get_smaller_where_objects_are_large_and_larger_again(
+    server: ApiServer, kubernetes: Kubernetes, monkeypatch: pytest.MonkeyPatch, metadata_only: bool
+) -> None:
+    monkeypatch.setattr("tidegate.clients.kubernetes.PAGE_LIMIT", 50_000)
+    for number in range(60):
+        await server.put("configmaps", "shop", with_notes(f"f{number:02}", 10_000 if number < 20 else 10))
+    pages = [page.items async for page in kubernetes.pages(CONFIG_MAPS, "shop", metadata_only=metadata_only)]
+    assert [item["metadata"]["name"] for page in pages for item in page] == [f"f{number:02}" for number in range(60)]
+    assert all(("data" in item) is not metadata_only for page in pages for item in page)
+    assert max(map(len, pages)) > 10
+    assert len(server.asked("list")) < 40
+
+
+@pytest.mark.parametrize("large", ["f00", "f10", "f19"])
+async def test_an_object_that_is_too_large_by_itself_is_left_out_and_named(
+    server: ApiServer, kubernetes: Kubernetes, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, large: str
+) -> None:
+    monkeypatch.setattr("tidegate.clients.kubernetes.PAGE_LIMIT", 20_000)
+    names = [f"f{number:02}" for number in range(20)]
+    for name in names:
+        await server.put("configmaps", "shop", with_notes(name, 90_000 if name == large else 10))
+    pages = kubernetes.pages(CONFIG_MAPS, "shop", metadata_only=True)
+    assert [item["metadata"]["name"] async for page in pages for item in page.items] == [name for name in names if name != large]
+    (told,) = caplog.records
+    assert (told.levelname, told.getMessage()) == (
+        "ERROR",
+        f"list configmaps shop: the answer is larger than 20000 bytes: object {large} is left out",
+    )
+
+
+async def test_what_does_not_tell_the_way_to_the_next_page_is_an_error(
+    server: ApiServer, kubernetes: Kubernetes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Custom resources in full are written in another order."""
+    monkeypatch.setattr("tidegate.clients.kubernetes.PAGE_LIMIT", 10)
+    monkeypatch.setattr("tests.fakes.apiserver._compact", lambda answer: json.dumps(dict(reversed(answer.items()))))
+    await server.put("configmaps", "shop", config_map("flags"))
+    with pytest.raises(errors.TooLarge, match="larger than 10 bytes"):
+        await anext(kubernetes.pages(CONFIG_MAPS, "shop"))
 
 
 async def test_an_expired_list_is_gone(server: ApiServer, kubernetes: Kubernetes) -> None:

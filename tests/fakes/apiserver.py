@@ -1,9 +1,9 @@
 """A Kubernetes API server over HTTP for faults that a real one can't be made to show on demand.
 
-It speaks discovery, get, paged list, watch with bookmarks, create, update, merge patch, JSON patch, server-side
-apply and the status subresource, with resourceVersion as the real one counts it. `faults`, `tokens`, `kinds`, `hidden`
-(served, but not discovered), `compact`, `cut_watches`, `break_watches` and `silence_watches` make it misbehave;
-`admission` refuses what is written over HTTP; `requests` is what it was asked.
+It speaks discovery, get, paged list, watch with bookmarks, create, update, merge patch, JSON patch, server-side apply and
+the status subresource, with resourceVersion as the real one counts it, and lists and watches of metadata alone. `faults`,
+`tokens`, `kinds`, `hidden` (served, but not discovered), `forbidden` (namespaces), `compact`, `cut_watches`, `break_watches`
+and `silence_watches` make it misbehave; `admission` refuses what is written over HTTP; `requests` is what it was asked.
 """
 
 import asyncio
@@ -65,6 +65,12 @@ class Request:
     query: dict[str, str]
     content_type: str
     authorization: str | None
+    accept: str
+
+    @property
+    def metadata_only(self) -> bool:
+        wanted = "PartialObjectMetadataList" if self.verb == "list" else "PartialObjectMetadata"
+        return f"as={wanted};g=meta.k8s.io;v=v1" in self.accept.split(",")[0]
 
 
 class ApiServer:
@@ -72,6 +78,7 @@ class ApiServer:
         self.store = Store()
         self.kinds: tuple[Kind, ...] = KINDS
         self.hidden: set[str] = set()
+        self.forbidden: set[str] = set()
         self.faults: list[Fault] = []
         self.admission: dict[str, tuple[Refuses, ...]] = {}
         self.tokens: set[str] | None = None
@@ -197,11 +204,21 @@ class ApiServer:
         kind = next((kind for kind in self.kinds if kind.plural == plural), None)
         verb = _verb(http, name)
         request = Request(
-            verb, plural, namespace, name, subresource, dict(http.query), http.content_type, http.headers.get("Authorization")
+            verb,
+            plural,
+            namespace,
+            name,
+            subresource,
+            dict(http.query),
+            http.content_type,
+            http.headers.get("Authorization"),
+            http.headers.get("Accept", ""),
         )
         self.requests.append(request)
         if kind is None:
             return web.Response(text="404 page not found\n", status=404)
+        if namespace in self.forbidden:
+            raise RefusalError(403, "Forbidden", f'{plural} is forbidden: User "me" cannot {verb} {plural} in the namespace "{namespace}"')
         fault = next((fault for fault in self.faults if fault.hits(verb, plural)), None)
         if fault is not None:
             fault.times -= 1
@@ -214,7 +231,7 @@ class ApiServer:
         answer = None if fault and fault.how in ("drop", "hang") else await self._work(http, kind, request)
         if fault is not None and http.transport is not None:
             http.transport.close()
-        return web.json_response(answer, status=201 if verb == "create" else 200)
+        return web.json_response(answer, status=201 if verb == "create" else 200, dumps=_compact)
 
     async def _work(self, http: web.Request, kind: Kind, request: Request) -> JsonObject:
         if request.verb == "list":
@@ -245,13 +262,14 @@ class ApiServer:
         if token and token not in self._snapshots:
             raise RefusalError(410, "Expired", "The provided continue parameter is too old")
         fresh = (str(self.store.version), self.store.list(kind, request.namespace, request.query.get("labelSelector", "")))
-        version, items = self._snapshots.pop(token) if token else fresh
+        version, items = self._snapshots[token] if token else fresh
         limit = int(request.query.get("limit", "0")) or len(items)
         metadata = {"resourceVersion": version}
         if items[limit:]:
             metadata["continue"] = f"{version}+{len(self.requests)}/="
             self._snapshots[metadata["continue"]] = (version, items[limit:])
-        return {"apiVersion": kind.api_version, "kind": f"{kind.kind}List", "metadata": metadata, "items": items[:limit]}
+        page = [_partial(item) for item in items[:limit]] if request.metadata_only else items[:limit]
+        return {"apiVersion": kind.api_version, "kind": f"{kind.kind}List", "metadata": metadata, "items": page}
 
     async def _watch(self, http: web.Request, kind: Kind, request: Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
@@ -272,7 +290,7 @@ class ApiServer:
                 since = seen
                 for change in changes:
                     if (event := _event(change, selector)) is not None:
-                        await _send(response, event)
+                        await _send(response, event | {"object": _partial(event["object"])} if request.metadata_only else event)
             async with self.store.changed:
                 if orders_done == len(self._watch_orders) and (self._silent or since == self.store.version):
                     await self.store.changed.wait()
@@ -300,6 +318,15 @@ def _described(kind: Kind) -> JsonObject:
 def _status(error: RefusalError, headers: dict[str, str] | None = None) -> web.Response:
     body = {"kind": "Status", "status": "Failure", "code": error.code, "reason": error.reason, "message": str(error)}
     return web.json_response(body | {"details": error.details}, status=error.code, headers=headers)
+
+
+def _partial(found: JsonObject) -> JsonObject:
+    return {"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata", "metadata": found["metadata"]}
+
+
+def _compact(answer: Any) -> str:
+    """As the real one writes it."""
+    return json.dumps(answer, separators=(",", ":"))
 
 
 async def _send(response: web.StreamResponse, event: Any) -> None:

@@ -8,7 +8,7 @@ from tidegate.domain.keys import Key, Kind
 from tidegate.loop.echoes import Echoes
 from tidegate.watch.hearing import Hearing, Sinks
 from tidegate.watch.settings import WatchSettings
-from tidegate.watch.watched import FLAG_SETS, POLICIES, ROLLOUTS
+from tidegate.watch.watched import FLAG_SETS, POLICIES, ROLLOUTS, Part
 
 
 class Ear:
@@ -19,10 +19,8 @@ class Ear:
         self.echoes = Echoes()
         sinks = Sinks(
             enqueue=lambda key: self.news.append(("look", key.name)),
-            seen=lambda body: self.news.append(("seen", body["metadata"]["name"], body["metadata"]["resourceVersion"])),
             gone=lambda key: self.news.append(("gone", str(key))),
             flag_set_changed=lambda *change: self.news.append(("flags", *change)),
-            listed=lambda: None,
         )
         self.hearing = Hearing(WatchSettings(namespaces), sinks, self.echoes)
 
@@ -42,12 +40,12 @@ def body(version: int | str, uid: str = "u1", name: str = "a", namespace: str = 
 
 def test_each_version_is_told_once() -> None:
     ear = Ear()
-    assert ear.hear("ADDED", body(5)) == [("seen", "a", "5"), ("look", "a")]
+    assert ear.hear("ADDED", body(5)) == [("look", "a")]
     assert ear.hear(None, body(5)) == []
-    assert ear.hear("MODIFIED", body(6)) == [("seen", "a", "6"), ("look", "a")]
+    assert ear.hear("MODIFIED", body(6)) == [("look", "a")]
     assert ear.hear("MODIFIED", body(5)) == [], "old news"
-    assert ear.hear("MODIFIED", body(10)) == [("seen", "a", "10"), ("look", "a")], "10 is newer than 6"
-    assert ear.hear("MODIFIED", body("x9")) == [("seen", "a", "x9"), ("look", "a")], "without numbers, other is new"
+    assert ear.hear("MODIFIED", body(10)) == [("look", "a")], "10 is newer than 6"
+    assert ear.hear("MODIFIED", body("x9")) == [("look", "a")], "without numbers, other is new"
 
 
 def test_our_own_write_is_quiet_as_an_event_and_loud_in_a_list() -> None:
@@ -55,18 +53,18 @@ def test_our_own_write_is_quiet_as_an_event_and_loud_in_a_list() -> None:
     ear.hear(None, body(5))
     ear.echoes.wrote("u1", "6")
     assert ear.hear("MODIFIED", body(6)) == []
-    assert ear.hear("MODIFIED", body(7)) == [("seen", "a", "7"), ("look", "a")]
+    assert ear.hear("MODIFIED", body(7)) == [("look", "a")]
     ear.echoes.wrote("u1", "9")
-    assert ear.hear(None, body(9)) == [("seen", "a", "9"), ("look", "a")], "8 may have been somebody else's, and was missed"
+    assert ear.hear(None, body(9)) == [("look", "a")], "8 may have been somebody else's, and was missed"
 
 
 def test_a_deletion_is_told_and_a_successor_is_another_object() -> None:
     ear = Ear()
     ear.hear("ADDED", body(5))
     assert ear.hear("DELETED", body(6)) == [("gone", "FeatureRollout/shop/a"), ("look", "a")]
-    assert ear.hear("ADDED", body(7, uid="u2")) == [("seen", "a", "7"), ("look", "a")]
+    assert ear.hear("ADDED", body(7, uid="u2")) == [("look", "a")]
     assert ear.hear("DELETED", body(6, uid="u1")) == [], "the predecessor's end comes late"
-    assert ear.hear("MODIFIED", body(8, uid="u2")) == [("seen", "a", "8"), ("look", "a")]
+    assert ear.hear("MODIFIED", body(8, uid="u2")) == [("look", "a")]
 
 
 def test_our_own_deletion_is_no_echo() -> None:
@@ -82,7 +80,7 @@ def test_flag_sets_have_a_call_of_their_own() -> None:
     ear.echoes.wrote("u1", "6")
     ear.hearing.event(FLAG_SETS, "MODIFIED", body(6))
     ear.hearing.event(FLAG_SETS, "DELETED", body(7))
-    assert ear.take() == [("flags", "shop", "a", "u1", "5"), ("flags", "shop", "a", "u1", "7")]
+    assert ear.take() == [("flags", "shop", "a"), ("flags", "shop", "a")]
 
 
 def test_policies_have_no_namespace() -> None:
@@ -130,13 +128,24 @@ def test_what_a_list_lacks_was_deleted_unless_it_was_heard_of_since() -> None:
     ear = Ear()
     for name in ("kept", "deleted", "changed"):
         ear.hear("ADDED", body(5, uid=name, name=name))
-    before = ear.hearing.known(ROLLOUTS)
+    before = ear.hearing.known(Part(ROLLOUTS, ""))
     listed = [ear.hearing.listed(ROLLOUTS, body(5, uid="kept", name="kept"))]
     ear.hear("MODIFIED", body(6, uid="changed", name="changed"))
     ear.hear("ADDED", body(7, uid="new", name="new"))
     ear.hearing.forget_missing(before, [ref for ref in listed if ref])
     assert ear.take() == [("gone", "FeatureRollout/shop/deleted"), ("look", "deleted")]
-    assert {ref.name for ref in ear.hearing.known(ROLLOUTS)} == {"kept", "changed", "new"}
+    assert {ref.name for ref in ear.hearing.known(Part(ROLLOUTS, ""))} == {"kept", "changed", "new"}
+
+
+def test_what_is_known_of_one_namespace_is_only_its_own() -> None:
+    ear = Ear("shop", "bank")
+    for namespace in ("shop", "bank"):
+        ear.hearing.event(ROLLOUTS, "ADDED", body(5, uid=namespace, name=namespace, namespace=namespace))
+    ear.hearing.event(FLAG_SETS, "ADDED", body(5, namespace="bank"))
+    assert [ref.name for ref in ear.hearing.known(Part(ROLLOUTS, "bank"))] == ["bank"]
+    ear.take()
+    ear.hearing.forget_missing(ear.hearing.known(Part(ROLLOUTS, "bank")), [])
+    assert ear.take() == [("gone", "FeatureRollout/bank/bank"), ("look", "bank")]
 
 
 @pytest.mark.parametrize("pattern", ["", "UPPER", "a,b", "!a", "a b", "-a", "a/b", "x" * 64])

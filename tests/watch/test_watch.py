@@ -1,6 +1,7 @@
 """kopf against the fault-injecting API server."""
 
 import asyncio
+import functools
 import logging
 import signal
 import threading
@@ -13,11 +14,11 @@ import kopf
 import pytest
 
 from tests.fakes.apiserver import BY_PLURAL, ApiServer, Fault
-from tidegate.clients import credentials
 from tidegate.clients.kubernetes import Kubernetes
 from tidegate.clients.resources import Resource
+from tidegate.clients.watch_session import watch_session
 from tidegate.loop.echoes import Echoes
-from tidegate.watch import Sinks, Watched, WatchSettings, watch
+from tidegate.watch import Coverage, Sinks, Watched, WatchSettings, watch
 from tidegate.watch.kopf_thread import WatchEndedError
 from tidegate.watch.settings import kopf_settings
 from tidegate.watch.watched import Body
@@ -30,24 +31,18 @@ class News:
 
     def __init__(self) -> None:
         self.looks = list[str]()
-        self.seen = list[Body]()
         self.gone = list[str]()
-        self.flags = list[tuple[str, str, str, str]]()
-        self.listings = 0
+        self.flags = list[tuple[str, str]]()
+        self.coverage = Coverage()
         self.stop = asyncio.Event()
         self.echoes = Echoes()
         self.watching: asyncio.Task[None] | None = None
 
     def sinks(self) -> Sinks:
-        def listed() -> None:
-            self.listings += 1
-
         return Sinks(
             enqueue=lambda key: self.looks.append(str(key)),
-            seen=self.seen.append,
             gone=lambda key: self.gone.append(str(key)),
             flag_set_changed=lambda *change: self.flags.append(change),
-            listed=listed,
         )
 
     async def until(self, condition: Callable[[], object], seconds: float = 8.0) -> None:
@@ -69,11 +64,12 @@ async def watching(
 
         async def lister(watched: Watched, namespace: str) -> AsyncIterator[Sequence[Body]]:
             resource = Resource(watched.group, watched.version, watched.plural, watched.namespaced)
-            async for page in kubernetes.pages(resource, namespace, label_selector=watched.label_selector):
+            async for page in kubernetes.pages(resource, namespace, label_selector=watched.label_selector, metadata_only=True):
                 yield page.items
 
-        settings = WatchSettings(namespaces, resync)
-        work = watch(settings, news.sinks(), news.echoes, login=lambda: credentials.connection(kubeconfig), lister=lister, stop=news.stop)
+        settings, sinks = WatchSettings(namespaces, resync), news.sinks()
+        login = functools.partial(watch_session, kubeconfig)
+        work = watch(settings, sinks, news.echoes, news.coverage, login=login, lister=lister, stop=news.stop)
         news.watching = asyncio.create_task(work)
         try:
             yield news
@@ -122,11 +118,10 @@ async def test_what_exists_is_looked_at_once_and_every_change_again(server: ApiS
     async with watching(server, tmp_path) as news:
         await opened(server, news)
         assert sorted(news.looks) == ["FeatureRollout/shop/a", "FeatureRollout/shop/b", "RolloutPolicy/production"]
-        assert news.listings == 1
+        assert news.coverage.problem() is None
         news.looks.clear()
         await server.put("featurerollouts", "shop", rollout("a", paused=True))
         await news.until(lambda: news.looks == ["FeatureRollout/shop/a"])
-        assert news.seen[-1]["spec"] == {"paused": True}
         await server.put("featurerollouts", "bank", rollout("c"))
         await news.until(lambda: "FeatureRollout/bank/c" in news.looks)
         await server.remove("rolloutpolicies", "", "production")
@@ -166,10 +161,10 @@ async def test_our_own_writes_are_not_looked_at(server: ApiServer, tmp_path: Pat
             news.echoes.wrote(uid, str(server.store.version + 1))
             await server.put(plural, "shop", body)
         await server.put("featurerollouts", "shop", rollout("a", theirs=1))
-        foreign = await server.put("configmaps", "shop", flag_set("flags", theirs="1"))
+        await server.put("configmaps", "shop", flag_set("flags", theirs="1"))
         await news.until(lambda: news.looks and news.flags)
         assert news.looks == ["FeatureRollout/shop/a"]
-        assert news.flags == [("shop", "flags", flags["metadata"]["uid"], foreign["metadata"]["resourceVersion"])]
+        assert news.flags == [("shop", "flags")]
 
 
 async def test_only_labelled_config_maps_are_flag_sets(server: ApiServer, tmp_path: Path) -> None:
@@ -181,7 +176,7 @@ async def test_only_labelled_config_maps_are_flag_sets(server: ApiServer, tmp_pa
         await news.until(lambda: len(news.flags) == 1)
         await server.put("configmaps", "shop", {"metadata": {"name": "flags", "labels": {"tidegate.io/flag-set": None}}})
         await news.until(lambda: len(news.flags) == 2)
-        assert {name for _, name, _, _ in news.flags} == {"flags"}
+        assert set(news.flags) == {("shop", "flags")}
     selectors = {request.query.get("labelSelector") for request in server.requests if request.plural == "configmaps"}
     assert selectors == {"tidegate.io/flag-set=true"}, "other ConfigMaps never leave the API server"
 
@@ -235,7 +230,7 @@ async def test_a_resync_looks_at_everything_and_notices_what_vanished_in_a_gap(s
         server.faults.append(Fault("list", "featurerollouts", status=500, times=1))
         await news.until(lambda: news.gone == ["FeatureRollout/shop/b"])
         await news.until(lambda: "FeatureRollout/shop/a" in news.looks)
-        assert [name for _, name, _, _ in news.flags] == ["flags"]
+        assert news.flags == [("shop", "flags")]
 
 
 async def test_a_stream_that_went_silent_is_replaced(server: ApiServer, tmp_path: Path) -> None:
@@ -306,6 +301,99 @@ async def test_plain_namespaces_need_no_right_outside_them(server: ApiServer, tm
     assert asked == {"shop", "bank"}
 
 
+async def test_a_namespace_that_is_forbidden_keeps_no_other_waiting(
+    server: ApiServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As after a namespace was deleted with the RoleBinding in it, and the operator restarted."""
+    for namespace in ("shop", "gone"):
+        await server.put("featurerollouts", namespace, rollout("a"))
+    server.forbidden = {"gone"}
+    async with watching(server, tmp_path, "shop", "gone") as news:
+        await opened(server, news, 3)
+        assert news.looks == ["FeatureRollout/shop/a"]
+        problem = news.coverage.problem()
+        assert problem is not None
+        assert problem.startswith("not looked after: configmaps in namespace gone (list configmaps gone: configmaps is forbidden")
+        assert "featurerollouts in namespace gone" in problem
+        assert "shop" not in problem
+        refused = len(server.asked("list"))
+        await news.until(lambda: len(server.asked("list")) > refused + 12)  # kopf would end after so many tries
+        await server.put("featurerollouts", "shop", rollout("b"))
+        await news.until(lambda: news.looks == ["FeatureRollout/shop/a", "FeatureRollout/shop/b"])
+        server.forbidden.clear()
+        await news.until(lambda: "FeatureRollout/gone/a" in news.looks)
+        await server.put("featurerollouts", "gone", rollout("b"))
+        await news.until(lambda: "FeatureRollout/gone/b" in news.looks)
+        assert news.coverage.problem() is None
+    told = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert [line.partition(":")[0] for line in told] == ["configmaps in namespace gone", "featurerollouts in namespace gone"], "once"
+
+
+async def test_a_right_that_is_taken_away_ends_no_other_watch(server: ApiServer, tmp_path: Path) -> None:
+    async with watching(server, tmp_path, "shop", "bank") as news:
+        await opened(server, news, 5)
+        server.forbidden = {"bank"}
+        await server.cut_watches()
+        await news.until(lambda: news.coverage.problem() is not None)
+        await news.until(lambda: len([one for one in server.asked("watch") if one.namespace == "bank"]) > 12)
+        await server.put("featurerollouts", "shop", rollout("a"))
+        await news.until(lambda: news.looks == ["FeatureRollout/shop/a"])
+        await server.put("featurerollouts", "bank", rollout("a"))
+        server.forbidden.clear()
+        await news.until(lambda: news.looks == ["FeatureRollout/shop/a", "FeatureRollout/bank/a"])
+        assert news.coverage.problem() is None
+
+
+async def test_a_kind_that_fails_everywhere_ends_no_other_watch(server: ApiServer, tmp_path: Path) -> None:
+    """As when its conversion fails, or its CRD was deleted."""
+    async with watching(server, tmp_path) as news:
+        await opened(server, news)
+        server.faults += [Fault("watch", "rolloutpolicies", status=500, times=10), Fault("watch", "configmaps", status=404, times=10)]
+        await server.cut_watches()
+        await news.until(lambda: not server.faults[0].times and not server.faults[1].times)
+        await server.put("featurerollouts", "shop", rollout("a"))
+        await server.put("rolloutpolicies", "", {"metadata": {"name": "production"}})
+        await server.put("configmaps", "shop", flag_set("flags"))
+        await news.until(lambda: len(news.looks) == 2 and news.flags)
+        assert news.coverage.problem() is None
+
+
+async def test_large_objects_are_not_even_read(server: ApiServer, tmp_path: Path) -> None:
+    """Anybody who may create objects may make them large."""
+    for number in range(17):
+        await server.put("configmaps", "shop", flag_set(f"flags-{number}", text="x" * 1_000_000))
+    for number in range(40):
+        await server.put("featurerollouts", "shop", rollout(f"r{number}", text="x" * 500_000))
+    async with watching(server, tmp_path) as news:
+        await opened(server, news)
+        assert news.coverage.problem() is None
+        assert (len(news.looks), len(news.flags)) == (40, 17)
+        await server.put("featurerollouts", "shop", rollout("r7", paused=True))
+        await news.until(lambda: len(news.looks) == 41)
+    assert all(request.metadata_only for request in server.requests if request.verb in ("list", "watch"))
+
+
+async def test_metadata_that_is_large_is_asked_for_in_smaller_pages(
+    server: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("kubernetes", "watch_session"):
+        monkeypatch.setattr(f"tidegate.clients.{module}.PAGE_LIMIT", 20_000)
+    for number in range(30):
+        large = {"name": f"r{number}", "annotations": {"notes": "x" * (9_000 if number < 20 else 10)}}
+        await server.put("featurerollouts", "shop", {"metadata": large, "spec": {}})
+    async with watching(server, tmp_path) as news:
+        await opened(server, news)
+        assert len(news.looks) == 30
+        await server.silence_watches(True)
+        await server.put("featurerollouts", "shop", rollout("r29", paused=True))
+        server.compact()
+        await server.cut_watches()
+        await server.silence_watches(False)
+        await news.until(lambda: "FeatureRollout/shop/r29" in news.looks[30:])
+    limits = {int(request.query["limit"]) for request in server.asked("list", "featurerollouts")}
+    assert {500, 1, 2} <= limits
+
+
 async def test_globs_choose_among_the_whole_cluster(server: ApiServer, tmp_path: Path) -> None:
     async with watching(server, tmp_path, "shop-*") as news:
         await opened(server, news)
@@ -318,14 +406,18 @@ async def test_globs_choose_among_the_whole_cluster(server: ApiServer, tmp_path:
 async def test_missing_kinds_are_waited_for(server: ApiServer, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     everything = server.kinds
     server.kinds = tuple(kind for kind in everything if kind.plural != "rolloutpolicies")
+    await server.put("featurerollouts", "shop", rollout("a"))
     async with watching(server, tmp_path) as news:
-        await news.until(lambda: len(server.asked("list", "rolloutpolicies")) >= 2)
-        assert news.listings == 0
+        await news.until(lambda: len(server.asked("list", "rolloutpolicies")) >= 3)
+        assert server.asked("watch") == [], "kopf would find no such kind, and never look for it again"
+        missing = "rolloutpolicies (list rolloutpolicies: the API server doesn't serve this kind; is its CRD installed?)"
+        assert news.coverage.problem() == f"not looked after: {missing}"
+        assert news.looks == ["FeatureRollout/shop/a"]
         server.kinds = everything
         await opened(server, news)
-        assert news.listings == 1
-    warnings = [record.getMessage() for record in caplog.records if record.name == "tidegate.watch.listing"]
-    assert "the first listing failed, next try in 0.2 s: list rolloutpolicies: the API server doesn't serve" in warnings[0]
+        assert news.coverage.problem() is None
+    told = [record.getMessage() for record in caplog.records if record.name == "tidegate.watch.coverage"]
+    assert len(told) == 1, "once"
 
 
 async def test_a_kind_that_kopf_does_not_find_is_an_error_not_silence(server: ApiServer, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@
     │   ├── Refused              an admission policy or webhook denied the write
     │   ├── Invalid              the request itself is wrong and will stay wrong (400, 422, other 4xx)
     │   ├── TooManyRequests      slow down (429); `retry_after` seconds
+    │   ├── TooLarge             the answer has more bytes than may be read
     │   └── Unavailable          no answer, an unreadable answer, or 5xx: ask again later
     └── SourceError              Prometheus gave no numbers
         ├── SourceUnreachable    no connection: refused, name not found, certificate not trusted, cut off
@@ -92,6 +93,14 @@ class TooManyRequests(ApiError):
     def __init__(self, target: str, message: str, status: int | None = None, retry_after: float = 1.0) -> None:
         super().__init__(target, message, status)
         self.retry_after = retry_after
+
+
+class TooLarge(ApiError):
+    """The answer is too large to be read. `head` is how it begins."""
+
+    def __init__(self, target: str, message: str, status: int | None = None, head: bytes = b"") -> None:
+        super().__init__(target, message, status)
+        self.head = head
 
 
 class Unavailable(ApiError):

@@ -7,6 +7,8 @@ harm, since it names the version that it is meant for.
 
 import asyncio
 import json
+import logging
+import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,16 +18,21 @@ import aiohttp
 from kubernetes.aio.client import ApiClient, Configuration
 
 from tidegate.clients import credentials
-from tidegate.clients.bounded import TooLargeError, read_at_most
-from tidegate.clients.errors import ApiError, NotFound, Unauthorized, Unavailable, short
+from tidegate.clients.bounded import PageSize, TooLargeError, read_at_most
+from tidegate.clients.errors import NotFound, TooLarge, Unauthorized, Unavailable, short
 from tidegate.clients.refusals import refusal
 from tidegate.clients.resources import SECRETS, Resource
+
+logger = logging.getLogger("tidegate.clients.kubernetes")
 
 JsonObject = dict[str, Any]
 
 FIELD_MANAGER = "tidegate"
 PAGE_SIZE = 500
 ANSWER_LIMIT = 16 * 1024 * 1024
+PAGE_LIMIT = 4 * 1024 * 1024
+"""Bytes of a page. Whoever may create objects may make them large: a page that has more is asked for again with fewer objects."""
+METADATA_OF_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
 
 # The server reads and sends hundreds of objects for a page, so that a list gets more time than a single object.
 _LIST_PATIENCE = 3
@@ -34,6 +41,7 @@ _JSON = "application/json"
 _MERGE_PATCH = "application/merge-patch+json"
 _JSON_PATCH = "application/json-patch+json"
 _APPLY = "application/apply-patch+yaml"
+_PAGE_BEGINS = re.compile(rb'"metadata":(\{[^{}]*\}),"items":\[(?:\{[^{}]*"metadata":\{"name":"([^"]*)")?')
 _NO_SECOND_TIMEOUT = aiohttp.ClientTimeout(total=None)
 _STRICT = {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict"}
 
@@ -59,6 +67,8 @@ class _Call:
     subresource: str | None = None
     time_limit: float | None = None
     fixed_path: str | None = None
+    accept: str = _JSON
+    answer_limit: int | None = None
 
     @property
     def path(self) -> str:
@@ -116,22 +126,33 @@ class Kubernetes:
             return False
         return any(found.get("name") == resource.plural for found in answer.get("resources") or ())
 
-    async def pages(self, resource: Resource, namespace: str = "", *, label_selector: str = "") -> AsyncIterator[Page]:
-        """All objects of a kind in a namespace, or everywhere, 500 at a time and as of one moment.
+    async def pages(
+        self, resource: Resource, namespace: str = "", *, label_selector: str = "", metadata_only: bool = False
+    ) -> AsyncIterator[Page]:
+        """All objects of a kind in a namespace, or everywhere, at most 500 at a time and as of one moment.
 
-        Raises Gone when the caller takes so long between pages that the list has expired.
+        One that is too large to be read by itself is left out, with an error in the log. Raises Gone when the caller takes so long between
+        pages that the list has expired.
         """
-        query = {"limit": str(PAGE_SIZE)}
-        if label_selector:
-            query["labelSelector"] = label_selector
+        selected = {"labelSelector": label_selector} if label_selector else {}
+        how: dict[str, Any] = {"time_limit": _LIST_PATIENCE * self._time_limit, "answer_limit": PAGE_LIMIT}
+        how |= {"accept": METADATA_OF_LIST} if metadata_only else {}
+        size, token = PageSize(PAGE_SIZE), ""
         while True:
-            call = _Call("list", "GET", resource, namespace, "", query, time_limit=_LIST_PATIENCE * self._time_limit)
-            answer = await self._ask(call)
+            query = selected | {"limit": str(size.limit)} | ({"continue": token} if token else {})
+            try:
+                answer = await self._ask(_Call("list", "GET", resource, namespace, "", query, **how))
+            except TooLarge as error:
+                if size.shrink():
+                    continue
+                answer = _without_its_object(error)
+            else:
+                size.grow()
             metadata = answer.get("metadata") or {}
             yield Page(answer.get("items") or [], str(metadata.get("resourceVersion") or ""))
-            if not metadata.get("continue"):
+            token = metadata.get("continue") or ""
+            if not token:
                 return
-            query["continue"] = metadata["continue"]
 
     async def create(self, resource: Resource, body: JsonObject, *, time_limit: float | None = None) -> JsonObject:
         """The created object. A body with `generateName` gets its name from the server."""
@@ -220,7 +241,7 @@ class Kubernetes:
         except aiohttp.ClientError as error:
             raise Unavailable(call.target, short(error, 200) or type(error).__name__) from error
         except TooLargeError as error:
-            raise ApiError(call.target, f"the answer is larger than {ANSWER_LIMIT} bytes") from error
+            raise TooLarge(call.target, str(error), head=error.head) from error
         if not 200 <= status < 300:
             raise refusal(call.target, status, retry_after, body, confidential=call.resource == SECRETS)
         return _parsed(call.target, status, body)
@@ -230,17 +251,31 @@ class Kubernetes:
             call.method,
             call.path,
             query_params=list(call.query.items()),
-            header_params={"Accept": _JSON, "Content-Type": call.content_type},
+            header_params={"Accept": call.accept, "Content-Type": call.content_type},
             auth_settings=["BearerToken"],
         )
         answer = await self._client.call_api(method, url, headers, call.body, _request_timeout=_NO_SECOND_TIMEOUT)
         async with cast(aiohttp.ClientResponse, answer.response) as response:
-            return response.status, response.headers.get("Retry-After"), await read_at_most(response.content, ANSWER_LIMIT)
+            return (
+                response.status,
+                response.headers.get("Retry-After"),
+                await read_at_most(response.content, call.answer_limit or ANSWER_LIMIT),
+            )
 
 
 def _names(body: Mapping[str, Any]) -> tuple[str, str]:
     metadata = body.get("metadata") or {}
     return metadata.get("namespace") or "", metadata.get("name") or ""
+
+
+def _without_its_object(error: TooLarge) -> JsonObject:
+    """A page of one object that is too large, without it. Raises `error` where the answer doesn't begin with the way to the next page."""
+    begins = _PAGE_BEGINS.search(error.head)
+    if begins is None:
+        raise error
+    name = (begins[2] or b"of unknown name").decode(errors="replace")
+    logger.error("%s: %s: object %s is left out", error.target, error.message, short(name, 253))
+    return {"metadata": json.loads(begins[1])}
 
 
 def _parsed(target: str, status: int, body: bytes) -> JsonObject:

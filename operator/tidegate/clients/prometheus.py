@@ -124,7 +124,7 @@ class Prometheus:
         except TimeoutError as error:
             raise SourceTimeout(f"no complete answer within {endpoint.timeout:g} s") from error
         except TooLargeError as error:
-            raise SourceBadAnswer(f"the answer is larger than {self._answer_limit} bytes") from error
+            raise SourceBadAnswer(str(error)) from error
         except (aiohttp.ClientError, ValueError) as error:
             raise SourceUnreachable(f"the connection failed: {short(_without_address(error), _MESSAGE_LENGTH)}") from error
         answer = _json_object(content_type, body)

@@ -7,14 +7,14 @@ from tidegate.domain.keys import Key, Kind
 
 
 class Index:
-    """Fed by the events of FeatureRollouts. A missing entry costs a late look, until the resync lists everything."""
+    """Fed by the looks at FeatureRollouts. A missing entry costs a late look, until the resync lists everything."""
 
     def __init__(self) -> None:
         self._flag_sets: dict[tuple[str, str], set[Key]] = {}
         self._where: dict[Key, tuple[str, str]] = {}
 
     def note(self, body: Mapping[str, Any]) -> None:
-        """A FeatureRollout as it was seen, whether valid or not."""
+        """A FeatureRollout as it was read, whether valid or not."""
         metadata = body["metadata"]
         key = Key(Kind.FEATURE_ROLLOUT, metadata["namespace"], metadata["name"])
         name = (((body.get("spec") or {}).get("target") or {}).get("flag") or {}).get("configMap")

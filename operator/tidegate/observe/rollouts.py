@@ -26,7 +26,7 @@ FLAG_SET_SHARED_FOR = 1.0
 
 
 class Rollouts:
-    """Reads everything that decisions about FeatureRollouts need."""
+    """Reads everything that decisions about FeatureRollouts need. `seen` is told each FeatureRollout, valid or not."""
 
     def __init__(
         self,
@@ -36,6 +36,7 @@ class Rollouts:
         evidence: Evidence,
         clock: Callable[[], datetime],
         mirrored: Callable[[str, str, str], Mirrored | None] = lambda *_: None,
+        seen: Callable[[JsonObject], None] = lambda _: None,
     ) -> None:
         self._kubernetes = kubernetes
         self._policies = policies
@@ -43,14 +44,17 @@ class Rollouts:
         self._evidence = evidence
         self._clock = clock
         self._mirrored = mirrored
+        self._seen = seen
         self.flag_sets: Recent[tuple[str, str], FlagSet | Problem] = Recent(self._flag_set, FLAG_SET_SHARED_FOR)
 
     async def snapshot(self, key: Key) -> Snapshot | None:
         """Everything about one rollout, or None where it no longer exists."""
         try:
-            rollout = parse_rollout(await self._kubernetes.get(FEATURE_ROLLOUTS, key.namespace, key.name))
+            raw = await self._kubernetes.get(FEATURE_ROLLOUTS, key.namespace, key.name)
         except NotFound:
             return None
+        self._seen(raw)  # before the flag set is read, so that no change of it after that passes unnoticed
+        rollout = parse_rollout(raw)
         spec = rollout.followed_spec()
         if spec is None:
             missing = Problem(Reason.INVALID_SPEC, "no valid spec was seen yet")

@@ -1,8 +1,9 @@
 """Changes in the cluster, turned into keys to look at. The only importer of kopf."""
 
+from tidegate.watch.coverage import Coverage
 from tidegate.watch.hearing import Sinks
 from tidegate.watch.settings import WatchSettings
 from tidegate.watch.watched import WATCHED, Lister, Login, Watched
 from tidegate.watch.watching import watch
 
-__all__ = ["WATCHED", "Lister", "Login", "Sinks", "WatchSettings", "Watched", "watch"]
+__all__ = ["WATCHED", "Coverage", "Lister", "Login", "Sinks", "WatchSettings", "Watched", "watch"]

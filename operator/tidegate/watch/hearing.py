@@ -7,23 +7,20 @@ from typing import NamedTuple
 from tidegate.domain.keys import Key
 from tidegate.loop.echoes import Echoes
 from tidegate.watch.settings import WatchSettings
-from tidegate.watch.watched import POLICIES, ROLLOUTS, Body, Watched
+from tidegate.watch.watched import POLICIES, Body, Part, Watched
 
 
 @dataclass(frozen=True, slots=True)
 class Sinks:
     """Where the news goes; all are called in the program's own event loop and must not block.
 
-    `enqueue` looks at an object. `seen` gets the body of each new version of a FeatureRollout, `gone` the key of an object
-    that was deleted. `flag_set_changed` gets namespace, name, uid and resourceVersion of a flag set that somebody else
-    created, changed, or deleted. `listed` is called once, when everything that exists has been enqueued.
+    `enqueue` looks at an object, `gone` gets the key of one that was deleted. `flag_set_changed` gets namespace and name of a
+    flag set that somebody else created, changed, or deleted.
     """
 
     enqueue: Callable[[Key], None]
-    seen: Callable[[Body], None]
     gone: Callable[[Key], None]
-    flag_set_changed: Callable[[str, str, str, str], None]
-    listed: Callable[[], None]
+    flag_set_changed: Callable[[str, str], None]
 
 
 class Ref(NamedTuple):
@@ -67,7 +64,7 @@ class Hearing:
         if event_type == "DELETED":
             # A successor of the same name may have been heard of first.
             if self._known.get(ref, version).uid == version.uid:
-                self._vanished(ref, version)
+                self._vanished(ref)
             return
         if not self._is_new(ref, version):
             return
@@ -76,7 +73,8 @@ class Hearing:
             return
         # After a gap, a list shows our own write where somebody else's came before it: only an event is an echo.
         if event_type is None or not self._echoes.heard(*version):
-            self._changed(ref, version, body)
+            self._tell(ref)
+            self.look_at(ref)
 
     def listed(self, watched: Watched, body: Body) -> Ref | None:
         """An object of a list of ours. Returns what to look at, or None if it isn't ours."""
@@ -86,18 +84,20 @@ class Hearing:
         if self._is_new(ref, version):
             self._known[ref] = version
             self._asks_anew(ref, body)
-            self._tell(ref, version, body)
+            self._tell(ref)
         return ref
 
-    def known(self, watched: Watched) -> dict[Ref, Version]:
-        """The objects of a kind, as they are known now."""
-        return {ref: version for ref, version in self._known.items() if ref.watched == watched}
+    def known(self, part: Part) -> dict[Ref, Version]:
+        """The objects of a part, as they are known now."""
+        return {
+            ref: version for ref, version in self._known.items() if ref.watched == part.watched and part.namespace in ("", ref.namespace)
+        }
 
     def forget_missing(self, before: dict[Ref, Version], listed: Iterable[Ref]) -> None:
         """Objects known `before` a complete list began, not in it, and not heard of since, were deleted unseen."""
         for ref in before.keys() - set(listed):
             if self._known.get(ref) == before[ref]:
-                self._vanished(ref, before[ref])
+                self._vanished(ref)
 
     def look_at(self, ref: Ref) -> None:
         """Enqueue an object that has a key."""
@@ -122,21 +122,15 @@ class Hearing:
         before, self._asked[ref] = self._asked.get(ref), asked
         return asked != before
 
-    def _changed(self, ref: Ref, version: Version, body: Body) -> None:
-        self._tell(ref, version, body)
-        self.look_at(ref)
+    def _tell(self, ref: Ref) -> None:
+        if ref.watched.kind is None:
+            self._sinks.flag_set_changed(ref.namespace, ref.name)
 
-    def _tell(self, ref: Ref, version: Version, body: Body) -> None:
-        if ref.watched == ROLLOUTS:
-            self._sinks.seen(body)
-        elif ref.watched.kind is None:
-            self._sinks.flag_set_changed(ref.namespace, ref.name, *version)
-
-    def _vanished(self, ref: Ref, version: Version) -> None:
+    def _vanished(self, ref: Ref) -> None:
         self._known.pop(ref, None)
         self._asked.pop(ref, None)
+        self._tell(ref)
         if ref.watched.kind is None:
-            self._sinks.flag_set_changed(ref.namespace, ref.name, *version)
             return
         self._sinks.gone(Key(ref.watched.kind, ref.namespace, ref.name))
         self.look_at(ref)

@@ -19,7 +19,7 @@ import kopf
 from kopf._cogs.structs.references import Insights
 
 from tidegate.watch.settings import WatchSettings, kopf_settings
-from tidegate.watch.watched import WATCHED, Body, Connection, Login, Watched
+from tidegate.watch.watched import WATCHED, Body, Login, Told, Watched
 
 Deliver = Callable[[Watched, str | None, Body], None]
 
@@ -35,11 +35,22 @@ class WatchEndedError(Exception):
     """kopf has stopped watching although nobody asked it to."""
 
 
-async def run_kopf(settings: WatchSettings, login: Login, deliver: Deliver) -> None:
-    """Deliver events, in the calling event loop, until cancelled. Raises WatchEndedError when kopf ends by itself."""
+class _Refusals(logging.Filter):
+    """Keeps quiet about refusals: kopf repeats them at each try, and they are told elsewhere, once."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return "RefusedWatchError" not in record.getMessage()
+
+
+_REFUSALS = _Refusals()
+
+
+async def run_kopf(settings: WatchSettings, login: Login, deliver: Deliver, told: Told) -> None:
+    """Deliver events, in the calling event loop, until cancelled; `told` of each list and watch. Raises WatchEndedError when kopf ends by
+    itself."""
     loop = asyncio.get_running_loop()
     ended: asyncio.Future[BaseException | None] = loop.create_future()
-    operation = _Operation(settings, login, _Mailbox(loop, deliver).post)
+    operation = _Operation(settings, login, _Mailbox(loop, deliver).post, lambda *said: _call_in(loop, told, *said))
 
     def work() -> None:
         problem: BaseException | None = None
@@ -51,6 +62,7 @@ async def run_kopf(settings: WatchSettings, login: Login, deliver: Deliver) -> N
 
     for name, level in _CHATTER.items():
         logging.getLogger(name).setLevel(level)
+    logging.getLogger("kopf._cogs.clients.watching").addFilter(_REFUSALS)
     # A daemon, so that a kopf that hangs can't keep the process from its end.
     threading.Thread(target=work, name="kopf", daemon=True).start()
     try:
@@ -108,10 +120,11 @@ class _Mailbox:
 class _Operation:
     """What happens in kopf's own loop."""
 
-    def __init__(self, settings: WatchSettings, login: Login, deliver: Deliver) -> None:
+    def __init__(self, settings: WatchSettings, login: Login, deliver: Deliver, told: Told) -> None:
         self._settings = settings
         self._login = login
         self._deliver = deliver
+        self._told = told
         self._attempts = itertools.count(1)
         self._started = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -153,11 +166,13 @@ class _Operation:
 
         return handle
 
-    async def _log_in(self, **_: Any) -> kopf.ConnectionInfo:
-        attempt = next(self._attempts)
-        if attempt > 1:
+    async def _log_in(self, **_: Any) -> kopf.AiohttpSession:
+        # kopf refuses credentials for ever that were refused once. An API server that is just starting answers 401 to good
+        # tokens, so each login must be new: a session is.
+        if next(self._attempts) > 1:
             await asyncio.sleep(_LOGIN_PAUSE)
-        return connection_info(await self._login(), attempt)
+        found = await self._login(self._told)
+        return kopf.AiohttpSession(server=found.server, aiohttp_session=found.session)
 
 
 async def _verify(insights: Insights) -> None:
@@ -166,23 +181,3 @@ async def _verify(insights: Insights) -> None:
     missing = sorted(watched.plural for watched in WATCHED if (watched.group, watched.plural) not in served)
     if missing:
         raise WatchEndedError(f"the API server's discovery doesn't show {', '.join(missing)}")
-
-
-def connection_info(connection: Connection, attempt: int) -> kopf.ConnectionInfo:
-    """kopf's form of the credentials.
-
-    kopf refuses credentials for ever that were refused once, and ends when it has no others. An API server that is just
-    starting answers 401 to good tokens, so each login must look new: that is what the growing `priority` is for.
-    """
-    scheme, _, token = (connection.authorization or "").partition(" ")
-    return kopf.ConnectionInfo(
-        server=connection.server,
-        ca_path=connection.ca_path,
-        insecure=not connection.verify,
-        scheme=scheme or None,
-        token=token or None,
-        certificate_path=connection.certificate_path,
-        private_key_path=connection.private_key_path,
-        proxy_url=connection.proxy,
-        priority=attempt,
-    )

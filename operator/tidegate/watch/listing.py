@@ -1,18 +1,25 @@
-"""Full lists: once at the start, and from time to time after, since a watch may miss what happens while it is cut off."""
+"""Full lists: once at the start, and from time to time after, since a watch may miss what happens while it is cut off.
+
+Each kind in each namespace is listed by itself, so that one that is refused, or too slow, keeps no other waiting.
+"""
 
 import asyncio
 import logging
 import random
 from collections.abc import Sequence
 
+from tidegate.clients.errors import Forbidden
+from tidegate.watch.coverage import Coverage
 from tidegate.watch.hearing import Hearing, Ref
 from tidegate.watch.settings import WatchSettings
-from tidegate.watch.watched import WATCHED, Lister
+from tidegate.watch.watched import WATCHED, Lister, Part, Watched
 
 logger = logging.getLogger("tidegate.watch.listing")
 
 _FIRST_RETRY = 0.2
 _LONGEST_RETRY = 5.0
+# Pages are held in memory, one for each list under way.
+_LISTS_AT_ONCE = 4
 # A resync shares the queue with what is urgent: 250 keys a second leave room.
 _AT_ONCE = 50
 _PAUSE = 0.2
@@ -21,50 +28,76 @@ _PAUSE = 0.2
 class Listing:
     """Lists everything that is watched, in the namespaces of the settings."""
 
-    def __init__(self, settings: WatchSettings, hearing: Hearing, lister: Lister) -> None:
+    def __init__(self, settings: WatchSettings, hearing: Hearing, lister: Lister, coverage: Coverage) -> None:
         self._settings = settings
         self._hearing = hearing
         self._lister = lister
+        self._coverage = coverage
+        self._parts = parts_of(settings)
+        self._turns = asyncio.Semaphore(_LISTS_AT_ONCE)
+        self._answered = set[Watched]()
+        self.served = asyncio.Event()
+        """Set when the API server has answered about each kind: that it can be listed somewhere, or may not be."""
+        coverage.begin(self._parts)
 
     async def first(self) -> None:
-        """Enqueue everything that exists. Tries until it succeeds: without it nothing is known."""
-        retry = _FIRST_RETRY
-        while True:
-            try:
-                for ref in await self._everything():
-                    self._hearing.look_at(ref)
-                return
-            except Exception as error:  # noqa: BLE001 - whatever is wrong out there, the answer is to wait and say so
-                logger.warning("the first listing failed, next try in %.1f s: %s", retry, error)
-            await asyncio.sleep(retry)
-            retry = min(2 * retry, _LONGEST_RETRY)
+        """Enqueue everything that exists, each part as soon as it can be listed."""
+        async with asyncio.TaskGroup() as group:
+            for part in self._parts:
+                group.create_task(self._until_listed(part), name=f"first list of {part}")
 
     async def again_and_again(self) -> None:
         """Resync until cancelled, at random times so that several operators and kinds don't coincide."""
         while True:
             await asyncio.sleep(random.uniform(*self._settings.resync))  # noqa: S311 - no secret depends on it
-            try:
-                refs = await self._everything()
-            except Exception as error:  # noqa: BLE001 - the next resync may do better, and the watch goes on meanwhile
-                logger.warning("the resync failed: %s", error)
-                continue
+            refs = list[Ref]()
+            for part in self._parts:
+                try:
+                    refs += await self._list(part)
+                except Exception as error:  # noqa: BLE001 - the next resync may do better, and the watch goes on meanwhile
+                    logger.warning("%s: the resync failed: %s", part, error)
             logger.info("resync: %d objects", len(refs))
             await self._look_unhurriedly(refs)
 
-    async def _everything(self) -> list[Ref]:
-        refs = []
-        for watched in WATCHED:
-            before, listed = self._hearing.known(watched), set[Ref]()
-            places = self._settings.exact_namespaces if watched.namespaced else ()
-            for namespace in places or ("",):
-                async for page in self._lister(watched, namespace):
-                    listed |= {ref for body in page if (ref := self._hearing.listed(watched, body)) is not None}
-            self._hearing.forget_missing(before, listed)
-            refs += sorted(listed, key=lambda ref: (ref.namespace, ref.name))
-        return refs
+    async def _until_listed(self, part: Part) -> None:
+        retry = _FIRST_RETRY
+        while True:
+            try:
+                refs = await self._list(part)
+            except Exception as error:  # noqa: BLE001 - whatever is wrong out there, the answer is to wait and say so
+                self._coverage.missing(part, str(error))
+                if isinstance(error, Forbidden):
+                    self._note_answer(part)
+            else:
+                break
+            await asyncio.sleep(retry)
+            retry = min(2 * retry, _LONGEST_RETRY)
+        for ref in refs:
+            self._hearing.look_at(ref)
+        self._coverage.covered(part)
+        self._note_answer(part)
+
+    def _note_answer(self, part: Part) -> None:
+        self._answered.add(part.watched)
+        if self._answered == set(WATCHED):
+            self.served.set()
+
+    async def _list(self, part: Part) -> list[Ref]:
+        before, listed = self._hearing.known(part), set[Ref]()
+        async with self._turns:
+            async for page in self._lister(*part):
+                listed |= {ref for body in page if (ref := self._hearing.listed(part.watched, body)) is not None}
+        self._hearing.forget_missing(before, listed)
+        return sorted(listed, key=lambda ref: (ref.namespace, ref.name))
 
     async def _look_unhurriedly(self, refs: Sequence[Ref]) -> None:
         for start in range(0, len(refs), _AT_ONCE):
             for ref in refs[start : start + _AT_ONCE]:
                 self._hearing.look_at(ref)
             await asyncio.sleep(_PAUSE)
+
+
+def parts_of(settings: WatchSettings) -> list[Part]:
+    """Everything that is listed and watched by itself."""
+    named = settings.exact_namespaces
+    return [Part(watched, place) for watched in WATCHED for place in (named if watched.namespaced and named else ("",))]

@@ -2,11 +2,12 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from tidegate.domain.keys import Kind
 
 Body = Mapping[str, Any]
+"""An object, or only its metadata: nothing else of it is looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,28 +27,32 @@ ROLLOUTS = Watched("tidegate.io", "v1alpha1", "featurerollouts", Kind.FEATURE_RO
 POLICIES = Watched("tidegate.io", "v1alpha1", "rolloutpolicies", Kind.ROLLOUT_POLICY, namespaced=False)
 WATCHED = (POLICIES, FLAG_SETS, ROLLOUTS)
 
+
+class Part(NamedTuple):
+    """One kind in one namespace ("" for all, or for none): what is listed and watched by itself."""
+
+    watched: Watched
+    namespace: str
+
+    def __str__(self) -> str:
+        return f"{self.watched.plural} in namespace {self.namespace}" if self.namespace else self.watched.plural
+
+
 Lister = Callable[[Watched, str], AsyncIterator[Sequence[Body]]]
 """A fresh list of one kind in a namespace ("" for all), page by page; raises what goes wrong."""
 
 
-class Connection(Protocol):
-    """The way to the API server. `authorization` is the whole header, or None with client certificates; paths are of PEM files."""
+class Session(Protocol):
+    """The way to the API server: its URL, and an HTTP session that carries the credentials and shapes what is asked."""
 
     @property
     def server(self) -> str: ...
     @property
-    def ca_path(self) -> str | None: ...
-    @property
-    def verify(self) -> bool: ...
-    @property
-    def certificate_path(self) -> str | None: ...
-    @property
-    def private_key_path(self) -> str | None: ...
-    @property
-    def proxy(self) -> str | None: ...
-    @property
-    def authorization(self) -> str | None: ...
+    def session(self) -> Any: ...
 
 
-Login = Callable[[], Awaitable[Connection]]
-"""Reads the credentials afresh. Called in another event loop than the program's own."""
+Told = Callable[[str, str, str | None], None]
+"""Gets plural and namespace ("" for all) of each list and watch that was answered, and why it was refused, or None."""
+
+Login = Callable[[Told], Awaitable[Session]]
+"""Reads the credentials afresh. Called in another event loop than the program's own, and so is what it is given."""

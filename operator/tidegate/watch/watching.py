@@ -3,34 +3,49 @@
 import asyncio
 
 from tidegate.loop.echoes import Echoes
+from tidegate.watch.coverage import Coverage
 from tidegate.watch.hearing import Hearing, Sinks
 from tidegate.watch.kopf_thread import root_cause, run_kopf
 from tidegate.watch.listing import Listing
 from tidegate.watch.settings import WatchSettings
-from tidegate.watch.watched import Body, Lister, Login, Watched
+from tidegate.watch.watched import WATCHED, Body, Lister, Login, Part, Watched
 
 # The event of our own write often overtakes the answer to it, and only the answer makes it known as ours.
 _ECHO_DELAY = 0.03
 
 
-async def watch(settings: WatchSettings, sinks: Sinks, echoes: Echoes, *, login: Login, lister: Lister, stop: asyncio.Event) -> None:
+async def watch(
+    settings: WatchSettings, sinks: Sinks, echoes: Echoes, coverage: Coverage, *, login: Login, lister: Lister, stop: asyncio.Event
+) -> None:
     """Turn every change into calls of `sinks` until `stop` is set. Raises WatchEndedError when the watch breaks for good.
 
-    Each object that exists is enqueued before anything else; an object is enqueued again for every version of it that
-    isn't in `echoes`, when it is deleted, and at each resync.
+    Each object that exists is enqueued first; an object is enqueued again for every version of it that isn't in `echoes`, when it is
+    deleted, and at each resync. `coverage` is told of each kind and namespace that can't be listed or watched; those that can are.
     """
     hearing = Hearing(settings, sinks, echoes)
-    listing = Listing(settings, hearing, lister)
+    listing = Listing(settings, hearing, lister, coverage)
     loop = asyncio.get_running_loop()
+    kinds = {watched.plural: watched for watched in WATCHED}
 
     def deliver(watched: Watched, event_type: str | None, body: Body) -> None:
         loop.call_later(_ECHO_DELAY, hearing.event, watched, event_type, body)
 
+    def told(plural: str, namespace: str, why: str | None) -> None:
+        part = Part(kinds[plural], namespace)
+        if why is None:
+            coverage.covered(part)
+        else:
+            coverage.missing(part, why)
+
+    async def follow() -> None:
+        # kopf looks for the kinds once, when it starts
+        await listing.served.wait()
+        await run_kopf(settings, login, deliver, told)
+
     async def work() -> None:
-        await listing.first()
-        sinks.listed()
         async with asyncio.TaskGroup() as group:
-            group.create_task(run_kopf(settings, login, deliver), name="kopf")
+            group.create_task(listing.first(), name="first list")
+            group.create_task(follow(), name="kopf")
             group.create_task(listing.again_and_again(), name="resync")
 
     working = asyncio.create_task(work(), name="watch")
