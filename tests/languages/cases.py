@@ -2,9 +2,10 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
-from tests.builders import CONFIG_MAP, after, marker
+from tests.builders import CONFIG_MAP, marker
 from tidegate.api.feature_rollout import FlagTarget
 from tidegate.domain.decision import WriteFlag
 from tidegate.levers.flag import Definition, definition_for, read_marker
@@ -18,7 +19,8 @@ FEW, MANY = 20_000, 100_000
 class Case:
     """One flag. Client number n is `user-n`; it has `attributes[n % len(attributes)]`.
 
-    `always` have the feature at every percent, `never` at none; of the rest the percentage has it, `most` at 100 %.
+    `always` have the feature at every percent, `never` at none; of the rest the percentage has it, `most` at 100 %. `lease` is when it
+    turns itself off.
     """
 
     flag: str
@@ -29,9 +31,11 @@ class Case:
     most: int = 100
     anonymous_at_100: bool = True
     clients: int = FEW
+    lease: int | None = None
 
     def definition(self, percent: int) -> Definition:
-        return definition_for(FlagTarget.model_validate({"key": self.flag, "configMap": CONFIG_MAP, **self.target}), percent)
+        target = FlagTarget.model_validate({"key": self.flag, "configMap": CONFIG_MAP, **self.target})
+        return definition_for(target, percent, self.lease)
 
     @property
     def rest(self) -> list[int]:
@@ -42,7 +46,7 @@ class Case:
     @property
     def tolerance(self) -> float:
         """In points: 0.5 for 100,000 clients, which is three standard deviations of a half; as many of fewer clients."""
-        return float(0.5 * (MANY / self.clients) ** 0.5)
+        return float(0.5 * (MANY / len(self.rest)) ** 0.5)
 
 
 LISTS = Case(
@@ -52,7 +56,37 @@ LISTS = Case(
     never=(3, 4, 50),
     clients=MANY,
 )
-CASES = (Case("plain"), LISTS)
+SOME = 3000
+SEGMENT = {"segment": [{"attribute": "tier", "in": ["pro", "enterprise"]}, {"attribute": "region", "in": ["eu"]}]}
+USERS: tuple[Mapping[str, str], ...] = (
+    {"tier": "pro", "region": "eu"},
+    {"tier": "free", "region": "eu"},
+    {"tier": "enterprise", "region": "us"},
+    {"region": "eu"},
+    {},
+)
+OUTSIDE = frozenset(number for number in range(SOME) if number % len(USERS))
+YEARS_AHEAD, YEARS_AGO = 4_102_444_800, 946_684_800
+"""1 January of 2100 and of 2000."""
+CASES = (
+    Case("plain"),
+    LISTS,
+    Case("segment", SEGMENT, USERS, never=OUTSIDE, clients=SOME),
+    Case("holdback", most=95, anonymous_at_100=False, clients=SOME),
+    Case("leased", lease=YEARS_AHEAD, clients=SOME),
+    Case("lapsed", {"allow": ["user-1"]}, never=range(SOME), anonymous_at_100=False, clients=SOME, lease=YEARS_AGO),
+    Case(
+        "all-of-it",
+        {**SEGMENT, "allow": ["user-1", "user-5"], "deny": ["user-10"]},
+        USERS,
+        always=(1, 5),
+        never=(OUTSIDE | {10}) - {1},
+        most=95,
+        anonymous_at_100=False,
+        clients=SOME,
+        lease=YEARS_AHEAD,
+    ),
+)
 
 
 def written(flag_set: FlagSet, percent: int) -> FlagSet:
@@ -63,6 +97,6 @@ def written(flag_set: FlagSet, percent: int) -> FlagSet:
         live = flag_set.flags.get(case.flag)
         seen = None if live is None else read_marker(live)
         writes.append(WriteFlag(CONFIG_MAP, case.flag, share, case.definition(share), marker(), seen, raises=True))
-    out, refused = merged(flag_set, writes, after(percent))
+    out, refused = merged(flag_set, writes, datetime.fromtimestamp(YEARS_AGO - 1000 + percent, UTC))  # while every lease still stands
     assert refused == ()
     return out
