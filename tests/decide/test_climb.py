@@ -14,6 +14,7 @@ from tidegate.api.records import Transition
 from tidegate.api.rollout_status import Phase, State
 from tidegate.decide.rollout import decide
 from tidegate.domain.decision import AddFinalizer, RemoveFinalizer, WriteFlag
+from tidegate.domain.hashing import HASH_GENERATION
 
 
 def raising_to(percent: int, world: World) -> bool:
@@ -272,3 +273,13 @@ def test_the_finalizer_stands_while_there_is_something_to_undo() -> None:
     world.run(1)
     assert world.raw["metadata"]["finalizers"] == []
     assert RemoveFinalizer() not in world.look().actions
+
+
+def test_status_says_which_hashing_deals_the_users() -> None:
+    world = World()
+    world.climb_to(10)
+    assert world.status.hash_generation == HASH_GENERATION
+    before = world.raw["status"]
+    world.raw["status"] = before | {"hashGeneration": "v2"}
+    world.look()
+    assert world.status.hash_generation == HASH_GENERATION, "after an upgrade it is the new one"
