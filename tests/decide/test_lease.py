@@ -174,6 +174,8 @@ def test_a_live_feature_that_is_taken_over(initial: int, has_lease: bool) -> Non
     world = leased(initialPercent=initial)
     world.run_until(lambda it: it.status.percent == initial)
     assert (world.lease is not None) is has_lease
+    leases = [read_exposure(write.definition).lease for _, write in world.writes]
+    assert [lease is not None for lease in leases] == [has_lease] * len(leases), "nor did it have one for a moment"
 
 
 def lease_of(seconds: int | None) -> dict[str, Any]:
