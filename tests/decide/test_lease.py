@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.builders import raw_gate, target
+from tests.builders import raw_gate, stalled_for, target
 from tests.decide.world import Fault, World
 from tests.levers.evaluator import Evaluator
 from tidegate.api.conditions import Reason
@@ -403,18 +403,68 @@ def test_a_stranger_s_lease_that_stands_is_taken_over_with_its_percent() -> None
     assert (world.lease or 0) >= 40
 
 
-def test_enabled_with_a_lease_from_a_backup_that_ran_out() -> None:
-    """The document of the last step's dwell was restored: clients saw the feature go, so it comes back as after any lease."""
-    world = leased(bake="1h")
+def turned_down(world: World, seconds: float = 900) -> None:
+    """Whatever time goes by, the flag stays as somebody left it."""
+    before = world.definition
+    world.run(seconds)
+    assert (world.definition, world.percent) == (before, 0)
+    assert stalled_for(world.status) is Reason.FLAG_LOWERED_ELSEWHERE
+    assert world.told().count(Transition.FLAG_LOWERED_ELSEWHERE) == 1
+
+
+@pytest.mark.parametrize("phase", [Phase.BAKING, Phase.SUCCEEDED])
+def test_what_is_enabled_has_no_lease_that_could_run_out_but_by_somebody_s_hand(phase: Phase) -> None:
+    world = leased()
     world.climb_to(100)
     backup = world.definition
-    world.run_until(lambda it: it.phase is Phase.BAKING)
+    world.run_until(lambda it: it.phase is phase)
     abandoned(world, 300)
     world.put_flag(backup)
+    turned_down(world)
+    assert (world.status.state, world.status.percent, expired(world)) == (State.ENABLED, 100, 0)
+
+
+def test_an_older_version_of_the_flag_that_somebody_put_back_is_no_lease_that_ran_out() -> None:
+    """As a program does that owns the document: it would come back again and again."""
+    world = leased()
+    world.climb_to(10)
+    backup = world.definition
+    world.climb_to(50)
+    abandoned(world, 300)
+    world.put_flag(backup)
+    turned_down(world)
+    assert (world.status.percent, expired(world)) == (50, 0)
+
+
+def test_who_puts_back_the_same_version_for_ever_wins_after_one_lapse() -> None:
+    world = leased()
+    world.climb_to(50)
+    backup = world.definition
+    for _ in range(20):
+        abandoned(world, 65)
+        world.put_flag(backup)
+        world.run(5)
+    assert expired(world) == 1
+    turned_down(world)
+    assert world.status.lapsed_percent in (None, 50)
+    world.edit(revision="v2")
+    world.climb_to(10)
+
+
+@pytest.mark.parametrize("lists", [{}, {"allow": ["alice"]}])
+def test_an_older_version_that_is_put_back_while_the_way_back_is_decided(lists: dict[str, Any]) -> None:
+    world = leased(flag=lists)
+    world.climb_to(50)
+    backup = world.definition
+    abandoned(world)
     world.look()
-    assert (world.status.state, world.status.percent, world.status.lapsed_percent) == (State.ROLLING_OUT, 0, 100)
-    world.run_until(lambda it: it.phase is Phase.SUCCEEDED, 7200)
-    assert (world.percent, world.lease) == (100, None)
+    assert world.status.raising is not None
+    world.put_flag(backup)
+    turned_down(world)
+    assert (world.status.lapsed_percent, expired(world)) == (50, 1)
+    assert _raised_to(world) == [10, 50]
+    world.edit(revision="v2")
+    world.climb_to(10)
 
 
 @pytest.mark.parametrize("phase", [Phase.BAKING, Phase.SUCCEEDED])
@@ -483,7 +533,7 @@ def test_what_somebody_turned_down_is_not_renewed_and_does_not_come_back() -> No
     writes = len(world.writes)
     world.run(30)
     assert world.percent == 5
-    world.run(7200)
+    world.run(900)
     assert (world.percent, len(world.writes), expired(world)) == (0, writes, 0)
     assert world.told().count(Transition.FLAG_LOWERED_ELSEWHERE) == 1
     assert world.status.percent == 50
@@ -493,7 +543,7 @@ def test_what_somebody_turned_off_stays_off_though_the_lease_would_have_run_out(
     world = standing(50)
     world.edit_flag(**by_hand(0, None))
     abandoned(world)
-    world.run(7200)
+    world.run(900)
     assert (world.percent, expired(world)) == (0, 0)
 
 

@@ -10,7 +10,7 @@ from tidegate.api.types import format_duration, format_time
 from tidegate.decide.rollout.draft import Draft
 from tidegate.decide.rollout.drift import actor_of
 from tidegate.decide.rollout.judging import judge_all, refused_query, rollback_cause, unready
-from tidegate.decide.rollout.lapse import next_rise, note_lapse
+from tidegate.decide.rollout.lapse import is_put_back, next_rise, note_lapse
 from tidegate.decide.rollout.steps import dwell_at
 from tidegate.domain.readings import Failure
 from tidegate.domain.snapshot import Marker, Policy, Problem
@@ -84,13 +84,14 @@ def _way_back(draft: Draft, marker: Marker) -> int | None:
 def _note_lowered_elsewhere(draft: Draft) -> None:
     """Somebody turned the flag down by hand. That is a person's word: it is neither undone nor climbed from."""
     down = draft.turned_down_to if draft.status.state in (State.ROLLING_OUT, State.ENABLED) else None
+    if is_put_back(draft):
+        down = draft.flag.percent
     if down != draft.status.lowered_percent:
         draft.set(lowered_percent=down)
     if down is None:
         return
-    text = (
-        f"the flag was turned down to {down} % by somebody else, from {draft.percent} %: set it back, or set spec.revision to begin again"
-    )
+    percent = draft.percent or draft.status.lapsed_percent or 0
+    text = f"the flag was turned down to {down} % by somebody else, from {percent} %: set it back, or set spec.revision to begin again"
     _stall(draft, Problem(Reason.FLAG_LOWERED_ELSEWHERE, text), Transition.FLAG_LOWERED_ELSEWHERE, down, actor_of(draft.flag))
 
 

@@ -2,6 +2,7 @@
 
 from tidegate.api.rollout_status import Phase, State
 from tidegate.decide.rollout.draft import Draft
+from tidegate.decide.rollout.lapse import is_put_back
 from tidegate.domain.decision import FINALIZER, Action, AddFinalizer, RemoveFinalizer, WriteFlag
 from tidegate.domain.snapshot import FlagReading, Marker
 from tidegate.levers.flag import Definition, definition_for, same_effect, switched_off
@@ -74,6 +75,8 @@ def _wish(draft: Draft, lease: int | None) -> tuple[int, Definition] | None:
     target, status = draft.spec.target.flag, draft.status
     if _is_at_rest(draft):
         return 0, switched_off()
+    if is_put_back(draft):
+        return None
     if draft.raise_confirmed and status.raising is not None:
         percent = status.raising.percent
         is_adoption_at_full = status.raising.adopts and percent >= draft.full
