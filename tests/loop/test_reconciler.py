@@ -17,7 +17,7 @@ from tidegate.loop.reconciler import LONGEST_WAIT_AFTER_CONFLICT, Reconciler, Ve
 
 NOW = datetime(2026, 12, 1, 9, tzinfo=UTC)
 MISSING = Problem(Reason.POLICY_MISSING, "none")
-STALE, CONFLICT = StaleDecisionError("written since"), Conflict("somebody else", "conflict", 409)
+STALE, CONFLICT = StaleDecisionError("written since"), Conflict("patch featurerollouts shop/a", "somebody else wrote", 409)
 
 
 def key(name: str) -> Key:
@@ -29,16 +29,27 @@ def snapshot(name: str) -> Snapshot:
     return Snapshot(rollout, MISSING, FlagReading(None, None, None))
 
 
+async def _never(*_: Any) -> Any:
+    pytest.fail("nobody asked for that")
+
+
 class Looks:
     """A reconciler of which each look ends as `ends` says, an error or None."""
 
     def __init__(self) -> None:
         self.ends: list[Exception | None] = []
-        never: Callable[..., Any] = lambda *_: pytest.fail("nobody asked for that")  # noqa: E731
-        self.look: Callable[[Key], Awaitable[float | None]] = Reconciler(
-            Verbs(self._observe, self._perform, self._report, never, never, lambda *_: None, lambda *_: None, lambda _: None, never),
-            lambda: NOW,
+        verbs = Verbs(
+            observe=self._observe,
+            perform=self._perform,
+            report=self._report,
+            observe_policy=_never,
+            report_policy=_never,
+            show=lambda *_: None,
+            failed=lambda *_: None,
+            gone=lambda _: None,
+            mirror=_never,
         )
+        self.look: Callable[[Key], Awaitable[float | None]] = Reconciler(verbs, lambda: NOW)
 
     async def _observe(self, seen: Key) -> Snapshot | None:
         return snapshot(seen.name)

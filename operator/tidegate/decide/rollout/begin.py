@@ -124,9 +124,7 @@ def _other_lists(draft: Draft) -> str | None:
     named = read_lists(definition.get("targeting"))
     for field, result, wanted in (("deny", "off", target.deny), ("allow", "on", target.allow)):
         if named[result] and named[result] != frozenset(wanted):
-            differs = (
-                f"it names {len(named[result])} targeting keys that are always {result}, and spec.target.flag.{field} is not that list"
-            )
+            differs = f"its list of targeting keys that are always {result} ({len(named[result])}) is not spec.target.flag.{field}"
             return f"flag {target.key} exists and can't be taken over: {differs}: copy it there, or take it out of the flag"
     return None
 
