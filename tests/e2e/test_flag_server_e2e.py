@@ -5,9 +5,10 @@ import json
 import tempfile
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from openfeature import api as openfeature
@@ -78,9 +79,10 @@ async def share(client: OpenFeatureClient, flag: str = "feature") -> int | None:
     return nearest_percent(await asyncio.to_thread(evaluate))
 
 
-async def becomes(client: OpenFeatureClient, percent: int, seconds: float = 60.0) -> list[int | None]:
-    """Every percent that the client showed until it showed this one, each once."""
-    shown: list[int | None] = []
+async def becomes(client: OpenFeatureClient, percent: int, change: Coroutine[Any, Any, None], seconds: float = 60.0) -> list[int | None]:
+    """Every percent that the client showed from before a change until it showed this one, each once."""
+    shown = [await share(client)]
+    await change
 
     async def check() -> bool:
         now = await share(client)
@@ -105,13 +107,10 @@ async def test_an_application_sees_a_rollout_climb_and_fall(world: World, forwar
         def value(user: str | None) -> bool:
             return client.get_boolean_value("feature", False, EvaluationContext(user))
 
-        assert await share(client) == 0
         assert (value("alice"), value("bob"), value(None)) == (True, False, False)
-        shown, _ = await asyncio.gather(becomes(client, 100), world.edit(paused=False))
-        assert shown == [0, 25, 50, 100]
+        assert await becomes(client, 100, world.edit(paused=False)) == [0, 25, 50, 100]
         assert (value("alice"), value("bob"), value(None)) == (True, False, True), "at 100 % also those without a key"
-        shown, _ = await asyncio.gather(becomes(client, 0), world.set("errors", 1))
-        assert shown == [100, 0]
+        assert await becomes(client, 0, world.set("errors", 1)) == [100, 0]
         assert (value("alice"), value("bob"), value(None)) == (False, False, False)
 
 
@@ -130,8 +129,7 @@ async def test_an_application_keeps_its_flags_while_the_servers_are_away(world: 
             return not before & now.keys() and sum(now.values()) >= len(before)
 
         await eventually("other pods serve", replaced)
-        shown, _ = await asyncio.gather(becomes(client, 0), world.edit(enabled=False))
-        assert shown == [25, 0]
+        assert await becomes(client, 0, world.edit(enabled=False)) == [25, 0]
 
 
 async def pods(world: World) -> dict[str, bool]:
