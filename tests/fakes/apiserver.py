@@ -39,12 +39,13 @@ BY_PLURAL = {kind.plural: kind for kind in (*KINDS, FEATURE_FLAGS)}
 class Fault:
     """The next `times` requests of this verb (get, list, watch, create, update, patch, or *) and plural (or *) go wrong.
 
-    `refuse` answers `status`; `hang` never answers; `drop` closes the connection; `lose_reply` does the work, then closes it.
+    `refuse` answers `status`; `hang` never answers; `drop` closes the connection; `lose_reply` does the work, then closes it; `garble`
+    answers 200 with a list that is none.
     """
 
     verb: str
     plural: str = "*"
-    how: Literal["refuse", "hang", "drop", "lose_reply"] = "refuse"
+    how: Literal["refuse", "hang", "drop", "lose_reply", "garble"] = "refuse"
     status: int = 500
     reason: str = "InternalError"
     message: str = "injected"
@@ -224,6 +225,8 @@ class ApiServer:
             fault.times -= 1
             if fault.how == "refuse":
                 return _status(RefusalError(fault.status, fault.reason, fault.message), fault.headers)
+            if fault.how == "garble":
+                return web.json_response({"metadata": {"resourceVersion": "1"}, "items": 5})
             if fault.how == "hang":
                 await self._stop_hanging.wait()
         if verb == "watch":
@@ -268,8 +271,11 @@ class ApiServer:
         if items[limit:]:
             metadata["continue"] = f"{version}+{len(self.requests)}/="
             self._snapshots[metadata["continue"]] = (version, items[limit:])
-        page = [_partial(item) for item in items[:limit]] if request.metadata_only else items[:limit]
-        return {"apiVersion": kind.api_version, "kind": f"{kind.kind}List", "metadata": metadata, "items": page}
+        if not request.metadata_only:
+            return {"apiVersion": kind.api_version, "kind": f"{kind.kind}List", "metadata": metadata, "items": items[:limit]}
+        # As the real one: an empty list of metadata has no items at all.
+        page = [_partial(item) for item in items[:limit]] or None
+        return {"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadataList", "metadata": metadata, "items": page}
 
     async def _watch(self, http: web.Request, kind: Kind, request: Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "application/json"})

@@ -1,6 +1,7 @@
 """kopf against the fault-injecting API server."""
 
 import asyncio
+import contextlib
 import functools
 import logging
 import signal
@@ -257,6 +258,32 @@ async def test_an_error_in_a_stream_ends_the_watch_with_an_exception(server: Api
         assert not younger.done(), "kopf cancels what is younger than itself, in its own loop only"
         bystander.cancel()
         younger.cancel()
+
+
+async def test_a_watch_that_breaks_is_told_though_kopf_can_not_end(
+    server: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tidegate.watch.kopf_thread._EXIT_PATIENCE", 0.5)
+    stuck = threading.Event()
+
+    async def deaf(*_: Any, **__: Any) -> None:
+        while not stuck.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(0.05)
+
+    monkeypatch.setattr("kopf._core.engines.posting.poster", deaf)
+    async with watching(server, tmp_path) as news:
+        await opened(server, news)
+        server.faults.append(Fault("list", "configmaps", how="garble", times=100))
+        await server.break_watches(410)
+        assert news.watching is not None
+        with pytest.raises(WatchEndedError, match="'int' object is not iterable"):
+            async with asyncio.timeout(4):
+                await news.watching
+    stuck.set()
+    for thread in threading.enumerate():
+        if thread.name == "kopf":
+            await asyncio.to_thread(thread.join, 5)
 
 
 async def test_errors_of_the_api_server_are_outlasted(server: ApiServer, tmp_path: Path) -> None:

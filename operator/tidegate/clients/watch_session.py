@@ -8,6 +8,7 @@ import re
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import aiohttp
 
@@ -72,6 +73,13 @@ class _BoundedResponse(aiohttp.ClientResponse):
                 self.close()
                 raise
         return self._body
+
+    async def json(self, **how: Any) -> Any:
+        answer = await super().json(**how)
+        # An empty list of metadata has `items: null`, which the watcher does not expect.
+        if isinstance(answer, dict) and answer.get("items", ()) is None:
+            answer["items"] = []
+        return answer
 
 
 class _Shaping:

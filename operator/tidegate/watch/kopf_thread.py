@@ -6,6 +6,7 @@ task of ours to cancel, and a burst of events to parse doesn't delay the renewal
 """
 
 import asyncio
+import contextlib
 import itertools
 import logging
 import threading
@@ -49,16 +50,22 @@ async def run_kopf(settings: WatchSettings, login: Login, deliver: Deliver, told
     """Deliver events, in the calling event loop, until cancelled; `told` of each list and watch. Raises WatchEndedError when kopf ends by
     itself."""
     loop = asyncio.get_running_loop()
-    ended: asyncio.Future[BaseException | None] = loop.create_future()
+    broken: asyncio.Future[BaseException] = loop.create_future()
+    finished = asyncio.Event()
     operation = _Operation(settings, login, _Mailbox(loop, deliver).post, lambda *said: _call_in(loop, told, *said))
 
+    def broke(problem: BaseException) -> None:
+        if not broken.done():
+            broken.set_result(problem)
+
     def work() -> None:
-        problem: BaseException | None = None
+        # What breaks is told before kopf's other tasks have ended: one that hangs must not keep it secret.
         try:
-            asyncio.run(operation.run())
+            asyncio.run(operation.run(lambda problem: _call_in(loop, broke, problem)))
         except BaseException as error:  # noqa: BLE001 - carried over to the thread that waits for it
-            problem = root_cause(error)
-        _call_in(loop, ended.set_result, problem)
+            _call_in(loop, broke, error)
+        finally:
+            _call_in(loop, finished.set)
 
     for name, level in _CHATTER.items():
         logging.getLogger(name).setLevel(level)
@@ -66,19 +73,14 @@ async def run_kopf(settings: WatchSettings, login: Login, deliver: Deliver, told
     # A daemon, so that a kopf that hangs can't keep the process from its end.
     threading.Thread(target=work, name="kopf", daemon=True).start()
     try:
-        problem = await asyncio.shield(ended)
+        problem = await asyncio.shield(broken)
     except asyncio.CancelledError:
         operation.stop()
-        await asyncio.wait([ended], timeout=_EXIT_PATIENCE)
         raise
-    raise WatchEndedError(f"the watch ended: {problem or 'no reason was given'}") from problem
-
-
-def root_cause(problem: BaseException) -> BaseException:
-    """The first error inside groups of errors."""
-    while isinstance(problem, BaseExceptionGroup):
-        problem = problem.exceptions[0]
-    return problem
+    finally:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(finished.wait(), _EXIT_PATIENCE)
+    raise WatchEndedError(f"the watch ended: {problem}") from problem
 
 
 def _call_in(loop: asyncio.AbstractEventLoop, call: Callable[..., object], *arguments: Any) -> None:
@@ -135,11 +137,13 @@ class _Operation:
         if self._started.wait(_EXIT_PATIENCE) and self._loop is not None and self._running is not None:
             _call_in(self._loop, self._running.cancel)
 
-    async def run(self) -> None:
-        # Without a stop flag, whose waiting task kopf would give five seconds to end before it tells of an error.
-        insights = Insights()
+    async def run(self, broke: Callable[[BaseException], None]) -> None:
+        """Until cancelled, or until kopf breaks: `broke` is told why, at once. None of kopf's tasks ends while all is well."""
+        self._loop, self._running = asyncio.get_running_loop(), asyncio.current_task()
+        self._started.set()
+        insights, ours = Insights(), asyncio.all_tasks()
         namespaces = self._settings.exact_namespaces
-        operator = kopf.operator(
+        tasks = await kopf.spawn_tasks(
             registry=self._registry(),
             settings=kopf_settings(),
             insights=insights,
@@ -147,11 +151,19 @@ class _Operation:
             clusterwide=not namespaces,
             namespaces=namespaces,
         )
-        async with asyncio.TaskGroup() as group:
-            self._loop, self._running = asyncio.get_running_loop(), asyncio.current_task()
-            self._started.set()
-            group.create_task(_verify(insights))
-            group.create_task(operator)
+        operation, verifying = asyncio.create_task(kopf.run_tasks(tasks, ignored=ours)), asyncio.create_task(_verify(insights))
+        try:
+            done, _ = await asyncio.wait([*tasks, verifying], return_when=asyncio.FIRST_COMPLETED)
+            if done == {verifying} and verifying.exception() is None:
+                done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            broke(next((error for task in done if (error := task.exception())), WatchEndedError("no reason was given")))
+            if verifying in done:
+                operation.cancel()  # as far as kopf knows, all is well
+            await asyncio.wait([operation])
+        finally:
+            operation.cancel()
+            verifying.cancel()
+            await asyncio.wait([operation, verifying], timeout=_EXIT_PATIENCE)
 
     def _registry(self) -> kopf.OperatorRegistry:
         registry = kopf.OperatorRegistry()

@@ -5,7 +5,7 @@ import asyncio
 from tidegate.loop.echoes import Echoes
 from tidegate.watch.coverage import Coverage
 from tidegate.watch.hearing import Hearing, Sinks
-from tidegate.watch.kopf_thread import root_cause, run_kopf
+from tidegate.watch.kopf_thread import run_kopf
 from tidegate.watch.listing import Listing
 from tidegate.watch.settings import WatchSettings
 from tidegate.watch.watched import WATCHED, Body, Lister, Login, Part, Watched
@@ -58,3 +58,10 @@ async def watch(
         working.cancel()
         stopping.cancel()
         await asyncio.wait([working, stopping])
+
+
+def root_cause(problem: BaseException) -> BaseException:
+    """The first error inside groups of errors."""
+    while isinstance(problem, BaseExceptionGroup):
+        problem = problem.exceptions[0]
+    return problem
