@@ -283,7 +283,7 @@ async def test_a_watch_that_breaks_is_told_though_kopf_can_not_end(
     stuck.set()
     for thread in threading.enumerate():
         if thread.name == "kopf":
-            await asyncio.to_thread(thread.join, 5)
+            await asyncio.to_thread(thread.join, 20)
 
 
 async def test_errors_of_the_api_server_are_outlasted(server: ApiServer, tmp_path: Path) -> None:
