@@ -7,7 +7,6 @@ task of ours to cancel, and a burst of events to parse doesn't delay the renewal
 
 import asyncio
 import contextlib
-import itertools
 import logging
 import threading
 from collections import deque
@@ -127,7 +126,7 @@ class _Operation:
         self._login = login
         self._deliver = deliver
         self._told = told
-        self._attempts = itertools.count(1)
+        self._sessions: list[Any] = []
         self._started = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._running: asyncio.Task[None] | None = None
@@ -159,11 +158,13 @@ class _Operation:
             broke(next((error for task in done if (error := task.exception())), WatchEndedError("no reason was given")))
             if verifying in done:
                 operation.cancel()  # as far as kopf knows, all is well
-            await asyncio.wait([operation])
+            await asyncio.wait([operation], timeout=_EXIT_PATIENCE)
         finally:
             operation.cancel()
             verifying.cancel()
             await asyncio.wait([operation, verifying], timeout=_EXIT_PATIENCE)
+            for found in self._sessions:  # kopf closes them where it ends in order
+                await found.close()
 
     def _registry(self) -> kopf.OperatorRegistry:
         registry = kopf.OperatorRegistry()
@@ -181,9 +182,10 @@ class _Operation:
     async def _log_in(self, **_: Any) -> kopf.AiohttpSession:
         # kopf refuses credentials for ever that were refused once. An API server that is just starting answers 401 to good
         # tokens, so each login must be new: a session is.
-        if next(self._attempts) > 1:
+        if self._sessions:
             await asyncio.sleep(_LOGIN_PAUSE)
         found = await self._login(self._told)
+        self._sessions = [one for one in self._sessions if not one.closed] + [found.session]
         return kopf.AiohttpSession(server=found.server, aiohttp_session=found.session)
 
 
