@@ -107,6 +107,10 @@ QUESTIONABLE: list[tuple[dict[str, Any], Reason | None]] = [
     ({"query": "rate(errors[10m])", "rollback": {"gt": 1}}, Reason.DWELL_WITHIN_RANGE),
     ({"query": "rate(errors[$window])", "rollback": {"gt": 1, "for": "20s"}}, None),
     ({"query": 'errors{variant="on"}', "relativeTo": {"start": {"over": "1h"}}}, Reason.VARIANT_IN_START),
+    ({"query": 'errors{variant=~"on|off"}', "relativeTo": {"start": {"over": "1h"}}}, Reason.VARIANT_IN_START),
+    ({"query": 'errors / total{variant="$variant"}', "relativeTo": {"start": {"over": "1h"}}}, Reason.VARIANT_IN_START),
+    ({"query": 'errors{product_variant="large"}', "relativeTo": {"start": {"over": "1h"}}}, None),
+    ({"query": 'errors{path="?variant=on"}', "relativeTo": {"start": {"over": "1h"}}}, None),
     ({"query": "errors", "relativeTo": {"start": {"over": "1h"}}}, None),
     ({"query": 'errors{variant="on"}', "relativeTo": {"offset": "1h"}}, None),
 ]

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.builders import START, answer, context, gate
+from tests.builders import START, after, answer, context, gate
 from tidegate.api.conditions import Reason
 from tidegate.api.feature_rollout import NoData as NoDataRule
 from tidegate.api.gates import Gate
@@ -116,6 +116,19 @@ def test_latencies(given: Buckets, verdict: Verdict, value: float | None) -> Non
     assert status.value is None if value is None else float(str(status.value)) == pytest.approx(value)
 
 
+@pytest.mark.parametrize(
+    ("rules", "given", "verdict"),
+    [
+        ({"advance": None}, buckets(within_2=0, within_5=950), ADVANCE),  # no advance rule: valid and not in breach
+        ({"advance": None}, buckets(within_2=0, within_5=949), ROLLBACK),
+        ({"rollback": None}, buckets(within_2=950, within_5=950), ADVANCE),
+        ({"rollback": None}, buckets(within_2=0, within_5=0), HOLD),  # no rollback rule: holds, never rolls back
+    ],
+)
+def test_latencies_with_one_rule(rules: dict[str, Any], given: Buckets, verdict: Verdict) -> None:
+    assert said(latency_gate(**rules), GateAnswer(given)).verdict is verdict
+
+
 def test_a_bound_that_no_bucket_has_is_named_beside_those_that_there_are() -> None:
     status = said(latency_gate(advance={"lt": 3}), GateAnswer(buckets(within_2=1, within_5=1)))
     assert (status.verdict, status.no_data_reason) == (NO_DATA, "NoSuchBucket")
@@ -141,6 +154,42 @@ def test_a_latency_reads_nothing_from_before_the_step() -> None:
     given = GateAnswer(buckets(within_2=1000, within_5=1000))
     assert said(latency_gate(), given, context(effective=-59)).verdict is HOLD
     assert said(latency_gate(), given, context(effective=-60)).verdict is ADVANCE
+
+
+# how many samples a breach needs
+
+
+def in_breach(kind: str, at: float) -> GateAnswer:
+    if kind == "count":
+        return GateAnswer(counted(7, at=at))
+    if kind == "latency":
+        slow = buckets(within_2=0, within_5=0)
+        return GateAnswer(Buckets(START + at, slow.rates, START + at - 1, 60))
+    return GateAnswer(answer(0.9, at=at))
+
+
+@pytest.mark.parametrize(
+    ("kind", "rule", "needed"),
+    [
+        ("query", {}, 2),
+        ("latency", {}, 2),
+        ("count", {}, 1),
+        ("query", {"confirm": 1}, 1),
+        ("latency", {"confirm": 3}, 3),
+        ("count", {"confirm": 2}, 2),
+        ("query", {"for": "20s"}, 3),
+        ("latency", {"for": "20s"}, 3),
+        ("count", {"for": "20s"}, 3),
+    ],
+)
+def test_how_many_samples_a_breach_needs_by_kind(kind: str, rule: dict[str, Any], needed: int) -> None:
+    made = {"query": gate, "latency": latency_gate, "count": count_gate}[kind]
+    bound = {"gte": 1} if kind == "count" else {"gt": 5} if kind == "latency" else {"gt": 0.15}
+    judged, status, verdicts = made(rollback=bound | rule), None, []
+    for number in range(needed):
+        status = said(judged, in_breach(kind, number * 10), context(number * 10), status)
+        verdicts.append(status.verdict)
+    assert verdicts == [HOLD] * (needed - 1) + [ROLLBACK]
 
 
 # relativeTo
@@ -303,6 +352,24 @@ def test_when_the_least_number_of_samples_is_expected() -> None:
     assert status.samples_expected_at.timestamp() == START - 60 + 300
     reached = said(gate(samples={"count": "n", "min": 50}), GateAnswer(answer(0.05), answer(50)), context(effective=-60))
     assert reached.samples_expected_at is None
+
+
+@pytest.mark.parametrize(
+    ("samples", "least", "effective", "expected"),
+    [
+        (49, 50, -60, 1.224),  # to the millisecond, as status keeps it
+        (25, 50, 0, 0),
+        (25, 50, 5, 5),  # another clock is behind
+        (1, 1e15, -60, 315_360_000 - 60),  # ten years at most: a calendar ends
+        (1e-300, 1e300, -60, 315_360_000 - 60),
+    ],
+)
+def test_a_forecast_is_a_moment_that_status_can_keep(samples: float, least: float, effective: float, expected: float) -> None:
+    judged = gate(samples={"count": "n", "min": least})
+    status = judge(judged, GateSource.ROLLOUT, GateAnswer(answer(0.05), answer(samples)), None, context(effective=effective))
+    assert status is not None
+    assert status.samples_expected_at == after(expected)
+    assert GateStatus.model_validate(status.to_wire()) == status
 
 
 def test_a_rule_shorter_than_the_pace_of_samples_still_fires() -> None:

@@ -120,6 +120,17 @@ def test_the_deadline_for_missing_data_stands_still_at_the_last_step(state: Stat
     assert (world.percent, world.status.state) == (95, state)
 
 
+@pytest.mark.parametrize(("holdback", "state"), [(0, State.ENABLED), (5, State.ROLLBACK)])
+def test_beside_a_control_group_a_comparison_goes_on_at_the_last_step(holdback: int, state: State) -> None:
+    compared = raw_gate(relativeTo={"query": "off"}, rollback={"gt": 0.15, "confirm": 1})
+    world = held_back(holdback=holdback, gates=[compared], bake="1h")
+    world.readings["errors"] = world.bases["errors"] = 1.0
+    world.climb_to(100 - holdback)
+    world.readings["errors"] = 9.0
+    world.run(300)
+    assert world.status.state is state
+
+
 def test_turned_up_by_hand_into_the_control_group_is_put_right() -> None:
     world = held_back()
     world.run_until(lambda it: it.phase is Phase.BAKING)

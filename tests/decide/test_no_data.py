@@ -28,7 +28,18 @@ def judged(rule: NoDataRule | None, *looks: tuple[float, Answer | Failure]) -> G
     return status
 
 
-@pytest.mark.parametrize("said", [answer(), answer(math.nan, at=60), answer(0.05, at=60, age=31), answer(*range(101), at=60)])
+@pytest.mark.parametrize(
+    "said",
+    [
+        answer(),
+        answer(math.nan, at=60),
+        answer(math.inf, at=60),
+        answer(-math.inf, at=60),
+        answer(0.05, math.nan, at=60),
+        answer(0.05, at=60, age=31),
+        answer(*range(101), at=60),
+    ],
+)
 def test_series_missing_past_the_deadline_roll_back_where_that_was_asked_for(said: Answer) -> None:
     early = judged(ROLL_BACK, (0, answer()), (59.999, said))
     late = judged(ROLL_BACK, (0, answer()), (60, said))

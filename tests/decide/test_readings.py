@@ -31,6 +31,9 @@ def read(given: Answer | Failure) -> Value | NoData:
         (answer(1, age=30.001), NoDataReason.STALE),
         (Answer(1000, "vector", series(1), None, 0, 1), NoDataReason.STALE),
         (answer(math.nan, age=31), NoDataReason.STALE),
+        (answer(1, age=-31), NoDataReason.STALE),  # no sample is younger than the question
+        (Answer(1000, "vector", series(1), math.nan, 0, 1), NoDataReason.STALE),
+        (Answer(1000, "vector", series(1), math.inf, 0, 1), NoDataReason.STALE),
     ],
 )
 def test_series_that_cannot_be_judged(given: Answer, reason: NoDataReason) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidegate.domain.problems import QueryProblem
-from tidegate.domain.queries import MAX_SELECTORS, bare_selector, compile_query, confined, with_matcher
+from tidegate.domain.queries import MAX_SELECTORS, asks_for, bare_selector, compile_query, confined, with_matcher
 
 Found = list[tuple[str, float]]
 
@@ -148,6 +148,7 @@ def _label(call: Any) -> str:
 def _timestamped(call: Any) -> Any:
     aggregate = call.args[0].lhs
     assert isinstance(aggregate, promql.AggregateExpr)
+    assert str(aggregate.op) == "max", "of the series of one selector the newest counts"
     inner: Any = aggregate.expr
     assert inner.func.name == "timestamp"
     return inner.args[0]
@@ -243,3 +244,20 @@ def test_a_condition_on_time_alone_reads_no_metric() -> None:
     assert compile_query("hour() >= 8 and hour() < 17", reads_metrics=False).freshness == ""
     with pytest.raises(QueryProblem, match="reads no metric"):
         compile_query("hour() >= 8 and hour() < 17")
+
+
+@pytest.mark.parametrize(
+    ("selector", "asks"),
+    [
+        ('x{variant="on"}', True),
+        ('x{variant=~"on|off"}', True),
+        ('x{a="b" or variant="on"}', True),
+        ('x{"variant"="on"}', True),
+        ('x{variant!="off"}', False),
+        ('x{product_variant="on"}', False),
+        ('x{path="variant="}', False),
+        ("variant", False),
+    ],
+)
+def test_which_label_a_selector_asks_for(selector: str, asks: bool) -> None:
+    assert asks_for(selector, "variant") is asks

@@ -97,6 +97,13 @@ def matched_labels(selector: str) -> frozenset[str]:
     return frozenset(one.name for one in _parsed(selector).matchers.matchers)
 
 
+def asks_for(selector: str, label: str) -> bool:
+    """Whether a selector wants series that have a label, in any of its alternatives."""
+    matchers = _parsed(selector).matchers
+    wanted = [one for alternative in (matchers.matchers, *matchers.or_matchers) for one in alternative if one.name == label]
+    return any(one.op in (promql.MatchOp.Equal, promql.MatchOp.Re) for one in wanted)
+
+
 def _parsed(query: str) -> Any:
     try:
         return promql.parse(query)

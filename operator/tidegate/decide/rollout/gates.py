@@ -19,6 +19,7 @@ MIN_SAMPLES_FOR = 3
 """`for` must be spanned by at least this many distinct samples: two, one at each end, would say nothing of what lies between."""
 
 
+_FARTHEST = timedelta(days=3650)
 HELD_BEYOND_DEADLINE = "past noData.deadline, held"
 _NOT_FINITE = frozenset({NoDataReason.NOT_A_NUMBER.value, NoDataReason.INFINITE.value})
 _CLOCKS = ("breached_since", "breached_last", "breached_samples")
@@ -106,8 +107,14 @@ def _is_young(found: Assessment | NoData, answer: GateAnswer) -> bool:
 def _with_samples(samples: float, least: float, context: Context) -> Fields:
     expected = None
     if context.effective_at is not None and 0 < samples < least:
-        expected = context.effective_at + (context.now - context.effective_at) * (least / samples)
+        expected = _forecast(context.effective_at, context.now, least, samples)
     return {"samples": number(samples), "samples_min": number(least), "samples_expected_at": expected}
+
+
+def _forecast(begun: datetime, now: datetime, least: float, samples: float) -> datetime:
+    """When so many samples will be there at the pace so far; at the latest in ten years, or a slow pace would leave the calendar."""
+    seconds = max((now - begun).total_seconds(), 0.0) * least / samples
+    return begun + min(timedelta(milliseconds=round(min(seconds, _FARTHEST.total_seconds()) * 1000)), _FARTHEST)
 
 
 def _too_few(samples: float, least: float, found: Assessment | NoData) -> Fields:

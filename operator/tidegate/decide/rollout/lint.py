@@ -12,7 +12,7 @@ from tidegate.decide.rollout.steps import dwell_at
 from tidegate.domain.asks import all_gates
 from tidegate.domain.placeholders import render
 from tidegate.domain.problems import QueryProblem
-from tidegate.domain.queries import compile_query
+from tidegate.domain.queries import asks_for, compile_query
 from tidegate.domain.snapshot import Policy, Problem
 
 _NAMES = dict.fromkeys(("namespace", "name", "revision", "variant"), "x")
@@ -82,4 +82,4 @@ def _names_variant(query: str) -> bool:
         selectors = compile_query(render(query, _NAMES, _INSTANT)).selectors
     except QueryProblem:
         return False
-    return any("variant=" in selector.text for selector in selectors)
+    return any(asks_for(selector.text, "variant") for selector in selectors)

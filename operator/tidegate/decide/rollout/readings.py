@@ -75,8 +75,11 @@ def stale(at: float, oldest_sample: float | None, staleness: timedelta) -> NoDat
     """What is wrong with the age of what was read."""
     if oldest_sample is None:
         return missing(NoDataReason.STALE, "a selector of the query matches no living series")
-    if at - oldest_sample > staleness.total_seconds():
+    age, most = at - oldest_sample, staleness.total_seconds()
+    if age > most:
         return missing(NoDataReason.STALE, "the newest sample of a selector is older than the policy's staleness")
+    if not age >= -most:  # no number compares to NaN
+        return missing(NoDataReason.STALE, "the newest sample of a selector has a time that can't be: the source's answer is wrong")
     return None
 
 
