@@ -14,7 +14,7 @@ LINK = re.compile(r"\[(\w+)\]\((\S+)\)")
 
 
 @lru_cache
-def tests_in(path: Path) -> frozenset[str]:
+def functions_in(path: Path) -> frozenset[str]:
     """The tests that pytest finds in a file, by name."""
     functions = (node for node in ast.parse(path.read_text()).body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
     return frozenset(function.name for function in functions if function.name.startswith("test_"))
@@ -30,7 +30,7 @@ def test_each_rule_is_shown_by_tests_that_exist(rule: str, shown_by: str) -> Non
     for name, path in LINK.findall(shown_by):
         file = (DOCS / path).resolve()
         assert file.is_file(), f"{rule} {path} is no file"
-        assert name in tests_in(file), f"{rule} {path} has no {name}"
+        assert name in functions_in(file), f"{rule} {path} has no {name}"
 
 
 def test_no_rule_stands_there_twice() -> None:
