@@ -22,6 +22,7 @@ sys.path[:0] = [str(_CHECKOUT), str(_CHECKOUT / "dev")]
 from tests.e2e.support.api import Api  # noqa: E402 - the checkout is no package: its folders have to be named first
 from tests.e2e.support.host_operator import Host, host  # noqa: E402
 from tests.e2e.support.installation import Cluster, bring_up  # noqa: E402
+from tests.e2e.support.port_forward import port_forward  # noqa: E402
 
 from bench.scale import create, moving, operator, until, waiting  # noqa: E402
 
@@ -86,8 +87,13 @@ async def motion(found: Host, folder: Path, rollouts: int, gates: int, seconds: 
 async def measure(cluster: Cluster, rollouts: int, climbing: int, gates: int, seconds: int) -> dict[str, Figures]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        async with Api.connect(cluster.kubeconfig) as api, host(api, cluster.kubeconfig, folder, "bench-scale") as found:
-            await found.world.policy(interval="30s", timeout="5s", staleness="1m")
+        async with (
+            Api.connect(cluster.kubeconfig) as api,
+            port_forward(cluster, "monitoring", "prometheus", 9090) as prometheus,
+            host(api, cluster.kubeconfig, folder, "bench-scale") as found,
+        ):
+            url = f"http://{prometheus.host}:{prometheus.port}"
+            await found.world.policy(url=url, interval="30s", timeout="5s", staleness="1m")
             await found.world.set("errors", 0.01)
             await found.world.queryable("errors", 0.01)
             out = {"first contact": await first_contact(found, folder, rollouts)}
