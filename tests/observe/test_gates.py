@@ -21,15 +21,18 @@ Asked = set[tuple[str, float]]
 
 
 class Listening(Prometheus):
-    """Answers 1 to everything, keeps what it was asked besides ages, and knows the metrics that it is told to know."""
+    """Answers 1 to everything, keeps what it was asked (ages by themselves), and knows the metrics that it is told to know."""
 
     def __init__(self, known: frozenset[str] = frozenset()) -> None:
         self.known = known
         self.asked: Asked = set()
+        self.ages: list[str] = []
         self.looked_for: set[tuple[str, float, float]] = set()
 
     async def instant(self, endpoint: Endpoint, query: str, at: float) -> InstantVector:
-        if "timestamp(" not in query:
+        if "timestamp(" in query:
+            self.ages.append(query)
+        else:
             self.asked.add((query, at - START))
         return InstantVector("vector", (Series((("selector", "0"),), 1.0),), 1)
 
@@ -65,6 +68,15 @@ async def asked(given: Rollout, used: Policy) -> Asked:
     assert given.spec is not None
     await GateReadings(Questions(prometheus)).answers(given, given.spec, used, SOURCE, NOW)
     return prometheus.asked
+
+
+async def test_the_age_of_every_selector_is_asked_for_too() -> None:
+    gate = raw_gate(samples={"count": "trades", "min": 5}, when="market_open", relativeTo={"query": "errors_of_others"})
+    prometheus, given = Listening(), rollout(gate)
+    assert given.spec is not None
+    await GateReadings(Questions(prometheus)).answers(given, given.spec, policy(), SOURCE, NOW)
+    for selector in ("errors", "trades", "market_open", "errors_of_others"):
+        assert any(f"timestamp({selector})" in query for query in prometheus.ages), selector
 
 
 @pytest.mark.parametrize(
