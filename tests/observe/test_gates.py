@@ -76,7 +76,7 @@ async def test_the_age_of_every_selector_is_asked_for_too() -> None:
     assert given.spec is not None
     await GateReadings(Questions(prometheus)).answers(given, given.spec, policy(), SOURCE, NOW)
     for selector in ("errors", "trades", "market_open", "errors_of_others"):
-        assert any(f"timestamp({selector})" in query for query in prometheus.ages), selector
+        assert any(f"timestamp({selector}{{}})" in query for query in prometheus.ages), selector
 
 
 @pytest.mark.parametrize(
