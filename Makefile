@@ -21,16 +21,19 @@ check: $(UV)  ## Style, types, import rules, generated files
 generate: $(UV)  ## Write what is generated from the models
 	$(RUN) python dev/generate.py
 
-test: $(UV)  ## Everything: checks, fast tests, tests in other languages, then the tests on a real cluster
-	$(MAKE) check fast languages e2e
+test: $(UV)  ## Everything: checks, fast and thorough tests, tests in other languages, then the tests on a real cluster
+	$(MAKE) check fast thorough languages e2e
 
-fast: $(UV)  ## Tests that need no cluster (under a minute)
-	$(RUN) pytest -q --ignore=tests/e2e --ignore=tests/languages -n 2
+fast: $(UV)  ## Tests that need no cluster (about a minute)
+	$(RUN) pytest -q --ignore=tests/e2e --ignore=tests/languages -n 2 -m "not thorough"
+
+thorough: $(UV)  ## Many random lives, faults at every look, real processes (a minute or two)
+	$(RUN) pytest -q --ignore=tests/e2e --ignore=tests/languages -n 2 -m thorough
 
 languages: $(UV)  ## Flags in real applications of other languages: what the flag server pushes, who has a feature (about a minute)
 	$(RUN) pytest -q tests/languages
 
-.PHONY: help check generate test fast languages
+.PHONY: help check generate test fast thorough languages
 
 e2e: $(UV)  ## Tests on a real cluster, which is brought up first and stays up
 	dev/cluster up

@@ -91,6 +91,7 @@ async def test_what_is_written_is_copied_and_said_so(parts: Parts, server: ApiSe
     await until(lambda: in_copy(server) == in_flag_set(server))
 
 
+@pytest.mark.thorough
 async def test_a_copy_that_can_not_be_written_delays_nothing_and_follows_when_it_can(parts: Parts, server: ApiServer) -> None:
     await parts.mirrors.discover()
     server.faults.append(Fault("patch", "featureflags", how="hang", times=1))

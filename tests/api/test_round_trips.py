@@ -26,6 +26,7 @@ def stored(model: ApiModel) -> Any:
     return json.loads(json.dumps(model.to_wire()))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
 @settings(max_examples=120, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())

@@ -97,6 +97,7 @@ def test_a_duration_is_shown_in_its_largest_exact_unit(seconds: int, text: str) 
     assert format_duration(timedelta(seconds=seconds)) == text
 
 
+@pytest.mark.thorough
 @settings(max_examples=300, deadline=None, derandomize=True, database=None)
 @given(st.from_regex(DURATION_OR_ZERO_PATTERN, fullmatch=True))
 def test_a_duration_means_the_same_after_it_was_shown(text: str) -> None:

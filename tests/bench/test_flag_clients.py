@@ -8,6 +8,7 @@ from bench.flag_figures import Measured, markdown
 from bench.flag_measuring import measure
 
 
+@pytest.mark.thorough
 async def test_everything_is_measured_once_per_write_and_client(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logging.getLogger("aiohttp.server"), "disabled", True)
     said: list[str] = []

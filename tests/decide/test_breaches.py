@@ -106,6 +106,7 @@ def test_the_status_tells_since_when_and_on_how_many_samples() -> None:
     assert (healthy.breached_since, healthy.breached_last, healthy.breached_samples) == (None, None, None)
 
 
+@pytest.mark.thorough
 @settings(max_examples=300, deadline=None, derandomize=True, database=None)
 @given(st.lists(st.tuples(st.integers(0, 40), st.sampled_from([BAD, BAD, BAD, GOOD, None])), min_size=1, max_size=30))
 def test_for_agrees_with_its_sentence(steps: list[tuple[int, float | None]]) -> None:

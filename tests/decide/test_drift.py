@@ -196,7 +196,8 @@ def test_what_is_not_ours_is_none_of_our_business() -> None:
 OWN = st.sampled_from(["look", "wait", "pause", "resume", "allow", "revision", "off", "on", "bad", "good", "theirs", "fault"])
 
 
-@settings(max_examples=120, deadline=None)
+@pytest.mark.thorough
+@settings(max_examples=60, deadline=None)
 @given(st.lists(OWN, max_size=25))
 def test_whatever_we_do_ourselves_is_never_taken_for_drift(events: list[str]) -> None:
     """Somebody else writes the document all the while, but never our flag."""
@@ -322,6 +323,7 @@ def fight(world: World, seconds: float, reacts_in: float, change: Change) -> int
     return times
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("reacts_in", [0.05, 1.0])
 def test_a_controller_that_fights_back_is_bounded_and_named(reacts_in: float) -> None:
     world = held()
@@ -355,6 +357,7 @@ def test_where_nobody_more_is_exposed_it_is_put_right_once_a_minute() -> None:
     assert 25 <= len(world.writes) - before <= 6 + 1800 / 60
 
 
+@pytest.mark.thorough
 def test_every_number_another_difference_is_one_contest() -> None:
     world = held()
     steps = iter(range(10**6))
@@ -362,6 +365,7 @@ def test_every_number_another_difference_is_one_contest() -> None:
     assert len(drifts(world)) <= 2 + 600 / 60
 
 
+@pytest.mark.thorough
 def test_changing_kinds_and_names_of_difference_are_bounded_too() -> None:
     world = held()
     steps = iter(range(10**6))

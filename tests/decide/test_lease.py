@@ -64,6 +64,7 @@ def test_a_lease_is_renewed_at_each_third_by_one_write_and_nothing_else(seconds:
     assert (world.raw["metadata"]["resourceVersion"], len(world.records())) == (version, records), "nor is status written"
 
 
+@pytest.mark.thorough
 def test_there_is_always_two_thirds_of_the_lease_left() -> None:
     world = standing(10)
     for _ in range(500):
@@ -600,6 +601,7 @@ def ticks(world: World, seconds: float) -> None:
     world.now += timedelta(seconds=seconds)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("fault", list(Fault))
 def test_a_fault_at_every_look_around_a_lease_that_ran_out(fault: Fault) -> None:
     for number in range(6):

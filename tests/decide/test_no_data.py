@@ -111,6 +111,7 @@ def test_at_100_percent_the_clock_stands_still() -> None:
     assert world.status.state is not State.ROLLBACK
 
 
+@pytest.mark.thorough
 def test_a_source_that_is_silent_for_longer_than_the_deadline_holds_everything() -> None:
     world = World(gates=[raw_gate()], guards=(raw_gate("uptime"),), noData={"deadline": "90s", "then": "rollback"})
     world.climb_to(50)

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
@@ -335,8 +336,9 @@ class Life(RuleBasedStateMachine):
         self.records_are_neither_lost_nor_doubled()
 
 
+@pytest.mark.thorough
 def test_a_life() -> None:
     """Raises are checked where they are written: see `World`."""
     run_state_machine_as_test(
-        Life, settings=settings(max_examples=60, stateful_step_count=40, deadline=None, derandomize=True, database=None, print_blob=False)
+        Life, settings=settings(max_examples=30, stateful_step_count=40, deadline=None, derandomize=True, database=None, print_blob=False)
     )

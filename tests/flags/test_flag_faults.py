@@ -122,7 +122,8 @@ def text_of(flags: dict[str, tuple[bool, Any]], shared: dict[str, Any]) -> str:
     return json.dumps({"flags": {key: definition for key, (_, definition) in flags.items()}, "$evaluators": shared})
 
 
-@settings(max_examples=300, deadline=None)
+@pytest.mark.thorough
+@settings(max_examples=150, deadline=None)
 @given(FLAGS, FLAGS, SHARED, SHARED)
 def test_every_good_flag_is_served_exactly_as_written_and_no_broken_one_is(
     first: dict[str, tuple[bool, Any]], second: dict[str, tuple[bool, Any]], shared: dict[str, Any], others: dict[str, Any]

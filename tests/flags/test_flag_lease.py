@@ -4,6 +4,7 @@ import json
 import math
 import time
 
+import pytest
 import requests
 from openfeature.client import OpenFeatureClient
 from openfeature.evaluation_context import EvaluationContext
@@ -31,6 +32,7 @@ def share(client: OpenFeatureClient) -> float:
     return sum(sees(client, f"user-{number}") for number in range(200)) / 2
 
 
+@pytest.mark.thorough
 def test_a_client_in_process_turns_off_though_the_flag_server_is_gone(start_server: StartServer, sync_client: SyncClient) -> None:
     server = start_server({"shop/flags": WAITING})
     client = sync_client(server.settings)
@@ -48,6 +50,7 @@ def test_a_client_in_process_turns_off_though_the_flag_server_is_gone(start_serv
     assert not sees(client, "alice", code_default=True), "and no default of the code shows through"
 
 
+@pytest.mark.thorough
 def test_ofrep_answers_by_the_flag_server_s_clock_and_never_that_nothing_changed(
     start_server: StartServer, ofrep_client: OfrepClient
 ) -> None:

@@ -31,6 +31,7 @@ def start_process(api_server: ApiServer, settings: FlagServerSettings, tmp_path:
     return lambda: flag_server(kubeconfig, settings.http_host)
 
 
+@pytest.mark.thorough
 async def test_a_killed_server_leaves_clients_their_flags_and_a_new_one_tells_what_changed_meanwhile(
     api_server: ApiServer, start_process: StartProcess, settings: FlagServerSettings, sync_client: SyncClient
 ) -> None:
@@ -48,6 +49,7 @@ async def test_a_killed_server_leaves_clients_their_flags_and_a_new_one_tells_wh
         await until(lambda: client.get_boolean_value("search", True, USER) is False)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_a_signal_drains_the_server(
     api_server: ApiServer, start_process: StartProcess, settings: FlagServerSettings, number: signal.Signals

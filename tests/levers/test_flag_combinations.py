@@ -102,6 +102,7 @@ conditions = st.lists(
 )
 
 
+@pytest.mark.thorough
 @settings(max_examples=300, deadline=None, derandomize=True, database=None)
 @given(
     percent=st.integers(0, 100),

@@ -22,6 +22,7 @@ def exposed() -> dict[int, frozenset[str]]:
     return out
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("percent", PERCENTS)
 def test_the_share_of_clients_is_the_percent(exposed: dict[int, frozenset[str]], percent: int) -> None:
     assert abs(100 * len(exposed[percent]) / len(CLIENTS) - percent) < 1

@@ -6,6 +6,8 @@ import signal
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.fakes.apiserver import ApiServer
 from tests.loop.election import DEADLINE, DURATION, Candidate, Clock, looked, until
 from tidegate.loop.lease import boot_clock
@@ -28,6 +30,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.thorough
 async def test_a_stopped_process_knows_that_it_no_longer_leads(
     server: ApiServer, candidate: Candidate, clock: Clock, tmp_path: Path
 ) -> None:

@@ -162,6 +162,7 @@ async def cost_of(keys: int) -> float:
     return spent
 
 
+@pytest.mark.thorough
 @in_virtual_time
 async def test_a_key_costs_the_same_among_ten_thousand() -> None:
     few, many = await cost_of(1000), await cost_of(10_000)

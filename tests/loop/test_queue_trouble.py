@@ -103,6 +103,7 @@ async def test_a_look_that_failed_may_set_a_bound_to_its_backoff() -> None:
     assert looks.gaps() == pytest.approx([0.2, 0.4, 0.8, 1.0, 1.0, 1.0]), "the last would be 1.6, 3.2 and 5 s otherwise"
 
 
+@pytest.mark.thorough
 @in_virtual_time
 async def test_very_many_keys_that_fail_share_a_rate_however_soon_each_wants_to_be_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
     async def fail(_: Key) -> float | None:

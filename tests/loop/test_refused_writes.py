@@ -66,6 +66,7 @@ async def allow(world: Operated, how: str) -> None:
     world.look()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("how", ["immutable", "admission"])
 async def test_a_rollback_that_is_refused_is_told_once_and_made_when_it_can_be(world: Operated, how: str) -> None:
     before = world.status()
@@ -96,6 +97,7 @@ async def test_metrics_go_on_showing_what_gates_read_while_nothing_can_be_writte
     await world.until(lambda: world.registry.get_sample_value("tidegate_gate_value", where) == 0.8)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("epoch", ["9" * 18, "9" * 5000], ids=["18 digits", "5000 digits"])
 async def test_no_epoch_that_people_write_keeps_a_rollback_back(world: Operated, epoch: str) -> None:
     """In the annotation, and in the mark of another flag; infinity is what JSON makes of a number that is too large."""
@@ -108,6 +110,7 @@ async def test_no_epoch_that_people_write_keeps_a_rollback_back(world: Operated,
     assert flag(world)["defaultVariant"] == "off"
 
 
+@pytest.mark.thorough
 async def test_a_document_that_people_filled_takes_a_rollback_and_no_new_flag(world: Operated) -> None:
     document = json.loads(world.document())
     document["metadata"] = {"notes": "x" * (MAX_DOCUMENT_BYTES + 20_000 - len(world.document()))}

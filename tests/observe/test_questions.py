@@ -247,6 +247,7 @@ async def test_only_so_many_answers_are_remembered() -> None:
     assert len(prometheus.asked) == 8, "the oldest made room"
 
 
+@pytest.mark.thorough
 @in_virtual_time
 async def test_large_answers_make_room_for_one_another() -> None:
     prometheus = ScriptedPrometheus(vector(*range(101)), newest_samples(AT))

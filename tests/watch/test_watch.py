@@ -430,6 +430,7 @@ async def test_globs_choose_among_the_whole_cluster(server: ApiServer, tmp_path:
         assert news.looks == ["FeatureRollout/shop-eu/a"]
 
 
+@pytest.mark.thorough
 async def test_missing_kinds_are_waited_for(server: ApiServer, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     everything = server.kinds
     server.kinds = tuple(kind for kind in everything if kind.plural != "rolloutpolicies")
