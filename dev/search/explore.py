@@ -184,7 +184,7 @@ class Search:
             place = happening.after
             number = self._number(place, number, happening.code, 0)
 
-    def keys(self) -> Iterable[Key]:
+    def found(self) -> Iterable[Key]:
         """Every place that was found."""
         return self._numbers
 

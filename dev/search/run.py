@@ -71,7 +71,9 @@ def main(
     scope: Annotated[
         list[str] | None, typer.Option(help=f"Which to search: {', '.join(SCOPES)}. May be given again; all unless given.")
     ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="End each scope after so many transitions, and not after its own number.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="End each scope after so many transitions, and not after its own number.")
+    ] = None,
 ) -> None:
     """Exit status 1 where a claim does not hold."""
     wanted = scope or list(SCOPES)

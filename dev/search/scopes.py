@@ -31,7 +31,7 @@ class Scope:
     `steps` and `gates` list what spec may say, the first of each to begin with. `readings`: what the gates may read in a look.
     `events`: what people, clocks and other programs may do (search/people.py). `starts`: percents at which the flag may stand by hand
     when the object is created; None for no flag. `crashes`: whether a look may end at any of its crash points. `hands`: how often
-    in all somebody may change the flag. `lease`: spec.target.flag.leaseSeconds. `most`: after so many transitions the search of it ends, which is then told to a depth.
+    in all somebody may change the flag. `lease`: spec.target.flag.leaseSeconds. `most`: after so many transitions the search of it ends.
     """
 
     name: str

@@ -56,9 +56,12 @@ KINDS: Mapping[str, Kind] = {
     "sometimes-lasting": _query(when="x_open", rollback={"gt": 0.15, "for": "20s"}),
     "count": Kind(_other(count={"counter": "x_total"}, rollback={"gte": 1}), bad=3.0, band=None),
     "count-in-step": Kind(_other(count={"counter": "x_total", "since": "step"}, rollback={"gte": 3}), bad=3.0, band=None),
-    "latency": Kind(_other(latency={"histogram": "x_bucket", "over": "1m"}, advance={"lt": 2}, rollback={"gt": 5, "confirm": 1}), band=None),
+    "latency": Kind(
+        _other(latency={"histogram": "x_bucket", "over": "1m"}, advance={"lt": 2}, rollback={"gt": 5, "confirm": 1}), band=None
+    ),
     "latency-p50": Kind(
-        _other(latency={"histogram": "x_bucket", "quantile": 0.5, "over": "20s"}, advance={"lt": 2}, rollback={"gt": 5, "for": "20s"}), band=None
+        _other(latency={"histogram": "x_bucket", "quantile": 0.5, "over": "20s"}, advance={"lt": 2}, rollback={"gt": 5, "for": "20s"}),
+        band=None,
     ),
     "against-others": Kind(raw_gate("x", relativeTo={"query": "x_off"}), good=1.0, bad=1.9, band=1.12),
     "against-start": Kind(raw_gate("x", relativeTo={"start": {"over": "1h"}}), good=1.0, bad=1.9, band=1.12),

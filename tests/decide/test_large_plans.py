@@ -254,5 +254,6 @@ class LargeLife(RuleBasedStateMachine):
 
 def test_a_life_of_large_plans() -> None:
     run_state_machine_as_test(
-        LargeLife, settings=settings(max_examples=12, stateful_step_count=16, deadline=None, derandomize=True, database=None, print_blob=False)
+        LargeLife,
+        settings=settings(max_examples=12, stateful_step_count=16, deadline=None, derandomize=True, database=None, print_blob=False),
     )

@@ -30,7 +30,7 @@ def test_a_place_is_the_same_after_it_was_kept() -> None:
     search = Search(replace(SCOPES["killed and touched"], starts=(20,)))
     search.run(most=500)
     again = Canon(search.operator.library)
-    assert all(again.encode(again.decode(key)) == key for key in search.keys())
+    assert all(again.encode(again.decode(key)) == key for key in search.found())
 
 
 @pytest.mark.parametrize("bug", [bug for bug in BUGS if bug.name in SEEN_AT_ONCE], ids=lambda bug: bug.name)
