@@ -75,13 +75,6 @@ BUGS = (
         "killed",
     ),
     Bug(
-        "a new revision keeps what a person turned the flag down from",
-        _BEGIN,
-        "draft.status.state is not State.ENABLED or draft.turned_down_to is not None",
-        "draft.status.state is not State.ENABLED",
-        "hands",
-    ),
-    Bug(
         "records of an object that is created again begin at 1",
         _BEGIN,
         "draft.set(seq=run.seq if run else 0)",
@@ -100,7 +93,7 @@ BUGS = (
         _GATES,
         "if found.sample_time <= effective or (found.window_start is not None and found.window_start < effective):",
         "if found.sample_time < effective - 60:",
-        "killed",
+        "lasting",
     ),
     Bug(
         "a guard rolls back whatever its reach is",
@@ -110,6 +103,20 @@ BUGS = (
         "readings",
     ),
     Bug(
+        "a step is climbed from what a person turned down",
+        "decide/rollout/draft.py",
+        "return live if live < self.percent else None",
+        "return None",
+        "hands",
+    ),
+    Bug(
+        "nobody is woken while it bakes",
+        _PLAN,
+        "    if draft.status.phase in (Phase.DISABLED, Phase.ROLLED_BACK, Phase.SUCCEEDED):\n        return contest",
+        "    if draft.status.phase in (Phase.DISABLED, Phase.ROLLED_BACK, Phase.SUCCEEDED, Phase.BAKING):\n        return contest",
+        "killed",
+    ),
+    Bug(
         "what a person turned down is put right",
         _WISHES,
         "    is_turned_down = draft.flag.percent is not None and draft.flag.percent < draft.percent\n",
@@ -117,25 +124,11 @@ BUGS = (
         "hands",
     ),
     Bug(
-        "a raise doesn't wait for the finalizer",
-        _WISHES,
-        "if write is not None and (has_finalizer or not write.raises):",
-        "if write is not None:",
-        "killed",
-    ),
-    Bug(
         "a raise that is taken back isn't written over",
         _WISHES,
         "return before is not None and draft.status.raising != before and draft.flag.percent != before.percent",
         "return False",
         "leaders",
-    ),
-    Bug(
-        "nobody is woken when a dwell or a bake ends",
-        _PLAN,
-        "waits = [max((at - draft.now).total_seconds(), 0.0) for at in draft.wake_at] + (",
-        "waits = [] + (",
-        "switches",
     ),
     Bug(
         "every look notes the time at which it was taken",
@@ -150,13 +143,6 @@ BUGS = (
         "    note_lapse(draft)\n",
         "",
         "lease",
-    ),
-    Bug(
-        "a write carries the epoch of the one before",
-        _FLAG_SET,
-        "    epoch = flag_set.epoch + 1\n",
-        "    epoch = flag_set.epoch\n",
-        "killed",
     ),
     Bug(
         "a write doesn't look at whether the flag is still what was seen",

@@ -14,7 +14,7 @@ from search.seeded import find
 
 PLAIN = replace(SCOPES["killed"], crashes=False, events=("tick",))
 PACKAGE = Path(__file__).resolve().parents[2] / "operator" / "tidegate"
-SEEN_AT_ONCE = ("a raise is made in the look that decides it", "a write carries the epoch of the one before")
+SEEN_AT_ONCE = ("a raise is made in the look that decides it", "a raise is made before the record of its decision is appended")
 
 
 def test_a_small_world_is_exhausted() -> None:
