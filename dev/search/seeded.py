@@ -39,11 +39,12 @@ class Found:
 def seeded(bug: Bug, folder: Path) -> None:
     """A copy of the operator's package with the bug, in that folder."""
     shutil.copytree(_ROOT / "operator" / "tidegate", folder / "tidegate", ignore=shutil.ignore_patterns("__pycache__"))
-    path = folder / "tidegate" / bug.file
-    text = path.read_text()
-    if text.count(bug.old) != 1:
-        raise ValueError(f"{bug.name}: {bug.file} has {text.count(bug.old)} places like {bug.old!r}: bring search/bugs.py up to date")
-    path.write_text(text.replace(bug.old, bug.new))
+    for file, old, new in bug.changes:
+        path = folder / "tidegate" / file
+        text = path.read_text()
+        if text.count(old) != 1:
+            raise ValueError(f"{bug.name}: {file} has {text.count(old)} places like {old!r}: bring search/bugs.py up to date")
+        path.write_text(text.replace(old, new))
 
 
 def find(bug: Bug, limit: int = LIMIT) -> Found:
