@@ -132,11 +132,11 @@ BUGS = (
         "leaders",
     ),
     Bug(
-        "every look notes the time at which it was taken",
+        "every look takes a number, whether it records anything or not",
         _PLAN,
         "    examine(draft)\n",
-        "    examine(draft)\n    draft.set(resumed_at=draft.now)\n",
-        "late",
+        "    examine(draft)\n    draft.set(seq=draft.status.seq + 1)\n",
+        "killed",
     ),
     Bug(
         "a lease that ran out isn't noticed",
