@@ -55,4 +55,8 @@ bench: $(UV)  ## The figures of docs/benchmarks.md, on the local cluster (about 
 simulate: $(UV)  ## How often each kind of gate rolls back a healthy rollout, and how soon it catches a bad one (about ten minutes)
 	$(RUN) python dev/simulation/run.py
 
-.PHONY: e2e demo image bench simulate
+search: $(UV)  ## Every place that a rollout can reach in small worlds, or all to a depth, held to every claim; then seeded bugs, to be found (about half an hour)
+	$(RUN) python dev/search/run.py
+	$(RUN) python dev/search/seeded.py
+
+.PHONY: e2e demo image bench simulate search

@@ -72,7 +72,7 @@ class Runs:
             records=stored.records + added,
             head=added[-1].hash or "",
             seq=added[-1].seq,
-            rejected=stored.rejected or any(map(_rejects, added)),
+            rejected=stored.rejected or any(map(rejects, added)),
         )
         self._check_fence()
         operation = {"op": "add", "path": "/status", "value": after.to_wire()}
@@ -133,6 +133,6 @@ def _continued(run: JsonObject, before: RolloutRunStatus) -> RolloutRunStatus:
     return RolloutRunStatus(head=head, seq=before.seq, rejected=before.rejected)
 
 
-def _rejects(record: Record) -> bool:
+def rejects(record: Record) -> bool:
     """Also by an attempt that found itself rolled back before: its run must remember it when flag and older runs are gone."""
     return record.transition is Transition.ROLLED_BACK or record.to_phase in _ROLLING_BACK

@@ -1,0 +1,86 @@
+"""Where the small world stands: everything that is stored, what a process remembers, and what an observer who forgets nothing knows."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+
+from tests.builders import T0
+
+from search.flags import Flags
+from search.scopes import INTERVAL
+from search.spec import Choice
+from tidegate.api.rollout_status import FeatureRolloutStatus, GateStatus
+from tidegate.domain.snapshot import RunView
+
+TICK = timedelta(seconds=INTERVAL)
+AFTER_TICK = timedelta(milliseconds=20)
+"""All looks are taken this long after a tick: no two things of different causes happen at the same instant."""
+FIRST = T0 + AFTER_TICK
+
+
+class Life(Enum):
+    ALIVE = "alive"
+    DELETING = "deleting"
+    GONE = "gone"
+
+
+@dataclass(frozen=True, slots=True)
+class Breach:
+    """Bad samples of one gate in a row, as the observer counted them."""
+
+    since: datetime
+    last: datetime
+    samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What the observer knows. `fallen`: the revision that was rolled back while it is still the one that is asked for. `lowered`: the
+    percent that a person left the flag at. `stood`: the percent that status last rose to, and when that was stored. `breaches`: by gate."""
+
+    fallen: str | None = None
+    lowered: int | None = None
+    stood: tuple[int, datetime] | None = None
+    breaches: Mapping[str, Breach] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """All of it. `evidence` is the process's own: lost when it is killed. `behind`: by how many ticks the clock was set back.
+    `hands`: how often somebody changed the flag."""
+
+    now: datetime
+    choice: Choice
+    status: FeatureRolloutStatus
+    generation: int = 1
+    uid: int = 1
+    version: int = 1
+    finalizer: bool = False
+    life: Life = Life.ALIVE
+    flags: Flags | None = None
+    run: RunView | None = None
+    evidence: tuple[int, tuple[GateStatus, ...]] | None = None
+    policy: bool = True
+    behind: int = 0
+    hands: int = 0
+    memory: Memory = field(default_factory=Memory)
+    sleeper: "Sleeper | None" = None
+
+    @property
+    def sampled(self) -> datetime:
+        """When the newest sample was taken that a look reads now."""
+        return last_tick_of(self.now) - timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Sleeper:
+    """A leader that was stopped after it had read: where it stood then, and what the gates read (a place in the scope's readings)."""
+
+    seen: Place
+    said: int
+
+
+def last_tick_of(now: datetime) -> datetime:
+    """The evaluation time of a look."""
+    return datetime.fromtimestamp(now.timestamp() // INTERVAL * INTERVAL, UTC)
