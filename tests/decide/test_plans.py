@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
@@ -252,6 +253,7 @@ class PlannedLife(RuleBasedStateMachine):
         assert world.percent == (100 if world.phase is Phase.SUCCEEDED else 0)
 
 
+@pytest.mark.thorough
 def test_a_life_of_all_kinds_of_plans() -> None:
     run_state_machine_as_test(
         PlannedLife,

@@ -17,6 +17,7 @@ PACKAGE = Path(__file__).resolve().parents[2] / "operator" / "tidegate"
 SEEN_AT_ONCE = ("a raise is made in the look that decides it", "a raise is made before the record of its decision is appended")
 
 
+@pytest.mark.thorough
 def test_a_small_world_is_exhausted() -> None:
     graph = Search(PLAIN).run()
     ends = good_end(graph), bad_end(graph)
@@ -26,6 +27,7 @@ def test_a_small_world_is_exhausted() -> None:
     assert {facts.phase.value for facts in graph.facts if facts} >= {"Waiting", "Progressing", "Baking", "Succeeded", "RolledBack"}
 
 
+@pytest.mark.thorough
 def test_a_place_is_the_same_after_it_was_kept() -> None:
     search = Search(replace(SCOPES["killed and touched"], starts=(20,)))
     search.run(most=500)
@@ -33,6 +35,7 @@ def test_a_place_is_the_same_after_it_was_kept() -> None:
     assert all(again.encode(again.decode(key)) == key for key in search.found())
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("bug", [bug for bug in BUGS if bug.name in SEEN_AT_ONCE], ids=lambda bug: bug.name)
 def test_a_seeded_bug_is_found(bug: Bug) -> None:
     assert find(bug, limit=3000).claim is not None
