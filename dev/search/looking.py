@@ -17,7 +17,7 @@ from search.spec import MISSING, Library
 from tidegate.api.conditions import Reason
 from tidegate.api.feature_rollout import FeatureRolloutSpec
 from tidegate.api.records import Record
-from tidegate.api.rollout_status import FeatureRolloutStatus
+from tidegate.api.rollout_status import FeatureRolloutStatus, State
 from tidegate.decide.rollout import decide
 from tidegate.domain.asks import gates_to_ask
 from tidegate.domain.decision import FINALIZER, Action, AddFinalizer, Decision, WriteFlag
@@ -187,6 +187,8 @@ class _Hand:
         actions = sorted(self._decision.actions, key=_urgency)
         if actions:
             yield self._look(End.REFUSED, keeps=True)
+            if self._decision.status.state is State.ROLLBACK:
+                yield self._refused_rollback()
         for number, action in enumerate(actions, start=1):
             try:
                 self._act(action)
@@ -199,6 +201,16 @@ class _Hand:
             else:
                 yield self._look(End.KILLED_AFTER_ACT, keeps=False)
         yield from self._report()
+
+    def _refused_rollback(self) -> Look:
+        """It stands in status all the same."""
+        now, version, appended, status = self._now, self._version, self._appended, self._decision.status
+        if significant(self._look_so_far.snapshot.rollout.status) == significant(status) or self._store(status):
+            self._append(status)
+            self._store(status.model_copy(update={"pending": None}))
+        look = self._look(End.REFUSED, keeps=True)
+        self._now, self._version, self._appended = now, version, appended
+        return look
 
     def _report(self) -> Iterator[Look]:
         status = self._decision.status

@@ -49,7 +49,7 @@ _log = logging.getLogger(__name__)
 DISCOVER_EVERY = 300.0
 """Seconds between two questions whether the API server has FeatureFlags."""
 _GRACE_FOR_EVENTS = 1.0
-"""Seconds that Events get also where a look that hung took all of the grace. Less than what the kubelet adds to it."""
+"""Seconds that Events get beyond the looks. Less than what the kubelet adds to the grace."""
 
 
 def utc_now() -> datetime:
@@ -204,11 +204,9 @@ async def _discover(parts: Parts) -> None:
 
 
 async def _drain(parts: Parts, grace: float) -> None:
-    """Looks first, since they make Events."""
-    loop = asyncio.get_running_loop()
-    end = loop.time() + grace
+    """Looks first, since they make Events. For Events nobody waits long: the next leader waits for the Lease meanwhile."""
     await parts.queue.drain(grace)
-    await parts.outbox.drain(max(end - loop.time(), min(grace, _GRACE_FOR_EVENTS)))
+    await parts.outbox.drain(min(grace, _GRACE_FOR_EVENTS))
 
 
 async def _watch(settings: OperatorSettings, kubernetes: Kubernetes, parts: Parts, coverage: Coverage) -> None:

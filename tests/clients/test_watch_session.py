@@ -116,7 +116,7 @@ async def test_what_the_watcher_answers_itself_reaches_it(
     async with found.session.get(path(found, "shop", query)) as response:
         assert (response.status, response.headers["Retry-After"]) == (status, "3")
         assert (await response.json())["message"] == "because"
-    assert said == []
+    assert said == [("configmaps", "shop", f"{verb} configmaps shop: because")]
 
 
 async def test_a_lost_connection_is_nobody_s_refusal(server: ApiServer, found: WatchSession, said: list[Said]) -> None:

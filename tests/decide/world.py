@@ -295,23 +295,28 @@ class World:
                 _strike(fault, Fault.ACTION_REFUSED)
                 version = self._act(action, snapshot, version)
         except CutShortError:
+            if fault is Fault.ACTION_REFUSED and decision.status.state is State.ROLLBACK:
+                self._report(snapshot, decision.status, version, fault)
             self.evidence.keep(uid, decision.status)
             raise
         _strike(fault, Fault.KILLED_AFTER_ACT)
-        before, after = significant(snapshot.rollout.status), significant(decision.status)
-        if before != after:
+        self._report(snapshot, decision.status, version, fault)
+
+    def _report(self, snapshot: Snapshot, status: FeatureRolloutStatus, version: str, fault: Fault | None) -> None:
+        uid = snapshot.rollout.uid
+        if significant(snapshot.rollout.status) != significant(status):
             if fault is Fault.STATUS_REFUSED:
-                self.evidence.keep(uid, decision.status)
+                self.evidence.keep(uid, status)
                 raise CutShortError
-            version = self._write_status(decision.status, version)
+            version = self._write_status(status, version)
             self.evidence.drop(uid)
         _strike(fault, Fault.KILLED_AFTER_STATUS)
-        if decision.status.pending is not None:
+        if status.pending is not None:
             _strike(fault, Fault.APPEND_REFUSED)
-            self._append(decision.status)
+            self._append(status)
             _strike(fault, Fault.KILLED_AFTER_APPEND)
             if self.exists:
-                self._write_status(decision.status.model_copy(update={"pending": None}), version)
+                self._write_status(status.model_copy(update={"pending": None}), version)
 
     def _act(self, action: Action, snapshot: Snapshot, version: str) -> str:
         if isinstance(action, WriteFlag):

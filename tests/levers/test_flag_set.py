@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.builders import KEY, after, marker, target
@@ -233,6 +233,7 @@ def test_writes_of_many_flags_share_one_epoch() -> None:
 EPOCHS = st.integers(-1, 10**19) | st.integers(10**17 - 3, 10**17 + 3) | st.integers(10**18 - 3, 10**18 + 3)
 
 
+@settings(deadline=None)
 @given(EPOCHS.map(str) | st.text(max_size=20) | st.just("9" * 5000), EPOCHS | st.floats() | st.just("9" * 5000))
 def test_whatever_epoch_people_write_the_policy_lets_the_next_writes_through(annotation: str, of_a_flag: Any) -> None:
     other = definition_for(target(), 50) | {
@@ -300,6 +301,18 @@ def test_what_has_room_is_written_beside_what_has_not() -> None:
     assert set(after_it.flags) == {KEY, "small"}
     assert reading(after_it).percent == 0
     assert len(to_config_map(after_it, "shop", "f")["data"][DOCUMENT_KEY].encode()) <= MAX_DOCUMENT_BYTES
+
+
+def test_long_lists_wait_for_room_and_a_rollback_beside_them_does_not() -> None:
+    exposed = written(write(50, raises=True))
+    short = replace(write(50, uid="u2", rollout="shop/other"), key="listed", definition=definition_for(target(deny=["x"]), 50))
+    full = filled(written(replace(short, raises=True), into=exposed), MAX_DOCUMENT_BYTES - 600)
+    seen = read_flag(full, "listed").marker
+    listed = replace(short, expected=seen, definition=definition_for(target(deny=["x" * 256] * 200), 50))
+    rollback = write(0, off=True, expected=reading(exposed).marker, state=State.ROLLBACK)
+    after_it, refused = merged(full, [listed, rollback], after(9))
+    assert [(one.write.key, one.is_full) for one in refused] == [("listed", True)]
+    assert reading(after_it).percent == 0
 
 
 def test_text_that_is_no_utf_8_keeps_nothing_back() -> None:

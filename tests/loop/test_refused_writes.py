@@ -67,25 +67,41 @@ async def allow(world: Operated, how: str) -> None:
 
 
 @pytest.mark.thorough
+@pytest.mark.parametrize("recovers", [False, True], ids=["still bad", "recovered"])
 @pytest.mark.parametrize("how", ["immutable", "admission"])
-async def test_a_rollback_that_is_refused_is_told_once_and_made_when_it_can_be(world: Operated, how: str) -> None:
+async def test_a_rollback_that_is_refused_is_told_once_and_made_when_it_can_be(world: Operated, how: str, recovers: bool) -> None:
     before = world.status()
     sentence = await refuse(world, how)
     world.dial.value = 1.0
     await world.until(lambda: world.condition("Stalled").get("reason") == "FlagNotWritable")
     assert sentence in world.condition("Stalled")["message"]
     assert world.condition("Ready") | {"status": "False", "reason": "FlagNotWritable"} == world.condition("Ready")
+    await world.until(lambda: "pending" not in world.status())
     told, writes = world.status(), world.status_writes()
-    said_anew = {"gates", "conditions", "waitingFor"}  # that the gate is in breach was written before it was enough for a rollback
-    assert {key: told[key] for key in told.keys() - said_anew} == {key: before[key] for key in before.keys() - said_anew}
-    assert (world.shown(state="ROLLING_OUT"), world.shown(state="ROLLBACK")) == (1, None)
+    assert (told["state"], told["phase"], told["percent"]) == ("ROLLBACK", "RollingBack", before["percent"])
+    assert (world.shown(state="ROLLING_OUT"), world.shown(state="ROLLBACK")) == (None, 1)
+    assert flag(world)["defaultVariant"] != "off" or flag(world)["targeting"], "it is still on"
     await world.looked(4)
     assert world.status_writes() == writes
+    if recovers:
+        world.dial.value = 0.0
+        await world.looked(4)
     await allow(world, how)
     await world.until(lambda: is_rolled_back(world))
     assert flag(world)["defaultVariant"] == "off"
     assert world.condition("Stalled")["reason"] == "RolledBack"
     assert world.shown(state="ROLLBACK") == 1
+
+
+async def test_a_rollback_that_fails_is_not_forgotten_when_the_readings_recover(world: Operated) -> None:
+    world.server.faults.append(Fault("patch", "configmaps", status=503, reason="ServiceUnavailable", times=1000))
+    world.dial.value = 1.0
+    await world.until(lambda: world.status().get("state") == "ROLLBACK")
+    world.dial.value = 0.0
+    await world.looked(4)
+    await allow(world, "admission")
+    await world.until(lambda: is_rolled_back(world))
+    assert flag(world)["defaultVariant"] == "off"
 
 
 async def test_metrics_go_on_showing_what_gates_read_while_nothing_can_be_written(world: Operated) -> None:

@@ -371,6 +371,15 @@ async def test_a_right_that_is_taken_away_ends_no_other_watch(server: ApiServer,
         assert news.coverage.problem() is None
 
 
+async def test_a_kind_that_can_not_be_listed_keeps_no_other_from_being_watched(server: ApiServer, tmp_path: Path) -> None:
+    server.faults.append(Fault("list", "configmaps", status=500, times=10_000))
+    async with watching(server, tmp_path) as news:
+        await opened(server, news, streams=2)
+        await server.put("featurerollouts", "shop", rollout("late"))
+        await news.until(lambda: "FeatureRollout/shop/late" in news.looks)
+        assert "configmaps" in (news.coverage.problem() or "")
+
+
 async def test_a_kind_that_fails_everywhere_ends_no_other_watch(server: ApiServer, tmp_path: Path) -> None:
     """As when its conversion fails, or its CRD was deleted."""
     async with watching(server, tmp_path) as news:

@@ -20,7 +20,7 @@ from tidegate.clients.refusals import refusal
 METADATA_OF_WATCH = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
 _COLLECTION = re.compile(r"/(?:api/v1|apis/[^/]+/v[^/]+)(?:/namespaces/([^/]+))?/([^/]+)$")
 _OF_LISTS, _OF_WATCHES = (401, 429), (401, 429, 410)
-"""What the watcher itself knows to answer: it logs in anew, is patient, and begins anew."""
+"""What the watcher itself knows to answer: it logs in anew, is patient, and ends, so that the process begins anew."""
 
 Told = Callable[[str, str, str | None], None]
 """Gets plural and namespace ("" for all) of each list and watch that was answered, and why it was refused, or None."""
@@ -99,10 +99,11 @@ class _Shaping:
         response = await (handler(request) if watches else self._page(request, handler))
         if response.status < 400:
             self._told(plural, namespace, None)
-        elif response.status not in (_OF_WATCHES if watches else _OF_LISTS):
-            target = f"{'watch' if watches else 'list'} {plural} {namespace}".rstrip()
-            why = str(refusal(target, response.status, None, await response.read(), confidential=False))
-            self._told(plural, namespace, why)
+            return response
+        target = f"{'watch' if watches else 'list'} {plural} {namespace}".rstrip()
+        why = str(refusal(target, response.status, None, await response.read(), confidential=False))
+        self._told(plural, namespace, why)
+        if response.status not in (_OF_WATCHES if watches else _OF_LISTS):
             raise RefusedWatchError(why)
         return response
 

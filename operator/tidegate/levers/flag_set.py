@@ -21,6 +21,8 @@ FLAG_SET_LABEL = "tidegate.io/flag-set"
 EPOCH_ANNOTATION = "tidegate.io/epoch"
 MAX_DOCUMENT_BYTES = 1_000_000
 """What raises and new flags may fill. The API server takes some 48 kB more, which are left for rollbacks."""
+_MUCH = 1024
+"""Bytes. A write that needs more brings lists: without those no flag changes by as much."""
 MAX_EPOCH = 10**17 - 1
 """Nobody counts further. What is larger, by a slip of somebody's hand, is void, also to the admission policy on epochs: counting on from it
 would end at a number that the policy can't compare and so refuses, rollbacks included."""
@@ -199,7 +201,8 @@ def _without_room(flag_set: FlagSet, after: FlagSet, writes: Sequence[WriteFlag]
     excess = _size(after.document) - MAX_DOCUMENT_BYTES
     if excess <= 0:
         return []
-    needs = [(write, _room_of(after, write.key) - _room_of(flag_set, write.key)) for write in writes if _grows(flag_set, write)]
+    growth = [(write, _room_of(after, write.key) - _room_of(flag_set, write.key)) for write in writes]
+    needs = [(write, need) for write, need in growth if _can_wait(flag_set, write, need)]
     room = sum(need for _, need in needs) - excess
     out = []
     for write, need in needs:
@@ -210,9 +213,11 @@ def _without_room(flag_set: FlagSet, after: FlagSet, writes: Sequence[WriteFlag]
     return out
 
 
-def _grows(flag_set: FlagSet, write: WriteFlag) -> bool:
-    """Whether a write may be put off where there is no room. A rollback may not, least of all one of a flag that was lost."""
-    return write.raises or (write.key not in flag_set.flags and write.marker.state is not State.ROLLBACK)
+def _can_wait(flag_set: FlagSet, write: WriteFlag, need: int) -> bool:
+    """Whether a write may be put off where there is no room: a raise, a new flag, long lists for a flag that stays on. A rollback may not,
+    least of all one of a flag that was lost."""
+    is_new = write.key not in flag_set.flags and write.marker.state is not State.ROLLBACK
+    return write.raises or is_new or (write.percent > 0 and need > _MUCH)
 
 
 def _room_of(flag_set: FlagSet, key: str) -> int:

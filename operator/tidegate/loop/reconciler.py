@@ -8,12 +8,12 @@ from typing import Protocol, TypeVar
 
 from tidegate.act.flag_sets import NotWritableError, StaleDecisionError
 from tidegate.api.rollout_policy import RolloutPolicyStatus
-from tidegate.api.rollout_status import FeatureRolloutStatus
+from tidegate.api.rollout_status import FeatureRolloutStatus, State
 from tidegate.clients.errors import ClientError, Conflict, Forbidden, Invalid, Refused
 from tidegate.decide.policy import decide_policy
 from tidegate.decide.rollout import decide
 from tidegate.decide.rollout.plan import until_next_tick
-from tidegate.decide.rollout.refusal import not_carried_out
+from tidegate.decide.rollout.refusal import not_carried_out, standing
 from tidegate.domain.decision import Action, Decision
 from tidegate.domain.keys import Key, Kind
 from tidegate.domain.policy_view import PolicyView
@@ -118,12 +118,15 @@ class Reconciler:
         await self._verbs.report(snapshot.rollout, decision.status, version)
 
     async def _not_carried_out(self, key: Key, snapshot: Snapshot, decision: Decision, error: Exception) -> None:
-        """All is as it was, but for what the gates read. What a person has to mend is told."""
-        rollout = snapshot.rollout
-        self._verbs.show(key, snapshot, rollout.status.model_copy(update={"gates": decision.status.gates}))
+        """All is as it was, but for what the gates read and for a rollback. What a person has to mend is told."""
+        rollout, stands = snapshot.rollout, standing(snapshot.rollout, decision)
+        self._verbs.show(key, snapshot, stands.model_copy(update={"gates": decision.status.gates}))
         try:
             if isinstance(error, _REFUSALS):
-                await self._verbs.report(rollout, not_carried_out(rollout, str(error), self._clock()), rollout.resource_version)
+                status = not_carried_out(rollout, decision, str(error), self._clock())
+                await self._verbs.report(rollout, status, rollout.resource_version)
+            elif stands.state is State.ROLLBACK and not isinstance(error, (Conflict, StaleDecisionError)):
+                await self._verbs.report(rollout, stands, rollout.resource_version)
         finally:
             self._verbs.failed(rollout.uid, decision.status)
 

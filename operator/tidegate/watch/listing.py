@@ -8,7 +8,7 @@ import logging
 import random
 from collections.abc import Sequence
 
-from tidegate.clients.errors import Forbidden
+from tidegate.clients.errors import ApiError, NotFound
 from tidegate.watch.coverage import Coverage
 from tidegate.watch.hearing import Hearing, Ref
 from tidegate.watch.settings import WatchSettings
@@ -66,7 +66,7 @@ class Listing:
                 refs = await self._list(part)
             except Exception as error:  # noqa: BLE001 - whatever is wrong out there, the answer is to wait and say so
                 self._coverage.missing(part, str(error))
-                if isinstance(error, Forbidden):
+                if isinstance(error, ApiError) and error.status is not None and not isinstance(error, NotFound):
                     self._note_answer(part)
             else:
                 break
