@@ -307,8 +307,9 @@ def test_long_lists_wait_for_room_and_a_rollback_beside_them_does_not() -> None:
     exposed = written(write(50, raises=True))
     short = replace(write(50, uid="u2", rollout="shop/other"), key="listed", definition=definition_for(target(deny=["x"]), 50))
     full = filled(written(replace(short, raises=True), into=exposed), MAX_DOCUMENT_BYTES - 600)
-    seen = read_flag(full, "listed").marker
-    listed = replace(short, expected=seen, definition=definition_for(target(deny=["x" * 256] * 200), 50))
+    seen = read_flag(full, "listed")
+    assert isinstance(seen, FlagReading)
+    listed = replace(short, expected=seen.marker, definition=definition_for(target(deny=["x" * 256] * 200), 50))
     rollback = write(0, off=True, expected=reading(exposed).marker, state=State.ROLLBACK)
     after_it, refused = merged(full, [listed, rollback], after(9))
     assert [(one.write.key, one.is_full) for one in refused] == [("listed", True)]
