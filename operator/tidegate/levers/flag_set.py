@@ -153,7 +153,7 @@ def merged(flag_set: FlagSet, writes: Iterable[WriteFlag], now: datetime) -> tup
 
     A write holds only if the flag's marker is the one that its decision saw, a raise only if its percent is too, and any other write only
     if it raises nothing; switching off holds unless the flag has another owner by now. Nothing is kept or raised behind a lease that ran
-    out. In a document that is full nothing is raised or added, and everything else goes on.
+    out. In a document that is full what can wait is left out, and everything else goes on.
     """
     writes = list(writes)
     after, refused = _merged(flag_set, writes, now)
@@ -197,7 +197,7 @@ def _refusal(write: WriteFlag, live: FlagReading | Problem, now: datetime) -> st
 
 
 def _without_room(flag_set: FlagSet, after: FlagSet, writes: Sequence[WriteFlag]) -> list[WriteFlag]:
-    """The raises and new flags that a document can't take: as many of the others as fit go in, the first ones first."""
+    """What can wait and a document can't take: as many as fit go in, the first ones first."""
     excess = _size(after.document) - MAX_DOCUMENT_BYTES
     if excess <= 0:
         return []

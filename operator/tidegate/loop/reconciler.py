@@ -123,7 +123,7 @@ class Reconciler:
         self._verbs.show(key, snapshot, stands.model_copy(update={"gates": decision.status.gates}))
         try:
             if isinstance(error, _REFUSALS):
-                status = not_carried_out(rollout, decision, str(error), self._clock())
+                status = not_carried_out(rollout, stands, str(error), self._clock())
                 await self._verbs.report(rollout, status, rollout.resource_version)
             elif stands.state is State.ROLLBACK and not isinstance(error, (Conflict, StaleDecisionError)):
                 await self._verbs.report(rollout, stands, rollout.resource_version)

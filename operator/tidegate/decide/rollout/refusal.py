@@ -19,14 +19,13 @@ def standing(rollout: Rollout, decision: Decision) -> FeatureRolloutStatus:
     return rollout.status
 
 
-def not_carried_out(rollout: Rollout, decision: Decision, sentence: str, now: datetime) -> FeatureRolloutStatus:
-    """What is so, and that a person is needed. `sentence` says what was refused and why."""
-    status = standing(rollout, decision)
+def not_carried_out(rollout: Rollout, stands: FeatureRolloutStatus, sentence: str, now: datetime) -> FeatureRolloutStatus:
+    """What stands, and that a person is needed. `sentence` says what was refused and why."""
     made = ConditionMaker(rollout.status.conditions, rollout.generation, now)
     message = f"what was decided can't be done: {sentence}"[:4096]
     told = [
         made(ConditionType.READY, False, Reason.FLAG_NOT_WRITABLE, message),
         made(ConditionType.STALLED, True, Reason.FLAG_NOT_WRITABLE, message),
     ]
-    kept = [condition for condition in status.conditions if condition.type not in _SAID_ANEW]
-    return status.model_copy(update={"conditions": (*told, *kept), "observed_generation": rollout.generation})
+    kept = [condition for condition in stands.conditions if condition.type not in _SAID_ANEW]
+    return stands.model_copy(update={"conditions": (*told, *kept), "observed_generation": rollout.generation})
