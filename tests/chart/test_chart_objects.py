@@ -19,6 +19,7 @@ NAMESPACED = {"Deployment", "Service", "ServiceAccount", "Role", "RoleBinding", 
 EVERY_CASE = pytest.mark.parametrize("case", MATRIX)
 
 
+@pytest.mark.thorough
 @EVERY_CASE
 def test_names_and_labels(chart: Chart, case: str) -> None:
     rendered = chart.render(MATRIX[case])

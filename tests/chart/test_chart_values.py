@@ -9,6 +9,7 @@ import yaml
 from tests.chart.support import CHART, MATRIX, Chart, Json, RefusedError
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("case", MATRIX)
 def test_lint_finds_nothing(chart: Chart, case: str) -> None:
     report = chart.run("lint", "--strict", str(CHART), values=MATRIX[case])
@@ -16,6 +17,7 @@ def test_lint_finds_nothing(chart: Chart, case: str) -> None:
     assert "WARNING" not in report
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("values", "told"),
     [

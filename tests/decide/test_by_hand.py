@@ -20,6 +20,7 @@ def share(percent: int) -> dict[str, Any]:
     return {"defaultVariant": "off", "targeting": {"fractional": [["on", percent * 1000], ["off", (100 - percent) * 1000]]}}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("to", [0, 20])
 def test_turned_down_by_hand_is_neither_undone_nor_climbed_from(to: int) -> None:
     world = World(gates=GATES)

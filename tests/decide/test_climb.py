@@ -187,6 +187,7 @@ def test_all_that_is_missing_is_said_at_once() -> None:
     assert [part for part in ("spec.paused", "the dwell of 10 %", "gate errors (holds", "guard uptime (no data") if part not in text] == []
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("held_by", [0.12, None, 0.1])
 def test_within_the_band_it_holds_and_goes_on_measuring(held_by: float | None) -> None:
     world = World(**GATE)

@@ -54,6 +54,7 @@ def test_the_undisturbed_climb_takes_that_many_looks() -> None:
     check_climb(world)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("fault", list(Fault))
 @pytest.mark.parametrize("times", [1, 3])
 def test_a_fault_at_every_look_of_a_climb(fault: Fault, times: int) -> None:
@@ -70,6 +71,7 @@ def test_a_fault_at_every_look_of_a_climb(fault: Fault, times: int) -> None:
         assert world.is_converged()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("age", [1, 2, 3])
 def test_a_look_at_an_old_reading_at_every_look_of_a_climb(age: int) -> None:
     for number in range(age, LOOKS):
@@ -81,6 +83,7 @@ def test_a_look_at_an_old_reading_at_every_look_of_a_climb(age: int) -> None:
         check_climb(world, [0, 10, 50, 100], [0, 10, 0, 10, 50, 100])  # going down needs no fresh reading
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("fault", list(Fault))
 def test_a_fault_at_every_look_around_a_rollback(fault: Fault) -> None:
     for number in range(6):
@@ -102,6 +105,7 @@ def test_a_fault_at_every_look_around_a_rollback(fault: Fault) -> None:
         assert world.is_converged()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("fault", list(Fault))
 def test_a_fault_at_every_look_around_a_new_revision(fault: Fault) -> None:
     for number in range(5):
@@ -117,6 +121,7 @@ def test_a_fault_at_every_look_around_a_new_revision(fault: Fault) -> None:
         assert [percent for _, percent in exposures(world)] == [0, 10, 50, 0, 10, 50, 100]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("fault", list(Fault))
 def test_a_fault_at_every_look_around_switching_off_and_deleting(fault: Fault) -> None:
     for number in range(4):

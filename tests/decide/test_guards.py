@@ -18,6 +18,7 @@ def verdict_of(world: World, name: str = "uptime") -> Verdict:
     return next(gate.verdict for gate in world.status.gates if (gate.source, gate.name) == (GateSource.POLICY, name))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("rollback", [{"gt": 0.15, "confirm": 1}, {"gt": 0.15}, {"gt": 0.15, "for": "30s"}])
 def test_before_the_first_exposure_a_breach_is_waited_for_and_never_rolls_back(rollback: dict[str, Any]) -> None:
     world = World(guards=(guard(rollback=rollback),), bake="7d")

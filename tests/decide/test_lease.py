@@ -115,6 +115,7 @@ def guard_holds(world: World) -> None:
 HELD: list[Callable[[World], None]] = [paused, invalid, without_policy, guard_holds]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("hold", HELD, ids=lambda it: it.__name__)
 def test_whatever_holds_a_rollout_keeps_its_exposure(hold: Callable[[World], None]) -> None:
     world = leased()
@@ -624,6 +625,7 @@ def test_a_fault_at_every_look_around_a_lease_that_ran_out(fault: Fault) -> None
             assert world.is_converged()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("fault", list(Fault))
 def test_a_process_that_dies_again_and_again_while_leases_run_out(fault: Fault) -> None:
     for number in range(5):

@@ -45,6 +45,7 @@ def unlabelled(world: World) -> None:
 HOW: list[Callable[[World], None]] = [*(lambda world, flag=flag: world.put_flag(flag) for flag in REPLACED), odd, unlabelled]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("how", HOW)
 @pytest.mark.parametrize("percent", [10, 50, 100])
 def test_mid_run_it_is_put_right_and_goes_on(how: Callable[[World], None], percent: int) -> None:

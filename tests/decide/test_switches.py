@@ -70,6 +70,7 @@ def test_switching_off_needs_neither_a_policy_nor_a_valid_spec() -> None:
 # paused
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("percent", [10, 50, 100])
 def test_paused_holds_the_step_and_goes_on_where_it_was(percent: int) -> None:
     world = World(gates=GATES)

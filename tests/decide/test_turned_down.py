@@ -29,6 +29,7 @@ def stored_raise(world: World) -> None:
     assert (world.percent, world.status.raising is None, world.status.pending is None) == (10, False, False)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("to", [0, 5])
 @pytest.mark.parametrize("append_works", [True, False])
 def test_a_stored_raise_does_not_undo_a_lowering(to: int, append_works: bool) -> None:
@@ -59,6 +60,7 @@ def test_a_raise_whose_decision_saw_the_flag_before_it_was_turned_down_is_refuse
     assert world.percent == to
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("to", [0, 10, 20])
 def test_a_raise_that_was_made_and_turned_down_before_it_was_read_back(to: int) -> None:
     """The raise was in force: below it, everything is a person's word, also the percent of the step before."""
@@ -98,6 +100,7 @@ def test_a_raise_that_somebody_else_made_by_hand_is_not_taken_for_ours() -> None
 # removed, or rewritten, after it was turned down
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("to", [0, 20])
 @pytest.mark.parametrize("how", ["flag", "flag set", "rewritten"])
 @pytest.mark.parametrize("baking", [False, True])

@@ -227,7 +227,7 @@ class World:
         return Snapshot(
             rollout=rollout,
             policy=self.policy,
-            flag=self.flag_problem or self._flag(),
+            flag=self.flag_problem or self._flag(rollout),
             namespace_terminating=self.namespace_terminating,
             answers=self._answers(rollout, spec, self.policy) if usable and isinstance(self.policy, Policy) else {},
             evidence=self.evidence.of(rollout.uid, rollout.status.attempt),
@@ -421,9 +421,9 @@ class World:
             if not targets or run.target in targets
         )
 
-    def _flag(self) -> FlagReading | Problem:
+    def _flag(self, rollout: Rollout) -> FlagReading | Problem:
         try:
-            return read_flag(parse_flag_set(self.config_map), KEY, ours=parse_rollout(self.raw).had_flag)
+            return read_flag(parse_flag_set(self.config_map), KEY, ours=rollout.had_flag)
         except UnreadableError as error:
             return Problem(Reason.FLAG_SET_UNREADABLE, str(error))
 

@@ -137,6 +137,7 @@ def written(folder: Path, server: str) -> Path:
     return path
 
 
+@pytest.mark.thorough
 async def test_the_feature_is_made_bad_in_every_pod_and_the_fall_is_measured(cluster: Cluster, kubeconfig: Path) -> None:
     view = Seen()
     ending = await play(kubeconfig, PLAN, view)
@@ -149,6 +150,7 @@ async def test_the_feature_is_made_bad_in_every_pod_and_the_fall_is_measured(clu
     assert ending.fall.seconds == pytest.approx(3.0, abs=0.5)
 
 
+@pytest.mark.thorough
 async def test_only_our_events_are_told_and_readings_are_the_operator_s(kubeconfig: Path) -> None:
     view = Seen()
     await play(kubeconfig, PLAN, view)

@@ -97,6 +97,7 @@ def test_a_client_of_an_unknown_set_keeps_trying_until_it_exists(
     eventually(lambda: client.get_boolean_value("search", False, USER))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("bad", ["{", "[]", "{}", '{"flags": {}, "$evaluators": []}', None])
 def test_a_bad_document_keeps_the_last_good_one(
     start_server: StartServer, sync_client: SyncClient, settings: FlagServerSettings, stub: FlagSyncServiceStub, bad: str | None

@@ -70,6 +70,7 @@ def should_see(client: Client, percent: int, lists: Mapping[str, list[str]], seg
     return percent == 100 or (bool(client.key) and bucket(client.key or "") < percent * 1000)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("lists", LISTS, ids=["no lists", "allow", "deny", "both lists"])
 @pytest.mark.parametrize("segment", SEGMENTS.values(), ids=SEGMENTS)
 @pytest.mark.parametrize("at", [None, END - 1, END, END + 10_000], ids=["no lease", "a second before its end", "at its end", "long after"])
@@ -143,6 +144,7 @@ def test_a_part_of_a_word_is_not_the_word() -> None:
     assert not evaluator.sees("user-1", tier="pro")
 
 
+@pytest.mark.thorough
 def test_the_share_of_a_segment_is_the_percent() -> None:
     evaluator = Evaluator(definition_for(target(segment=[PRO]), 25))
     clients = [f"user-{number}" for number in range(10_000)]

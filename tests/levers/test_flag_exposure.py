@@ -28,6 +28,7 @@ def test_the_share_of_clients_is_the_percent(exposed: dict[int, frozenset[str]],
     assert abs(100 * len(exposed[percent]) / len(CLIENTS) - percent) < 1
 
 
+@pytest.mark.thorough
 def test_whoever_sees_it_at_one_percent_sees_it_at_every_higher_one(exposed: dict[int, frozenset[str]]) -> None:
     assert exposed[0] <= exposed[5] <= exposed[25] <= exposed[50] <= exposed[100]
 
@@ -36,6 +37,7 @@ def test_nobody_at_zero_and_everybody_at_a_hundred(exposed: dict[int, frozenset[
     assert (len(exposed[0]), len(exposed[100])) == (0, len(CLIENTS))
 
 
+@pytest.mark.thorough
 def test_neighbouring_percents_are_nested_too() -> None:
     clients = CLIENTS[:1000]
     before: frozenset[str] = frozenset()

@@ -28,6 +28,7 @@ async def test_the_first_candidate_leads_and_goes_on_renewing(server: ApiServer,
     assert spec(server)["renewTime"] != first["renewTime"]
 
 
+@pytest.mark.thorough
 async def test_of_five_candidates_one_leads(server: ApiServer, candidate: Candidate, clock: Clock) -> None:
     candidates = [candidate(name) for name in "abcde"]
     waiting = [asyncio.create_task(each.acquire()) for each in candidates]
@@ -116,6 +117,7 @@ async def renewed_after(server: ApiServer, fault: Fault) -> None:
     await renewed(server)
 
 
+@pytest.mark.thorough
 async def test_short_troubles_are_survived(server: ApiServer, candidate: Candidate, clock: Clock) -> None:
     leadership = candidate()
     await leadership.acquire()

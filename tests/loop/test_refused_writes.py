@@ -93,6 +93,7 @@ async def test_a_rollback_that_is_refused_is_told_once_and_made_when_it_can_be(w
     assert world.shown(state="ROLLBACK") == 1
 
 
+@pytest.mark.thorough
 async def test_a_rollback_that_fails_is_not_forgotten_when_the_readings_recover(world: Operated) -> None:
     world.server.faults.append(Fault("patch", "configmaps", status=503, reason="ServiceUnavailable", times=1000))
     world.dial.value = 1.0
@@ -104,6 +105,7 @@ async def test_a_rollback_that_fails_is_not_forgotten_when_the_readings_recover(
     assert flag(world)["defaultVariant"] == "off"
 
 
+@pytest.mark.thorough
 async def test_metrics_go_on_showing_what_gates_read_while_nothing_can_be_written(world: Operated) -> None:
     await refuse(world, "admission")
     world.dial.value = 0.7

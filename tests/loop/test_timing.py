@@ -44,6 +44,7 @@ def test_keys_of_one_moment_keep_their_order() -> None:
     assert [popped.name for popped, _ in timetable.pop_due(7.0)] == ["3", "1", "2"]
 
 
+@pytest.mark.thorough
 def test_it_agrees_with_a_plain_dictionary_and_stays_small() -> None:
     chance = random.Random(7)
     timetable, truth = Timetable(), dict[Key, float]()
