@@ -40,10 +40,12 @@ async def first_contact(found: Host, folder: Path, rollouts: int) -> Figures:
     async with operator(found, folder) as running:
 
         async def is_done() -> bool:
-            return await running.counter("tidegate_rollout_percent") == 0 and await running.looks() >= 2 * rollouts
+            met, at_work = await running.series("tidegate_rollout_percent"), await running.at_work()
+            say(f"{met} of {rollouts} have a status, {at_work:.0f} wait for a look or have one")
+            return met >= rollouts and not at_work
 
         say(f"{rollouts} rollouts meet an operator for the first time")
-        seconds = await until(is_done, 1800, "first contact", every=2.0)
+        seconds = await until(is_done, 3600, "first contact", every=10.0)
         usage = running.usage()
     return {"created in": took, "first contact": seconds, "cpu": usage.cpu, "resident MB": usage.resident / 1e6}
 
@@ -96,11 +98,18 @@ async def measure(cluster: Cluster, rollouts: int, climbing: int, gates: int, se
             await found.world.policy(url=url, interval="30s", timeout="5s", staleness="1m")
             await found.world.set("errors", 0.01)
             await found.world.queryable("errors", 0.01)
-            out = {"first contact": await first_contact(found, folder, rollouts)}
+            out: dict[str, Figures] = {}
+
+            def note(name: str, figures: Figures) -> None:
+                out[name] = figures
+                say(f"{name}: " + ", ".join(f"{key} {value:.2f}" for key, value in figures.items()))
+
+            note("first contact", await first_contact(found, folder, rollouts))
             for number in range(1, 4):
-                out[f"start {number}"] = await start(found, folder, rollouts)
+                note(f"start {number}", await start(found, folder, rollouts))
             if climbing:
-                out["motion"] = await motion(found, folder, climbing, gates, seconds)
+                note("motion", await motion(found, folder, climbing, gates, seconds))
+            say("cleaning up")
             return out
 
 
@@ -118,8 +127,6 @@ def main(
     out.mkdir(parents=True, exist_ok=True)
     machine = {"cpus": os.cpu_count(), "machine": platform.machine(), "system": platform.platform()}
     (out / "operator-scale.json").write_text(json.dumps({"machine": machine, "rollouts": rollouts, "measured": measured}, indent=1) + "\n")
-    for name, figures in measured.items():
-        print(f"| {name} | " + ", ".join(f"{key} {value:.2f}" for key, value in figures.items()) + " |")
 
 
 if __name__ == "__main__":

@@ -46,12 +46,22 @@ class Operator:
         return Usage((int(stat[11]) + int(stat[12])) / _TICKS, pages * os.sysconf("SC_PAGE_SIZE"))
 
     async def counter(self, name: str, **labels: str) -> float:
-        """The sum of a metric's series that have these labels; only this metric is rendered."""
-        url = f"http://127.0.0.1:{PORT}/metrics"
-        async with self._session.get(url, params={"name[]": name}) as response:
-            lines = (await response.text()).splitlines()
+        """The sum of a metric's series that have these labels."""
         wanted = [f'{key}="{value}"' for key, value in labels.items()]
-        return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(name) and all(one in line for one in wanted))
+        return sum(float(line.rpartition(" ")[2]) for line in await self._lines(name) if all(one in line for one in wanted))
+
+    async def series(self, name: str) -> int:
+        """How many series a metric has."""
+        return len(await self._lines(name))
+
+    async def at_work(self) -> float:
+        """How many keys wait for a look or have one."""
+        return await self.counter("tidegate_queue_ready") + await self.counter("tidegate_queue_running")
+
+    async def _lines(self, name: str) -> list[str]:
+        # Only this metric is rendered: all of them, at each poll, would be part of what is measured.
+        async with self._session.get(f"http://127.0.0.1:{PORT}/metrics", params={"name[]": name}) as response:
+            return [line for line in (await response.text()).splitlines() if line.startswith(name)]
 
     async def looks(self) -> float:
         """How many looks at rollouts have ended well."""
@@ -65,7 +75,8 @@ def _started(host: Host, folder: Path, options: tuple[str, ...]) -> subprocess.P
     config.write_text(yaml.safe_dump(server))
     namespace = host.world.namespace
     command = [sys.executable, "-m", "tidegate", "operator", f"--kubeconfig={config}", "--candidate=bench", f"--namespace={namespace}"]
-    command += [f"--own-namespace={namespace}", "--host=127.0.0.1", f"--port={PORT}", "--log-level=ERROR", *options]
+    command += [f"--own-namespace={namespace}", "--host=127.0.0.1", f"--port={PORT}", "--log-level=ERROR"]
+    command += ["--no-feature-flags", *options]
     with (folder / "operator.log").open("ab") as log:
         return subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, "PYTHONPATH": str(ROOT / "operator")})
 
@@ -112,9 +123,9 @@ async def until(wanted: Callable[[], Awaitable[bool]], seconds: float, what: str
 
 
 def waiting(world: World, number: int) -> Json:
-    """A rollout at rest: paused before its first step."""
+    """A rollout at rest: switched off, its flag at 0 %."""
     return world.rollout_body(
-        f"rollout-{number:05}", flag=f"flag-{number:05}", paused=True, flag_fields={"configMap": f"flags-{number // 500:02}"}
+        f"rollout-{number:05}", flag=f"flag-{number:05}", enabled=False, flag_fields={"configMap": f"flags-{number // 500:02}"}
     )
 
 

@@ -6,28 +6,25 @@ import tempfile
 import time
 import uuid
 from collections.abc import AsyncIterator, Coroutine, Iterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from openfeature import api as openfeature
 from openfeature.client import OpenFeatureClient
-from openfeature.contrib.provider.flagd import FlagdProvider
-from openfeature.contrib.provider.flagd.config import ResolverType
 from openfeature.contrib.provider.ofrep import OFREPProvider
 from openfeature.evaluation_context import EvaluationContext
 from openfeature.exception import ErrorCode
 
 from tests.e2e.support.api import Json, RefusedError, eventually
-from tests.e2e.support.exposure import DOCUMENT, nearest_percent, sees
+from tests.e2e.support.application import USERS, connected, share
+from tests.e2e.support.exposure import DOCUMENT, sees
 from tests.e2e.support.installation import OPERATOR_NAMESPACE, Cluster, once
 from tests.e2e.support.pace import paced
 from tests.e2e.support.port_forward import PortForward, port_forward
 from tests.e2e.support.world import FLAG_SET, World
 
 HELD = {"percents": [25, 50, 100], "dwell": "1h"}
-USERS = [EvaluationContext(f"user-{number}") for number in range(400)]
 SERVICE = "tidegate-flags"
 CHANGES = 25
 
@@ -43,40 +40,6 @@ def alone() -> Iterator[None]:
 async def forward(cluster: Cluster) -> AsyncIterator[PortForward]:
     async with port_forward(cluster, OPERATOR_NAMESPACE, SERVICE, 8015) as forward:
         yield forward
-
-
-@asynccontextmanager
-async def connected(forward: PortForward, world: World) -> AsyncIterator[OpenFeatureClient]:
-    """An application in the test's namespace, with its flags."""
-    provider = FlagdProvider(
-        resolver_type=ResolverType.IN_PROCESS,
-        host=forward.host,
-        port=forward.port,
-        selector=f"{world.namespace}/{FLAG_SET}",
-        deadline_ms=30_000,
-        retry_backoff_ms=100,
-        retry_backoff_max_ms=500,
-    )
-    domain = uuid.uuid4().hex
-    await asyncio.to_thread(openfeature.set_provider_and_wait, provider, domain)
-    try:
-        yield openfeature.get_client(domain)
-    finally:
-        await asyncio.to_thread(provider.shutdown)
-
-
-async def share(client: OpenFeatureClient, flag: str = "feature") -> int | None:
-    """The percent of the users who get the feature on from one document; none of the evaluations may fail."""
-
-    def evaluate() -> float:
-        while True:
-            answers = [client.get_boolean_details(flag, False, user) for user in USERS]
-            failed = [answer.error_message for answer in answers if answer.error_code is not None]
-            assert not failed, failed[0]
-            if len({answer.flag_metadata["epoch"] for answer in answers}) == 1:  # else the document changed on the way
-                return 100 * sum(answer.value for answer in answers) / len(answers)
-
-    return nearest_percent(await asyncio.to_thread(evaluate))
 
 
 async def becomes(client: OpenFeatureClient, percent: int, change: Coroutine[Any, Any, None], seconds: float = 60.0) -> list[int | None]:
@@ -102,7 +65,7 @@ async def test_an_application_sees_a_rollout_climb_and_fall(world: World, forwar
     canary = {"percents": [25, 50, 100], "dwell": "2s"}
     await world.rollout(paused=True, canary=canary, gates=[gate], bake="1h", flag_fields={"allow": ["alice"], "deny": ["bob"]})
     await world.until(phase="Waiting", percent=0)
-    async with connected(forward, world) as client:
+    async with connected(forward.host, forward.port, world) as client:
 
         def value(user: str | None) -> bool:
             return client.get_boolean_value("feature", False, EvaluationContext(user))
@@ -118,7 +81,7 @@ async def test_an_application_keeps_its_flags_while_the_servers_are_away(world: 
     await world.policy()
     await world.rollout(canary=HELD)
     await world.until(percent=25)
-    async with connected(forward, world) as client:
+    async with connected(forward.host, forward.port, world) as client:
         before = await pods(world)
         for pod in before:
             await world.api.delete("pods", OPERATOR_NAMESPACE, pod)
@@ -146,7 +109,7 @@ def is_ready(pod: Json) -> bool:
 async def test_a_change_reaches_applications_within_a_second(world: World, forward: PortForward, alone: None) -> None:
     """From the API server's answer to the write until the client gives the new value."""
     await write(world, on=False, create=True)
-    async with connected(forward, world) as client, paced(world) as pace:
+    async with connected(forward.host, forward.port, world) as client, paced(world) as pace:
         delays = []
         for number in range(CHANGES):
             on = number % 2 == 0

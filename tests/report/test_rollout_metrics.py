@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, generate_latest
 
 from tests.builders import after, policy, raw_gate, spec
 from tidegate.api.conditions import Reason
@@ -194,3 +194,10 @@ def test_the_same_name_elsewhere_is_another(shown: Shown) -> None:
     shown.show(status(percent=50), key=Key(Kind.FEATURE_ROLLOUT, "bank", "search"))
     shown.metrics.forget(SEARCH)
     assert shown.series("tidegate_rollout_percent") == {("bank", "search"): 50}
+
+
+def test_a_scrape_can_ask_for_one_metric_by_its_name(shown: Shown) -> None:
+    shown.show(status())
+    text = generate_latest(shown.registry.restricted_registry(["tidegate_rollout_percent"])).decode()
+    assert 'tidegate_rollout_percent{name="search",namespace="shop"} 25.0' in text
+    assert "tidegate_rollout_step" not in text

@@ -52,14 +52,12 @@ class RolloutMetrics(Collector):
         for counter in (self._transitions, self._drifts):
             counter.remove_by_labels({"namespace": key.namespace, "name": key.name})
 
+    def describe(self) -> Iterator[GaugeMetricFamily]:
+        """The names, for scrapes that ask for some of them."""
+        yield from _families()
+
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        state = GaugeMetricFamily("tidegate_rollout_state", "1 for the state that the rollout is in.", labels=[*_ROLLOUT, "state"])
-        phase = GaugeMetricFamily("tidegate_rollout_phase", "1 for the phase that the rollout is in.", labels=[*_ROLLOUT, "phase"])
-        percent = GaugeMetricFamily("tidegate_rollout_percent", "Exposure as read back, 0 to 100.", labels=_ROLLOUT)
-        step = GaugeMetricFamily("tidegate_rollout_step", "Number of the current step.", labels=_ROLLOUT)
-        value = GaugeMetricFamily("tidegate_gate_value", "The gate's latest reading: its worst series.", labels=_GATE)
-        threshold = GaugeMetricFamily("tidegate_gate_threshold", "A bound of the gate.", labels=[*_GATE, "rule", "bound"])
-        verdict = GaugeMetricFamily("tidegate_gate_verdict", "1 for the gate's verdict.", labels=[*_GATE, "verdict"])
+        families = state, phase, percent, step, value, threshold, verdict = _families()
         for key, (status, gates) in list(self._shown.items()):  # scraped in a thread of its own
             where = [key.namespace, key.name]
             state.add_metric([*where, status.state.value], 1)
@@ -69,7 +67,19 @@ class RolloutMetrics(Collector):
             step.add_metric(where, status.step)
             _add_readings(value, verdict, where, status.gates)
             _add_thresholds(threshold, where, gates)
-        yield from (state, phase, percent, step, value, threshold, verdict)
+        yield from families
+
+
+def _families() -> tuple[GaugeMetricFamily, ...]:
+    return (
+        GaugeMetricFamily("tidegate_rollout_state", "1 for the state that the rollout is in.", labels=[*_ROLLOUT, "state"]),
+        GaugeMetricFamily("tidegate_rollout_phase", "1 for the phase that the rollout is in.", labels=[*_ROLLOUT, "phase"]),
+        GaugeMetricFamily("tidegate_rollout_percent", "Exposure as read back, 0 to 100.", labels=_ROLLOUT),
+        GaugeMetricFamily("tidegate_rollout_step", "Number of the current step.", labels=_ROLLOUT),
+        GaugeMetricFamily("tidegate_gate_value", "The gate's latest reading: its worst series.", labels=_GATE),
+        GaugeMetricFamily("tidegate_gate_threshold", "A bound of the gate.", labels=[*_GATE, "rule", "bound"]),
+        GaugeMetricFamily("tidegate_gate_verdict", "1 for the gate's verdict.", labels=[*_GATE, "verdict"]),
+    )
 
 
 def _gates(spec: FeatureRolloutSpec | None, snapshot: Snapshot) -> Iterator[tuple[GateSource, Gate]]:

@@ -44,7 +44,7 @@ class HostOperator:
         self.candidate = candidate
         self.proxy = proxy
         self.log = kubeconfig.with_suffix(".log")
-        self.port = _free_port()
+        self.port = free_port()
         self._command = [sys.executable, "-m", "tidegate", "operator", f"--kubeconfig={kubeconfig}", f"--candidate={candidate}"]
         self._command += [f"--namespace={namespace}", f"--own-namespace={namespace}", f"--lease-name={LEASE}"]
         self._command += ["--host=127.0.0.1", f"--port={self.port}", "--log-format=text", "--no-feature-flags", *options]
@@ -223,7 +223,7 @@ async def grant(api: Api, namespace: str, of: str, account: str, rules: list[Jso
     await api.create("rolebindings", binding)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """Below the ports that connections get from the kernel, so that none of them can take it before the operator does."""
     while True:
         port = random.randrange(20000, 32000)
