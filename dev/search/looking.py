@@ -104,7 +104,7 @@ class Operator:
     def _again(self, look: Look, place: Place) -> Look:
         """The same look at a place that differs in memory and sleeper alone."""
         after = place if look.after is look.place else replace(look.after, sleeper=place.sleeper, memory=place.memory)
-        memory = remembered(self.library, place, look.snapshot, look.said, look.writes, after)
+        memory = remembered(self.library, place, look.snapshot, look.said, look.writes, after, look.now)
         return replace(look, place=place, after=after if memory is place.memory else replace(after, memory=memory))
 
     def late_looks(self, place: Place) -> Iterator[Look]:
@@ -238,7 +238,7 @@ class _Hand:
         elif keeps is False and after.evidence is not None:
             after = replace(after, evidence=None)
         far, writes = self._look_so_far, self._writes
-        memory = remembered(self._operator.library, far.place, far.snapshot, far.said, writes, after)
+        memory = remembered(self._operator.library, far.place, far.snapshot, far.said, writes, after, far.now)
         if memory is not after.memory:
             after = replace(after, memory=memory)
         return Look(far.place, far.said, far.snapshot, self._decision, end, far.now, after, writes, self._appended)

@@ -14,8 +14,10 @@ from tidegate.domain.readings import Answer
 from tidegate.domain.snapshot import Snapshot
 
 
-def remembered(library: Library, place: Place, snapshot: Snapshot, said: Said, writes: tuple[FlagWrite, ...], after: Place) -> Memory:
-    """The memory after a look that led from one place to the other; the same object where nothing was learnt."""
+def remembered(
+    library: Library, place: Place, snapshot: Snapshot, said: Said, writes: tuple[FlagWrite, ...], after: Place, now: datetime
+) -> Memory:
+    """The memory after a look, decided at `now`, that led from one place to the other; the same object where nothing was learnt."""
     memory, asked = place.memory, after.choice.revision
     changes: dict[str, Any] = {}
     if memory.fallen != asked and _falls(asked, writes, after):
@@ -25,7 +27,7 @@ def remembered(library: Library, place: Place, snapshot: Snapshot, said: Said, w
         if not new.percent:
             changes["stood"] = None
         elif (new.percent, new.attempt) != (old.percent, old.attempt):
-            changes["stood"] = (new.percent, place.now)
+            changes["stood"] = (new.percent, now)
     if library.lasting:
         breaches = _breaches(library.lasting, memory.breaches, snapshot, said, after)
         if breaches != memory.breaches:
@@ -34,10 +36,12 @@ def remembered(library: Library, place: Place, snapshot: Snapshot, said: Said, w
 
 
 def _falls(asked: str, writes: tuple[FlagWrite, ...], after: Place) -> bool:
-    """Whether the revision that is asked for was rolled back, as status or the flag's mark tells."""
+    """Whether the revision that is asked for was rolled back, as status or the flag's mark tells. A mark of an earlier attempt, which a
+    stopped leader writes late, says nothing of one that was asked for since."""
     if after.status.rejected_revision == asked:
         return True
-    return any(one.write.marker.rejected == asked for one in writes)
+    marks = [one.write.marker for one in writes]
+    return any(mark.rejected == asked and mark.attempt >= after.status.attempt for mark in marks)
 
 
 def _breaches(
@@ -67,14 +71,16 @@ def _extended(known: Breach | None, seconds: float, rule: RollbackRule) -> Breac
 def forgotten_marks(place: Place) -> Place:
     """After the flag's mark was taken away, or the object with its status: a rejection counts only where it is still written anywhere."""
     asked = place.memory.fallen
-    if asked is None:
-        return place
-    flags = place.flags
-    is_marked = flags is not None and flags.marker is not None and flags.marker.rejected == asked and _shows_mark(place)
-    is_recorded = place.run is not None and place.run.rejected and place.run.revision == asked
-    if is_marked or is_recorded or place.status.rejected_revision == asked:
+    if asked is None or tells_of_fall(place, asked) or place.status.rejected_revision == asked:
         return place
     return replace(place, memory=replace(place.memory, fallen=None))
+
+
+def tells_of_fall(place: Place, revision: str) -> bool:
+    """Whether the flag's mark or the newest run says that this revision was rolled back."""
+    flags = place.flags
+    is_marked = flags is not None and flags.marker is not None and flags.marker.rejected == revision and _shows_mark(place)
+    return is_marked or (place.run is not None and place.run.rejected and place.run.revision == revision)
 
 
 def _shows_mark(place: Place) -> bool:

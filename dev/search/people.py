@@ -10,7 +10,7 @@ from typing import Any
 
 from search.flags import Flags, Hand
 from search.looking import Operator
-from search.memory import forgotten_marks
+from search.memory import forgotten_marks, tells_of_fall
 from search.place import TICK, Life, Memory, Place, Sleeper
 from search.scopes import BAD, GOOD
 from search.spec import REVISIONS
@@ -59,7 +59,8 @@ def _edited(place: Place, **changes: Any) -> Place:
     choice = replace(place.choice, **changes)
     memory = place.memory
     if choice.revision != place.choice.revision:
-        memory = replace(memory, fallen=None, lowered=None)
+        fell = place.status.attempt == 0 and tells_of_fall(place, choice.revision)
+        memory = replace(memory, fallen=choice.revision if fell else None, lowered=None)
     if choice.enabled != place.choice.enabled:
         memory = replace(memory, lowered=None)
     return replace(place, choice=choice, generation=place.generation + 1, version=place.version + 1, memory=memory)
@@ -183,7 +184,9 @@ def _rewritten(operator: Operator, place: Place) -> Iterator[Outcome]:
 def _replaced(operator: Operator, place: Place) -> Iterator[Outcome]:
     if place.flags is not None and place.flags.hand != Hand("replaced", BY_HAND) and _may_act(operator, place):
         text = f"somebody replaces the flag by one without a mark, at {BY_HAND} %"
-        yield text, _handled(place, Hand("replaced", BY_HAND), _word(operator, place, BY_HAND))
+        # Without the mark nobody can tell whether a raise that is under way was made: only what was read back counts (docs/adr/0004).
+        word = _word(operator, place, BY_HAND) if (place.status.percent or 0) > BY_HAND else None
+        yield text, _handled(place, Hand("replaced", BY_HAND), word)
 
 
 def _removed(operator: Operator, place: Place) -> Iterator[Outcome]:
@@ -207,7 +210,8 @@ def _delete(operator: Operator, place: Place) -> Iterator[Outcome]:
 
 
 def _created(place: Place, revision: str) -> Place:
-    memory = Memory(fallen=place.memory.fallen if revision == place.choice.revision else None)
+    fell = place.memory.fallen == revision or tells_of_fall(place, revision)
+    memory = Memory(fallen=revision if fell else None)
     return forgotten_marks(
         replace(
             place,

@@ -37,7 +37,7 @@ class Breach:
 @dataclass(frozen=True, slots=True)
 class Memory:
     """What the observer knows. `fallen`: the revision that was rolled back while it is still the one that is asked for. `lowered`: the
-    percent that a person left the flag at. `stood`: the percent that status last rose to, and when that was stored. `breaches`: by gate."""
+    percent that a person left the flag at. `stood`: the percent that status last rose to, when it was read back. `breaches`: by gate."""
 
     fallen: str | None = None
     lowered: int | None = None
