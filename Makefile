@@ -46,7 +46,7 @@ demo: $(UV)  ## A real cluster, Tidegate, an application under traffic: one roll
 image: $(UV)  ## Build the image of operator and flag server, and what a plain `docker build -f Dockerfile build/image` needs
 	dev/cluster build-image
 
-bench: $(UV)  ## The figures of docs/benchmarks.md, on the local cluster (about half an hour; leave the machine alone meanwhile)
+bench: $(UV)  ## The figures of docs/benchmarks.md, on the local cluster (about three quarters of an hour; leave the machine alone meanwhile)
 	$(RUN) python dev/bench/decide_cost.py
 	$(RUN) python dev/bench/flag_clients.py
 	$(RUN) python dev/bench/rollback_latency.py
@@ -55,7 +55,7 @@ bench: $(UV)  ## The figures of docs/benchmarks.md, on the local cluster (about 
 simulate: $(UV)  ## How often each kind of gate rolls back a healthy rollout, and how soon it catches a bad one (about ten minutes)
 	$(RUN) python dev/simulation/run.py
 
-search: $(UV)  ## Every place that a rollout can reach in small worlds, or all to a depth, held to every claim; then seeded bugs, to be found (about half an hour)
+search: $(UV)  ## Every place that a rollout can reach in small worlds, or all to a depth, held to every claim; then seeded bugs, to be found (about a quarter of an hour)
 	$(RUN) python dev/search/run.py
 	$(RUN) python dev/search/seeded.py
 

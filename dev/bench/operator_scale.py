@@ -120,7 +120,7 @@ def main(
     seconds: Annotated[int, typer.Option(min=30, max=600, help="How long motion is watched.")] = 120,
     out: Annotated[Path, typer.Option(help="Where operator-scale.json goes.")] = Path("build/bench"),
 ) -> None:
-    """Measures a first contact, three starts and motion; takes about a quarter of an hour with the default numbers."""
+    """Measures a first contact, three starts and motion; takes about twenty minutes with the default numbers."""
     say("preparing the cluster and the installation")
     cluster = bring_up(Path(tempfile.gettempdir()))
     measured = asyncio.run(measure(cluster, rollouts, climbing, gates, seconds))
