@@ -52,7 +52,7 @@ bench: $(UV)  ## The figures of docs/benchmarks.md, on the local cluster (about 
 	$(RUN) python dev/bench/rollback_latency.py
 	$(RUN) python dev/bench/operator_scale.py
 
-simulate: $(UV)  ## How often each kind of gate rolls back a healthy rollout, and how soon it catches a bad one (about ten minutes)
+simulate: $(UV)  ## How often each kind of gate rolls back a healthy rollout, and how soon it catches a bad one (about twenty minutes)
 	$(RUN) python dev/simulation/run.py
 
 search: $(UV)  ## Every place that a rollout can reach in small worlds, or all to a depth, held to every claim; then seeded bugs, to be found (about a quarter of an hour)

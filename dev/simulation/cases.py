@@ -111,8 +111,9 @@ def _events(healthy_per_day: float, worse_per_day: float) -> Callable[[random.Ra
     return make
 
 
-def _latency(per_minute: float, slow: float, slower: float) -> Callable[[random.Random], Reader]:
-    """Five minutes of a histogram; `slow` of the requests take longer than the bound, and later `slower`."""
+def _latency(per_minute: float, slow: float, slower: float, minutes: int = 5) -> Callable[[random.Random], Reader]:
+    """Some minutes of a histogram; `slow` of the requests take longer than the bound, and later `slower`."""
+    seconds = 60 * minutes
 
     def make(random_: random.Random) -> Reader:
         traffic, drift = Traffic(per_minute), drifting(random_, 0.2)
@@ -121,10 +122,10 @@ def _latency(per_minute: float, slow: float, slower: float) -> Callable[[random.
         def read(at: float, is_worse: bool) -> GateAnswer:
             requests = traffic.within(random_, at % 86400)
             window.append((requests, binomial(random_, requests, min(1.0, (slower if is_worse else slow) * drift()))))
-            del window[:-5]
+            del window[:-minutes]
             total, late = (sum(column) for column in zip(*window, strict=True))
-            rates = ((2.0, (total - late) / 300), (5.0, (total - late) / 300), (math.inf, total / 300))
-            return GateAnswer(Buckets(at, rates, at - 5, 300))
+            rates = ((2.0, (total - late) / seconds), (5.0, (total - late) / seconds), (math.inf, total / seconds))
+            return GateAnswer(Buckets(at, rates, at - 5, seconds))
 
         return read
 
@@ -226,3 +227,6 @@ def cases() -> Iterator[Case]:
     )
     few = _gate(**slow, rollback={"gt": 5}, samples={"min": 30})
     yield Case("the same, samples.min 30", few, _latency(12, 0.015, 0.15), "1.5 % slow, 12 requests/min", "15 % slow")
+    slow["latency"] = slow["latency"] | {"over": "1h"}
+    enough = _gate(**slow, rollback={"gt": 5}, samples={"min": 300})
+    yield Case("the same over 1 h, samples.min 300", enough, _latency(12, 0.015, 0.15, 60), "1.5 % slow, 12 requests/min", "15 % slow")
