@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-import yaml
 from tests.e2e.support.api import Api, Json
-from tests.e2e.support.host_operator import Host
+from tests.e2e.support.host_operator import Host, with_token
 from tests.e2e.support.world import World
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -68,23 +67,19 @@ class Operator:
         return await self.counter("tidegate_reconciles_total", kind="FeatureRollout", result="ok")
 
 
-def _started(host: Host, folder: Path, options: tuple[str, ...]) -> subprocess.Popen[bytes]:
-    server = yaml.safe_load(host.kubeconfig.read_text())
-    server["users"] = [{"name": server["users"][0]["name"], "user": {"token": host.token}}]
-    config = folder / "operator.yaml"
-    config.write_text(yaml.safe_dump(server))
+def _started(host: Host, folder: Path) -> subprocess.Popen[bytes]:
+    config = with_token(host.kubeconfig, host.token, folder / "operator.yaml")
     namespace = host.world.namespace
     command = [sys.executable, "-m", "tidegate", "operator", f"--kubeconfig={config}", "--candidate=bench", f"--namespace={namespace}"]
-    command += [f"--own-namespace={namespace}", "--host=127.0.0.1", f"--port={PORT}", "--log-level=ERROR"]
-    command += ["--no-feature-flags", *options]
+    command += [f"--own-namespace={namespace}", "--host=127.0.0.1", f"--port={PORT}", "--log-level=ERROR", "--no-feature-flags"]
     with (folder / "operator.log").open("ab") as log:
         return subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, "PYTHONPATH": str(ROOT / "operator")})
 
 
 @asynccontextmanager
-async def operator(host: Host, folder: Path, *options: str) -> AsyncIterator[Operator]:
+async def operator(host: Host, folder: Path) -> AsyncIterator[Operator]:
     """A process that looks after the bench's namespace; ends with the block."""
-    process = _started(host, folder, options)
+    process = _started(host, folder)
     try:
         async with aiohttp.ClientSession() as session:
             yield Operator(process, session)

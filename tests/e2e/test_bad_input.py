@@ -7,7 +7,7 @@ import pytest
 
 from tests.e2e import invalid_gates, invalid_policies, invalid_rollouts
 from tests.e2e.support.api import Api, Json, RefusedError, eventually
-from tests.e2e.support.host_operator import grant, operator_account, token_of
+from tests.e2e.support.host_operator import account_of, grant, token_of
 from tests.e2e.support.installation import Cluster
 from tests.e2e.support.world import World
 
@@ -109,7 +109,7 @@ async def test_a_record_can_not_be_rewritten(world: World, api: Api, cluster: Cl
     await world.policy()
     await world.rollout(canary={"percents": [100], "dwell": "1s"}, bake="1s", revision="v1")
     run = (await world.until(phase="Succeeded", pending=None))["run"]
-    namespace, account = await operator_account(api)
+    namespace, account = await account_of(api, "operator")
     await grant(
         api, world.namespace, namespace, account, [{"apiGroups": ["tidegate.io"], "resources": ["rolloutruns"], "verbs": ["patch"]}]
     )

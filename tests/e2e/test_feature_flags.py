@@ -10,7 +10,7 @@ from tests.e2e.support.api import Json, eventually
 from tests.e2e.support.exposure import DOCUMENT, nearest_percent, share_on
 from tests.e2e.support.faults import cut, held, on
 from tests.e2e.support.feature_flags import PLURAL, allow, serve
-from tests.e2e.support.host_operator import Host, HostOperator, operator_account
+from tests.e2e.support.host_operator import Host, HostOperator, account_of
 from tests.e2e.support.world import FLAG_SET
 
 EPOCH = "tidegate.io/epoch"
@@ -23,7 +23,7 @@ THEIRS: Json = {"state": "ENABLED", "variants": {"a": "x", "b": "y"}, "defaultVa
 async def operator(host: Host) -> HostOperator:
     """One that copies; it leads."""
     await serve(host.api)
-    await allow(host.api, host.world.namespace, *await operator_account(host.api))
+    await allow(host.api, host.world.namespace, *await account_of(host.api, "operator"))
     made = await host.operator("a", "--feature-flags")
     await host.world.set("errors", 0)
     await host.world.queryable("errors", 0)

@@ -3,41 +3,24 @@
 import asyncio
 import json
 import time
-from typing import Any
 
 import pytest
 
-from tests.e2e.support.api import Json, eventually
+from tests.e2e.support.api import eventually
 from tests.e2e.support.audit import audited, shortest_dwell
 from tests.e2e.support.exposure import DOCUMENT, lease_of, sees
 from tests.e2e.support.faults import Call, answers, on
 from tests.e2e.support.flag_writes import flag_to
 from tests.e2e.support.host_operator import Host, HostOperator
+from tests.e2e.support.leases import CLIMB, LEASE, held_at_half, leased
 from tests.e2e.support.records import transitions
 from tests.e2e.support.world import FLAG_SET, World
 
-LEASE, THIRD = 60, 20
+THIRD = 20
 DWELL = 15.0
-HELD: Json = {"percents": [50, 100], "dwell": "1h"}
-CLIMB = ["AttemptStarted 0", "StepDecided 50", "StepEffective 50"]
 BACK = ["LeaseExpired 0", "StepDecided 50", "StepEffective 50"]
 ON = 40.0
 """At 50 % at least this share of the clients sees the feature."""
-
-
-async def leased(world: World, name: str = "feature", **spec: Any) -> None:
-    fields = {"leaseSeconds": LEASE} | spec.pop("flag_fields", {})
-    await world.rollout(name, **{"canary": HELD, "flag_fields": fields} | spec)
-
-
-async def held_at_half(host: Host, **spec: Any) -> HostOperator:
-    operator = await host.operator()
-    await host.policy(operator)
-    operator.start()
-    await host.led_by(operator)
-    await leased(host.world, **spec)
-    await host.world.until(percent=50, pending=None)
-    return operator
 
 
 async def document_of(world: World) -> tuple[str, str]:

@@ -11,18 +11,16 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
-import yaml
 from openfeature.client import OpenFeatureClient
 
-from tests.e2e.support.api import Json, eventually
+from tests.e2e.support.api import eventually
 from tests.e2e.support.application import connected, share
 from tests.e2e.support.audit import audited
-from tests.e2e.support.host_operator import OPERATOR_NAMESPACE, ROOT, Host, HostOperator, free_port, token_of
+from tests.e2e.support.host_operator import ROOT, Host, account_of, free_port, token_of, with_token
+from tests.e2e.support.leases import CLIMB, LEASE, held_at_half
 from tests.e2e.support.records import transitions
 
-LEASE = 60
 APPLICATIONS = 3
-HELD: Json = {"percents": [50, 100], "dwell": "1h"}
 
 
 class FlagServer:
@@ -50,12 +48,8 @@ class FlagServer:
 
 @pytest.fixture
 async def flag_server(host: Host, tmp_path: Path) -> AsyncIterator[FlagServer]:
-    installed = await host.api.list("deployments", OPERATOR_NAMESPACE, "app.kubernetes.io/component=flags")
-    account = installed[0]["spec"]["template"]["spec"]["serviceAccountName"]
-    config = yaml.safe_load(host.kubeconfig.read_text())
-    config["users"] = [{"name": config["users"][0]["name"], "user": {"token": await token_of(host.api, OPERATOR_NAMESPACE, account)}}]
-    kubeconfig = tmp_path / "flags.yaml"
-    kubeconfig.write_text(yaml.safe_dump(config))
+    token = await token_of(host.api, *await account_of(host.api, "flags"))
+    kubeconfig = with_token(host.kubeconfig, token, tmp_path / "flags.yaml")
     server = FlagServer(host.world.namespace, kubeconfig)
     try:
         yield server
@@ -68,16 +62,6 @@ async def flag_server(host: Host, tmp_path: Path) -> AsyncIterator[FlagServer]:
 async def applications(host: Host, server: FlagServer) -> AsyncIterator[list[OpenFeatureClient]]:
     async with AsyncExitStack() as stack:
         yield [await stack.enter_async_context(connected("127.0.0.1", server.port, host.world)) for _ in range(APPLICATIONS)]
-
-
-async def held_at_half(host: Host) -> HostOperator:
-    operator = await host.operator("a")
-    await host.policy(operator)
-    operator.start()
-    await host.led_by(operator)
-    await host.world.rollout(canary=HELD, flag_fields={"leaseSeconds": LEASE})
-    await host.world.until(percent=50, pending=None)
-    return operator
 
 
 async def lease_end(host: Host) -> int:
@@ -140,4 +124,4 @@ async def test_an_upgrade_of_both_lets_nothing_flicker(host: Host, flag_server: 
     assert shown == {50}
     assert await lease_end(host) > before
     assert "LeaseExpired" not in transitions(await host.world.records())
-    assert await audited(host.world, "feature") == ["AttemptStarted 0", "StepDecided 50", "StepEffective 50"]
+    assert await audited(host.world, "feature") == CLIMB

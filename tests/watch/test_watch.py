@@ -119,7 +119,7 @@ async def test_what_exists_is_looked_at_once_and_every_change_again(server: ApiS
     async with watching(server, tmp_path) as news:
         await opened(server, news)
         assert sorted(news.looks) == ["FeatureRollout/shop/a", "FeatureRollout/shop/b", "RolloutPolicy/production"]
-        await news.until(lambda: news.coverage.problem() is None)
+        assert news.coverage.problem() is None
         news.looks.clear()
         await server.put("featurerollouts", "shop", rollout("a", paused=True))
         await news.until(lambda: news.looks == ["FeatureRollout/shop/a"])
@@ -405,7 +405,7 @@ async def test_large_objects_are_not_even_read(server: ApiServer, tmp_path: Path
         await server.put("featurerollouts", "shop", rollout(f"r{number}", text="x" * 500_000))
     async with watching(server, tmp_path) as news:
         await opened(server, news)
-        await news.until(lambda: news.coverage.problem() is None)
+        assert news.coverage.problem() is None
         assert (len(news.looks), len(news.flags)) == (40, 17)
         await server.put("featurerollouts", "shop", rollout("r7", paused=True))
         await news.until(lambda: len(news.looks) == 41)
@@ -455,7 +455,7 @@ async def test_missing_kinds_are_waited_for(server: ApiServer, tmp_path: Path, c
         assert news.looks == ["FeatureRollout/shop/a"]
         server.kinds = everything
         await opened(server, news)
-        await news.until(lambda: news.coverage.problem() is None)
+        assert news.coverage.problem() is None
     told = [record.getMessage() for record in caplog.records if record.name == "tidegate.watch.coverage"]
     assert len(told) == 1, "once"
 

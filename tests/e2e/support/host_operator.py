@@ -183,14 +183,14 @@ async def host(api: Api, kubeconfig: Path, folder: Path, name: str) -> AsyncIter
     await world.begin()
     async with AsyncExitStack() as stack:
         stack.push_async_callback(world.end)
-        namespace, account = await operator_account(api)
+        namespace, account = await account_of(api, "operator")
         await grant(api, world.namespace, namespace, account, _ELECTION)
         yield Host(world, kubeconfig, await token_of(api, namespace, account), folder, stack)
 
 
-async def operator_account(api: Api) -> tuple[str, str]:
-    """Namespace and name of the installed operator's service account: admission policies let only it write status and flag sets."""
-    installed = await api.list("deployments", OPERATOR_NAMESPACE, "app.kubernetes.io/component=operator")
+async def account_of(api: Api, component: str) -> tuple[str, str]:
+    """Namespace and name of an installed component's service account. Admission policies let only the operator's write status and flags."""
+    installed = await api.list("deployments", OPERATOR_NAMESPACE, f"app.kubernetes.io/component={component}")
     return OPERATOR_NAMESPACE, installed[0]["spec"]["template"]["spec"]["serviceAccountName"]
 
 
@@ -200,6 +200,14 @@ async def token_of(api: Api, namespace: str, account: str) -> str:
     answer = await api.request("POST", f"api/v1/namespaces/{namespace}/serviceaccounts/{account}/token", request)
     token: str = answer["status"]["token"]
     return token
+
+
+def with_token(kubeconfig: Path, token: str, path: Path) -> Path:
+    """The same way to the API server, for another account; written to `path`."""
+    config = yaml.safe_load(kubeconfig.read_text())
+    config["users"] = [{"name": config["users"][0]["name"], "user": {"token": token}}]
+    path.write_text(yaml.safe_dump(config))
+    return path
 
 
 _ELECTION: list[Json] = [
