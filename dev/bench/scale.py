@@ -71,7 +71,7 @@ def _started(host: Host, folder: Path) -> subprocess.Popen[bytes]:
     config = with_token(host.kubeconfig, host.token, folder / "operator.yaml")
     namespace = host.world.namespace
     command = [sys.executable, "-m", "tidegate", "operator", f"--kubeconfig={config}", "--candidate=bench", f"--namespace={namespace}"]
-    command += [f"--own-namespace={namespace}", "--host=127.0.0.1", f"--port={PORT}", "--log-level=ERROR", "--no-feature-flags"]
+    command += [f"--own-namespace={namespace}", "--host=127.0.0.1", f"--port={PORT}", "--log-level=ERROR"]
     with (folder / "operator.log").open("ab") as log:
         return subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, "PYTHONPATH": str(ROOT / "operator")})
 

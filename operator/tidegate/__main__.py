@@ -45,7 +45,6 @@ def operator(
     workers: Annotated[int, typer.Option(help="Objects looked at in parallel.")] = 16,
     lease_name: Annotated[str, typer.Option(help="Replicas with the same Lease elect one leader.")] = "tidegate",
     lease_duration: Annotated[float, typer.Option(help="Seconds after which a silent leader is replaced.")] = 10.0,
-    feature_flags: Annotated[bool, typer.Option(help="Copy flag sets into FeatureFlags, where the cluster has that kind.")] = True,
     grace: Grace = 10.0,
     log_level: LogLevel = "INFO",
     log_format: Format = LogFormat.JSON,
@@ -67,7 +66,6 @@ def operator(
             lease_name=lease_name,
             lease_duration=lease_duration,
             grace=grace,
-            feature_flags=feature_flags,
         )
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None

@@ -1,7 +1,6 @@
 """The composition root: makes every part, wires them, and runs them until the Lease or the process ends."""
 
 import asyncio
-import contextlib
 import logging
 import signal
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -16,10 +15,8 @@ from prometheus_client.process_collector import ProcessCollector
 
 from tidegate.act.fence import Fence
 from tidegate.act.flag_sets import FlagSets
-from tidegate.act.mirrors import Mirrors, discovering
 from tidegate.act.rollouts import RolloutActions
 from tidegate.api.rollout_policy import RolloutPolicyStatus
-from tidegate.clients.errors import ApiError
 from tidegate.clients.kubernetes import JsonObject, Kubernetes
 from tidegate.clients.prometheus import Prometheus
 from tidegate.clients.resources import Resource
@@ -46,8 +43,6 @@ from tidegate.settings import OperatorSettings
 from tidegate.watch import Coverage, Sinks, Watched, WatchSettings, watch
 
 _log = logging.getLogger(__name__)
-DISCOVER_EVERY = 300.0
-"""Seconds between two questions whether the API server has FeatureFlags."""
 _GRACE_FOR_EVENTS = 1.0
 """Seconds that Events get beyond the looks. Less than what the kubelet adds to the grace."""
 
@@ -66,13 +61,7 @@ class Parts:
     echoes: Echoes
     rollouts: Rollouts
     policies: Policies
-    mirrors: Mirrors
     outbox: Outbox
-
-    def look_at_copy(self, namespace: str, name: str) -> None:
-        """A flag set was written or heard of: its FeatureFlag may differ by now."""
-        if self.mirrors.served:
-            self.queue.add(Key(Kind.FLAG_SET, namespace, name))
 
 
 def assemble(
@@ -88,25 +77,14 @@ def assemble(
     questions = Questions(prometheus)
     Gauge("tidegate_prometheus_requests", "Queries sent since the start.", registry=registry).set_function(lambda: questions.requests)
     policies = Policies(kubernetes, settings.own_namespace)
-
-    def mirror_told(namespace: str, name: str) -> None:
-        for key in index.of_flag_set(namespace, name):
-            parts.queue.add(key)
-
-    mirrors = Mirrors(kubernetes, fence.check, mirror_told, enabled=settings.feature_flags)
-    Gauge("tidegate_feature_flag_faults", "Flags whose copy in a FeatureFlag is not as it should be.", registry=registry).set_function(
-        lambda: sum(mirrors.faults().values())
-    )
-    rollouts = Rollouts(kubernetes, policies, questions, evidence, utc_now, mirrors.of, index.note)
+    rollouts = Rollouts(kubernetes, policies, questions, evidence, utc_now, index.note)
 
     def wrote(stored: JsonObject) -> None:
         echoes.wrote(stored["metadata"]["uid"], stored["metadata"]["resourceVersion"])
 
     def wrote_flag_set(stored: JsonObject) -> None:
         wrote(stored)
-        where = stored["metadata"]["namespace"], stored["metadata"]["name"]
-        rollouts.flag_sets.forget(where)
-        parts.look_at_copy(*where)
+        rollouts.flag_sets.forget((stored["metadata"]["namespace"], stored["metadata"]["name"]))
 
     def gone(key: Key) -> None:
         index.forget(key)
@@ -131,11 +109,9 @@ def assemble(
         show=metrics.show,
         failed=evidence.keep,
         gone=gone,
-        mirror=mirrors.mirror,
     )
     queue = Queue(Reconciler(verbs, utc_now), QueueMetrics(registry), QueueSettings(workers=settings.workers))
-    parts = Parts(queue, index, echoes, rollouts, policies, mirrors, outbox)
-    return parts
+    return Parts(queue, index, echoes, rollouts, policies, outbox)
 
 
 def run(settings: OperatorSettings) -> int:
@@ -170,8 +146,6 @@ async def _lead(
     settings: OperatorSettings, kubernetes: Kubernetes, parts: Parts, leadership: Leadership, stop: asyncio.Event, coverage: Coverage
 ) -> int:
     """Watches and reconciles until told to stop, or until it must not go on. Events that were decided on are posted before the end."""
-    with contextlib.suppress(ApiError):
-        await parts.mirrors.discover()  # before the first listing tells of flag sets
     posting = asyncio.create_task(parts.outbox.run(), name="events")
     watching = asyncio.create_task(_watch(settings, kubernetes, parts, coverage), name="watch")
     working = asyncio.create_task(parts.queue.run(), name="queue")
@@ -180,7 +154,6 @@ async def _lead(
         asyncio.create_task(leadership.lost.wait(), name="lost"): "lost the Lease",
         watching: "the watch ended",
         working: "the queue ended",
-        asyncio.create_task(_discover(parts), name="discovery"): "the discovery ended",
     }
     done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
     why = ends[next(iter(done))]
@@ -192,15 +165,6 @@ async def _lead(
         if isinstance(result, Exception):
             _log.error("%s: %s", why, result)
     return 0 if stop.is_set() else 1
-
-
-async def _discover(parts: Parts) -> None:
-    def changed() -> None:
-        _log.info("FeatureFlags are %s", "served: flag sets are copied" if parts.mirrors.served else "no longer served")
-        for where in parts.index.flag_sets():
-            parts.look_at_copy(*where)
-
-    await discovering(parts.mirrors, changed, DISCOVER_EVERY)
 
 
 async def _drain(parts: Parts, grace: float) -> None:
@@ -219,7 +183,6 @@ async def _watch(settings: OperatorSettings, kubernetes: Kubernetes, parts: Part
 
     def flag_set_changed(namespace: str, name: str) -> None:
         parts.rollouts.flag_sets.forget((namespace, name))
-        parts.look_at_copy(namespace, name)
         for key in parts.index.of_flag_set(namespace, name):
             parts.queue.add(key)
 

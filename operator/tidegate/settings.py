@@ -18,7 +18,6 @@ class OperatorSettings:
     lease_name: str = "tidegate"
     lease_duration: float = 10.0
     grace: float = 10.0
-    feature_flags: bool = True
 
     def __post_init__(self) -> None:
         if not 0 < self.port < 65536:

@@ -28,8 +28,6 @@ MATRIX: dict[str, Json] = {
         "networkPolicy": {"enabled": False},
         "metrics": {"scrapeAnnotations": False},
     },
-    "no copies": {"openfeature": {"featureFlags": {"enabled": False}}},
-    "no copies in some namespaces": {"openfeature": {"featureFlags": {"enabled": False}}, "watch": {"namespaces": ["shop"]}},
     "some namespaces": {"watch": {"namespaces": ["shop", "pay"]}},
     "namespaces by glob": {"watch": {"namespaces": ["team-*", "shop"]}},
     "accounts of others": {

@@ -5,7 +5,6 @@ import pytest
 from tests.chart.support import MATRIX, NAMESPACE, Chart, Grant, Rendered, grants
 
 API = "tidegate.io"
-COPIES: set[Grant] = {("core.openfeature.dev", "featureflags", verb) for verb in ("get", "create", "patch")}
 IN_WATCHED_NAMESPACES: set[Grant] = {
     *((API, "featurerollouts", verb) for verb in ("get", "list", "watch", "patch")),
     (API, "featurerollouts/status", "patch"),
@@ -14,7 +13,6 @@ IN_WATCHED_NAMESPACES: set[Grant] = {
     *(("", "configmaps", verb) for verb in ("get", "list", "watch", "create", "patch")),
     ("", "namespaces", "get"),
     ("events.k8s.io", "events", "create"),
-    *COPIES,
 }
 IN_THE_CLUSTER: set[Grant] = {
     *((API, "rolloutpolicies", verb) for verb in ("get", "list", "watch")),
@@ -68,16 +66,6 @@ def test_accounts_of_others_get_the_rights(chart: Chart) -> None:
     assert not rendered.of("ServiceAccount")
     assert _bound(rendered, "ours")[None] == IN_WATCHED_NAMESPACES | IN_THE_CLUSTER
     assert _bound(rendered, "theirs") == {None: OF_THE_FLAG_SERVER}
-
-
-@pytest.mark.parametrize("case", ["no copies", "no copies in some namespaces"])
-def test_without_copies_there_is_no_right_to_them(chart: Chart, case: str) -> None:
-    rendered = chart.render(MATRIX[case])
-    granted = set().union(*_bound(rendered, "tidegate-operator").values())
-    assert not granted & COPIES
-    assert granted >= IN_WATCHED_NAMESPACES - COPIES
-    assert "--no-feature-flags" in rendered.pods("operator")["spec"]["containers"][0]["args"]
-    assert "--no-feature-flags" not in chart.render().pods("operator")["spec"]["containers"][0]["args"]
 
 
 @pytest.mark.parametrize("case", MATRIX)

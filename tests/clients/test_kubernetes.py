@@ -6,11 +6,10 @@ from typing import Any
 
 import pytest
 
-from tests.fakes.apiserver import FEATURE_FLAGS as FEATURE_FLAGS_KIND
 from tests.fakes.apiserver import ApiServer, Fault
 from tidegate.clients import errors
 from tidegate.clients.kubernetes import Kubernetes
-from tidegate.clients.resources import CONFIG_MAPS, FEATURE_FLAGS, FEATURE_ROLLOUTS, LEASES, ROLLOUT_POLICIES, SECRETS, Resource
+from tidegate.clients.resources import CONFIG_MAPS, FEATURE_ROLLOUTS, LEASES, ROLLOUT_POLICIES, SECRETS, Resource
 
 
 @pytest.fixture
@@ -37,17 +36,12 @@ async def test_a_write_is_made_as_tidegate_and_validated_strictly(server: ApiSer
     created = await kubernetes.create(CONFIG_MAPS, config_map("flags", color="red"))
     await kubernetes.replace(CONFIG_MAPS, created | {"data": {"color": "blue"}})
     await kubernetes.merge_patch(CONFIG_MAPS, "shop", "flags", {"data": {"size": "xl"}})
-    await kubernetes.json_patch(CONFIG_MAPS, "shop", "flags", [{"op": "remove", "path": "/data/color"}])
-    applied = await kubernetes.apply(CONFIG_MAPS, config_map("flags", weight="5"))
-    assert applied["data"] == {"size": "xl", "weight": "5"}
+    patched = await kubernetes.json_patch(CONFIG_MAPS, "shop", "flags", [{"op": "remove", "path": "/data/color"}])
+    assert patched["data"] == {"size": "xl"}
     writes = [request for request in server.requests if request.verb in ("create", "update", "patch")]
-    assert len(writes) == 5
+    assert len(writes) == 4
     assert all(write.query["fieldManager"] == "tidegate" and write.query["fieldValidation"] == "Strict" for write in writes)
-    assert [write.content_type for write in writes[2:]] == [
-        "application/merge-patch+json",
-        "application/json-patch+json",
-        "application/apply-patch+yaml",
-    ]
+    assert [write.content_type for write in writes[2:]] == ["application/merge-patch+json", "application/json-patch+json"]
 
 
 async def test_cluster_scoped_objects_have_no_namespace_in_their_path(server: ApiServer, kubernetes: Kubernetes) -> None:
@@ -161,43 +155,6 @@ async def test_a_json_patch_on_another_version_is_a_conflict_and_a_wrong_one_is_
     now = await kubernetes.get(CONFIG_MAPS, "shop", "flags")
     painted = await kubernetes.json_patch(CONFIG_MAPS, "shop", "flags", paint, resource_version=now["metadata"]["resourceVersion"])
     assert painted["data"] == {"color": "blue"}
-
-
-async def test_apply_keeps_what_others_own_and_names_what_it_may_not_take(server: ApiServer, kubernetes: Kubernetes) -> None:
-    await server.put("configmaps", "shop", config_map("flags", theirs="1"))
-    await kubernetes.apply(CONFIG_MAPS, config_map("flags", ours="1"))
-    with pytest.raises(errors.FieldConflict) as conflict:
-        await kubernetes.apply(CONFIG_MAPS, config_map("flags", ours="1", theirs="2"))
-    assert conflict.value.fields == (".data.theirs",)
-    forced = await kubernetes.apply(CONFIG_MAPS, config_map("flags", theirs="2"), force=True)
-    assert forced["data"] == {"theirs": "2"}, "a field that is no longer applied goes"
-
-
-async def test_an_apply_onto_a_version_that_is_no_longer_current_changes_nothing(server: ApiServer, kubernetes: Kubernetes) -> None:
-    before = await server.put("configmaps", "shop", config_map("flags", theirs="1"))
-    await server.put("configmaps", "shop", config_map("flags", theirs="2"))
-    body = config_map("flags", ours="1")
-    body["metadata"]["resourceVersion"] = before["metadata"]["resourceVersion"]
-    with pytest.raises(errors.Conflict):
-        await kubernetes.apply(CONFIG_MAPS, body, force=True)
-    assert (await kubernetes.get(CONFIG_MAPS, "shop", "flags"))["data"] == {"theirs": "2"}
-
-
-async def test_an_apply_that_is_not_strict_asks_for_unknown_fields_to_be_left_out(server: ApiServer, kubernetes: Kubernetes) -> None:
-    await kubernetes.apply(CONFIG_MAPS, config_map("flags", ours="1"), strict=False)
-    assert server.requests[-1].query["fieldValidation"] == "Ignore"
-
-
-async def test_whether_a_kind_is_served(server: ApiServer, kubernetes: Kubernetes) -> None:
-    assert await kubernetes.serves(CONFIG_MAPS)
-    assert not await kubernetes.serves(FEATURE_FLAGS), "not even the group is"
-    server.kinds += (FEATURE_FLAGS_KIND,)
-    assert await kubernetes.serves(FEATURE_FLAGS)
-    server.hidden.add("featureflags")
-    assert not await kubernetes.serves(FEATURE_FLAGS)
-    server.tokens = {"another"}
-    with pytest.raises(errors.Unauthorized):
-        await kubernetes.serves(FEATURE_FLAGS)
 
 
 DENIED = "ValidatingAdmissionPolicy 'epochs' with binding 'epochs' denied request: the epoch must grow"

@@ -1,7 +1,7 @@
 """A Kubernetes API server over HTTP for faults that a real one can't be made to show on demand.
 
-It speaks discovery, get, paged list, watch with bookmarks, create, update, merge patch, JSON patch, server-side apply and
-the status subresource, with resourceVersion as the real one counts it, and lists and watches of metadata alone. `faults`,
+It speaks discovery, get, paged list, watch with bookmarks, create, update, merge patch, JSON patch and the status
+subresource, with resourceVersion as the real one counts it, and lists and watches of metadata alone. `faults`,
 `tokens`, `kinds`, `hidden` (served, but not discovered), `forbidden` (namespaces), `compact`, `cut_watches`, `break_watches`
 and `silence_watches` make it misbehave; `admission` refuses what is written over HTTP; `requests` is what it was asked.
 """
@@ -30,9 +30,7 @@ KINDS = (
     Kind("", "v1", "secrets", "Secret"),
     Kind("", "v1", "namespaces", "Namespace", namespaced=False, has_status=True),
 )
-FEATURE_FLAGS = Kind("core.openfeature.dev", "v1beta1", "featureflags", "FeatureFlag", has_status=True)
-"""Served where a test adds it to `kinds`."""
-BY_PLURAL = {kind.plural: kind for kind in (*KINDS, FEATURE_FLAGS)}
+BY_PLURAL = {kind.plural: kind for kind in KINDS}
 
 
 @dataclass
@@ -251,8 +249,6 @@ class ApiServer:
                     stored = self.store.create(*place, body, manager)
                 case "update":
                     stored = self.store.update(*place, request.name, body, request.subresource, manager)
-                case _ if request.content_type == "application/apply-patch+yaml":
-                    stored = self.store.apply(*place, request.name, body, manager, request.query.get("force") == "true")
                 case _:
                     stored = self.store.patch(*place, request.name, request.content_type, body, request.subresource, manager)
         finally:
@@ -323,7 +319,7 @@ def _described(kind: Kind) -> JsonObject:
 
 def _status(error: RefusalError, headers: dict[str, str] | None = None) -> web.Response:
     body = {"kind": "Status", "status": "Failure", "code": error.code, "reason": error.reason, "message": str(error)}
-    return web.json_response(body | {"details": error.details}, status=error.code, headers=headers)
+    return web.json_response(body, status=error.code, headers=headers)
 
 
 def _partial(found: JsonObject) -> JsonObject:

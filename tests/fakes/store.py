@@ -16,7 +16,6 @@ import jsonpatch
 JsonObject = dict[str, Any]
 Refuses = Callable[[JsonObject | None, JsonObject], str | None]
 """(object before, object after) → why it is not stored."""
-APPLIED = " by apply"
 Path = tuple[str, ...]
 
 
@@ -46,11 +45,10 @@ class Change:
 class RefusalError(Exception):
     """An answer with a Status object."""
 
-    def __init__(self, code: int, reason: str, message: str, details: JsonObject | None = None) -> None:
+    def __init__(self, code: int, reason: str, message: str) -> None:
         super().__init__(message)
         self.code = code
         self.reason = reason
-        self.details = details or {}
 
 
 @dataclass
@@ -121,29 +119,6 @@ class Store:
             raise RefusalError(422, "Invalid", "the server rejected our request due to an error in our request") from error
         return self.update(kind, namespace, name, wanted, subresource, manager)
 
-    def apply(self, kind: Kind, namespace: str, name: str, body: JsonObject, manager: str, force: bool) -> JsonObject:
-        # What a manager applied and what it wrote otherwise are two ownerships, also under one name.
-        manager = f"{manager}{APPLIED}"
-        if (kind.plural, namespace, name) not in self.objects:
-            return self.create(kind, namespace, body, manager)
-        before = self.get(kind, namespace, name)
-        if (body.get("metadata") or {}).get("resourceVersion") not in (None, before["metadata"]["resourceVersion"]):
-            raise RefusalError(409, "Conflict", f'Operation cannot be fulfilled on {kind.plural} "{name}": the object has been modified')
-        owners = self.owners[before["metadata"]["uid"]]
-        wanted_leaves = dict(leaves(body))
-        current = dict(leaves(before))
-        taken = [path for path, value in wanted_leaves.items() if current.get(path) != value and owners.get(path, manager) != manager]
-        if taken and not force:
-            causes = [{"reason": "FieldManagerConflict", "message": owners[path], "field": "." + ".".join(path)} for path in taken]
-            raise RefusalError(409, "Conflict", f"Apply failed with {len(taken)} conflict(s)", {"causes": causes})
-        wanted = copy.deepcopy(before)
-        for path in [path for path, owner in owners.items() if owner == manager and path not in wanted_leaves]:
-            _unset(wanted, path)
-            del owners[path]
-        stored = self.update(kind, namespace, name, merge(wanted, body), "", manager)
-        owners.update(dict.fromkeys(wanted_leaves, manager))
-        return stored
-
     def shown(self, found: JsonObject) -> JsonObject:
         """The object as clients see it: with metadata.managedFields."""
         by_manager: dict[str, JsonObject] = {}
@@ -153,8 +128,8 @@ class Store:
                 node = node.setdefault(f"f:{part}", {})
         entries = [
             {
-                "manager": manager.removesuffix(APPLIED),
-                "operation": "Apply" if manager.endswith(APPLIED) else "Update",
+                "manager": manager,
+                "operation": "Update",
                 "apiVersion": found["apiVersion"],
                 "time": self.times.get((found["metadata"]["uid"], manager), "2026-01-01T00:00:00Z"),
                 "fieldsType": "FieldsV1",
@@ -222,7 +197,7 @@ def merge(target: Any, patch: Any) -> Any:
 
 
 def leaves(value: JsonObject) -> Iterator[tuple[Path, str]]:
-    """The fields that server-side apply tracks, with their content; lists count as one field."""
+    """The fields that have managers, with their content; lists count as one field."""
     ignored = {"apiVersion", "kind", "status"}
     stack: list[tuple[Path, Any]] = [((key,), inner) for key, inner in value.items() if key not in ignored]
     while stack:
@@ -233,13 +208,3 @@ def leaves(value: JsonObject) -> Iterator[tuple[Path, str]]:
             stack += [((*path, key), deeper) for key, deeper in inner.items()]
         else:
             yield path, json.dumps(inner)
-
-
-def _unset(target: JsonObject, path: Path) -> None:
-    """Removes a field, and what is empty without it."""
-    inner = target.get(path[0])
-    if len(path) > 1 and isinstance(inner, dict):
-        _unset(inner, path[1:])
-        if inner:
-            return
-    target.pop(path[0], None)

@@ -70,9 +70,6 @@ class Scripted:
     async def report_policy(self, view: PolicyView, status: RolloutPolicyStatus) -> None:
         raise AssertionError("there is no policy here")
 
-    async def mirror(self, namespace: str, name: str) -> float | None:
-        raise AssertionError("there are no copies here")
-
     def reconciler(self) -> Reconciler:
         def note(what: str) -> Callable[..., None]:
             return lambda *arguments: self.told.append((what, arguments[-1]))
@@ -86,7 +83,6 @@ class Scripted:
             show=note("show"),
             failed=note("failed"),
             gone=note("gone"),
-            mirror=self.mirror,
         )
         return Reconciler(verbs, lambda: NOW)
 

@@ -47,7 +47,6 @@ class Looks:
             show=lambda *_: None,
             failed=lambda *_: None,
             gone=lambda _: None,
-            mirror=_never,
         )
         self.look: Callable[[Key], Awaitable[float | None]] = Reconciler(verbs, lambda: NOW)
 

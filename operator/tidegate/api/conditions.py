@@ -11,15 +11,13 @@ from tidegate.api.types import Time
 
 class ConditionType(StrEnum):
     """READY: accepted and under control. STALLED stands only while true. COMPLETED: the attempt reached its end.
-    METRICS_AVAILABLE: the gates' source answers. QUESTIONABLE stands while a gate is written in a way that will surprise.
-    MIRRORED: the FeatureFlag has the flag too; absent where the cluster lacks that kind."""
+    METRICS_AVAILABLE: the gates' source answers. QUESTIONABLE stands while a gate is written in a way that will surprise."""
 
     READY = "Ready"
     STALLED = "Stalled"
     COMPLETED = "Completed"
     METRICS_AVAILABLE = "MetricsAvailable"
     QUESTIONABLE = "Questionable"
-    MIRRORED = "Mirrored"
 
 
 class Reason(StrEnum):
@@ -61,10 +59,6 @@ class Reason(StrEnum):
     DWELL_WITHIN_RANGE = "DwellWithinRange"
     VARIANT_IN_START = "VariantInStart"
     SAMPLES_OUT_OF_REACH = "SamplesOutOfReach"
-    # the copy in a FeatureFlag
-    MIRRORED = "Mirrored"
-    FEATURE_FLAG_TAKEN = "FeatureFlagTaken"
-    FEATURE_FLAG_REFUSED = "FeatureFlagRefused"
     # the source of metrics
     ANSWERING = "Answering"
     PROMETHEUS_UNREACHABLE = "PrometheusUnreachable"

@@ -7,7 +7,6 @@
     │   ├── Gone                 the list or watch position is too old; list again (410)
     │   ├── Conflict             the object changed since it was read; read again (409)
     │   ├── AlreadyExists        create of an object that exists (409)
-    │   ├── FieldConflict        server-side apply of a field that another manager owns (409)
     │   ├── Unauthorized         the credentials are not accepted, read afresh (401)
     │   ├── Forbidden            RBAC, or the namespace is terminating (403)
     │   ├── Refused              an admission policy or webhook denied the write
@@ -61,14 +60,6 @@ class Conflict(ApiError):
 
 class AlreadyExists(ApiError):
     """An object of that name exists."""
-
-
-class FieldConflict(ApiError):
-    """Other field managers own fields that the apply names. `fields` are their paths."""
-
-    def __init__(self, target: str, message: str, status: int | None = None, fields: tuple[str, ...] = ()) -> None:
-        super().__init__(target, message, status)
-        self.fields = fields
 
 
 class Unauthorized(ApiError):

@@ -19,7 +19,7 @@ from kubernetes.aio.client import ApiClient, Configuration
 
 from tidegate.clients import credentials
 from tidegate.clients.bounded import PageSize, TooLargeError, read_at_most
-from tidegate.clients.errors import NotFound, TooLarge, Unauthorized, Unavailable, short
+from tidegate.clients.errors import TooLarge, Unauthorized, Unavailable, short
 from tidegate.clients.refusals import refusal
 from tidegate.clients.resources import SECRETS, Resource
 
@@ -40,7 +40,6 @@ _LIST_PATIENCE = 3
 _JSON = "application/json"
 _MERGE_PATCH = "application/merge-patch+json"
 _JSON_PATCH = "application/json-patch+json"
-_APPLY = "application/apply-patch+yaml"
 _PAGE_BEGINS = re.compile(rb'"metadata":(\{[^{}]*\}),"items":\[(?:\{[^{}]*"metadata":\{"name":"([^"]*)")?')
 _NO_SECOND_TIMEOUT = aiohttp.ClientTimeout(total=None)
 _STRICT = {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict"}
@@ -66,14 +65,11 @@ class _Call:
     content_type: str = _JSON
     subresource: str | None = None
     time_limit: float | None = None
-    fixed_path: str | None = None
     accept: str = _JSON
     answer_limit: int | None = None
 
     @property
     def path(self) -> str:
-        if self.fixed_path is not None:
-            return self.fixed_path
         return self.resource.path(self.namespace, "" if self.method == "POST" else self.name, self.subresource)
 
     @property
@@ -115,16 +111,6 @@ class Kubernetes:
     async def get(self, resource: Resource, namespace: str, name: str, *, time_limit: float | None = None) -> JsonObject:
         """One object, as it is now."""
         return await self._ask(_Call("get", "GET", resource, namespace, name, {}, time_limit=time_limit))
-
-    async def serves(self, resource: Resource) -> bool:
-        """Whether the API server has this kind now."""
-        group = f"/apis/{resource.group}/{resource.version}" if resource.group else f"/api/{resource.version}"
-        call = _Call("discover", "GET", resource, "", "", {}, fixed_path=group)
-        try:
-            answer = await self._ask(call)
-        except NotFound:
-            return False
-        return any(found.get("name") == resource.plural for found in answer.get("resources") or ())
 
     async def pages(
         self, resource: Resource, namespace: str = "", *, label_selector: str = "", metadata_only: bool = False
@@ -199,24 +185,6 @@ class Kubernetes:
         if resource_version is not None:
             steps.insert(0, {"op": "replace", "path": "/metadata/resourceVersion", "value": resource_version})
         return await self._ask(_Call("patch", "PATCH", resource, namespace, name, _STRICT, steps, _JSON_PATCH, subresource))
-
-    async def apply(
-        self,
-        resource: Resource,
-        body: JsonObject,
-        *,
-        subresource: str | None = None,
-        force: bool = False,
-        strict: bool = True,
-    ) -> JsonObject:
-        """The object after a server-side apply of `body`, which names all fields that Tidegate owns and no others. With a resourceVersion
-        in it only if that is the current one, else Conflict. Not `strict`: fields that the kind doesn't know are left out.
-
-        Raises FieldConflict when somebody else owns one of them, unless `force`.
-        """
-        namespace, name = _names(body)
-        query = _STRICT | {"force": "true" if force else "false"} | ({} if strict else {"fieldValidation": "Ignore"})
-        return await self._ask(_Call("apply", "PATCH", resource, namespace, name, query, body, _APPLY, subresource))
 
     async def _ask(self, call: _Call) -> JsonObject:
         used = credentials.token_of(self._configuration)

@@ -9,7 +9,6 @@ from tidegate.clients.errors import (
     AlreadyExists,
     ApiError,
     Conflict,
-    FieldConflict,
     Forbidden,
     Gone,
     Invalid,
@@ -50,8 +49,6 @@ def refusal(target: str, status: int, retry_after: str | None, body: bytes, *, c
         return Refused(target, message, status)
     if status == 409 and reason == "AlreadyExists":
         return AlreadyExists(target, message, status)
-    if status == 409 and (fields := _conflicting_fields(answer)):
-        return FieldConflict(target, message, status, fields)
     if status >= 500 or status < 400:
         return Unavailable(target, message, status)
     return _BY_STATUS.get(status, Invalid)(target, message, status)
@@ -68,15 +65,6 @@ def _status_object(body: bytes) -> Mapping[str, Any]:
 def _details(answer: Mapping[str, Any]) -> Mapping[str, Any]:
     details = answer.get("details")
     return details if isinstance(details, dict) else {}
-
-
-def _conflicting_fields(answer: Mapping[str, Any]) -> tuple[str, ...]:
-    causes = _details(answer).get("causes")
-    return tuple(
-        short(cause.get("field") or "", 200)
-        for cause in (causes if isinstance(causes, list) else [])
-        if isinstance(cause, dict) and cause.get("reason") == "FieldManagerConflict"
-    )
 
 
 def _seconds(header: str | None, answer: Mapping[str, Any]) -> float:

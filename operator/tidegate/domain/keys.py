@@ -9,7 +9,6 @@ class Kind(StrEnum):
 
     FEATURE_ROLLOUT = "FeatureRollout"
     ROLLOUT_POLICY = "RolloutPolicy"
-    FLAG_SET = "FlagSet"
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -22,14 +22,6 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
-class Mirrored:
-    """How the flag's copy in a FeatureFlag stands, as far as is known."""
-
-    known: bool
-    problem: Problem | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Rollout:
     """A FeatureRollout as it was read. `spec` is None where it doesn't parse; `problem` says why it can't be followed."""
 
@@ -133,7 +125,6 @@ class Snapshot:
     `medians`: what gates that are relative to the start read over the time before it, where that is not in status yet.
     `newest_run` is that of a rollout of this name, from which numbers go on; `newest_of_flag` that of the same flag, whose verdict counts.
     `unknown_metrics`: which of the gates' metrics had no series for a week, asked before the first exposure.
-    `mirrored` is None where there are no FeatureFlags.
     """
 
     rollout: Rollout
@@ -146,4 +137,3 @@ class Snapshot:
     newest_of_flag: RunView | None = None
     medians: Mapping[str, Answer | Failure] = field(default_factory=dict)
     unknown_metrics: tuple[str, ...] | Failure = ()
-    mirrored: Mirrored | None = None

@@ -16,13 +16,13 @@ _NEVER = datetime.min.replace(tzinfo=UTC)
 def foreign_writer(metadata: Mapping[str, Any], *path: str) -> Writer | None:
     """The newest other manager of a field that Tidegate no longer manages. Whoever changes a field takes it over, so that nobody else
     has changed a field that is still ours. None too where nobody manages it: who removed a field leaves no trace."""
-    owners = [manager_of(entry) for entry in owners_of(metadata, *path)]
+    owners = [manager_of(entry) for entry in _owners_of(metadata, *path)]
     if any(owner.manager == FIELD_MANAGER for owner in owners):
         return None
     return max(owners, key=lambda owner: owner.at or _NEVER, default=None)
 
 
-def owners_of(metadata: Mapping[str, Any], *path: str) -> Iterator[Mapping[str, Any]]:
+def _owners_of(metadata: Mapping[str, Any], *path: str) -> Iterator[Mapping[str, Any]]:
     """The entries whose managers own the field, or anything below it."""
     for entry in metadata.get("managedFields") or ():
         node: Any = entry.get("fieldsV1")

@@ -37,9 +37,5 @@ class Index:
     def of_flag_set(self, namespace: str, name: str) -> tuple[Key, ...]:
         return tuple(self._flag_sets.get((namespace, name), ()))
 
-    def flag_sets(self) -> tuple[tuple[str, str], ...]:
-        """Namespace and name of every flag set that a rollout names."""
-        return tuple(self._flag_sets)
-
     def all(self) -> Iterator[Key]:
         yield from tuple(self._where)

@@ -47,7 +47,7 @@ class Report(Protocol):
 @dataclass(frozen=True, slots=True)
 class Verbs:
     """What the reconciler calls. `show` is told for /metrics what is so, `failed` the status that could not be brought about, `gone` the
-    key of an object that no longer exists. `mirror` compares a flag set's copy and returns the seconds until the next look."""
+    key of an object that no longer exists."""
 
     observe: Callable[[Key], Awaitable[Snapshot | None]]
     perform: Perform
@@ -57,7 +57,6 @@ class Verbs:
     show: Callable[[Key, Snapshot, FeatureRolloutStatus], None]
     failed: Callable[[str, FeatureRolloutStatus], None]
     gone: Callable[[Key], None]
-    mirror: Callable[[str, str], Awaitable[float | None]]
 
 
 class Reconciler:
@@ -85,8 +84,6 @@ class Reconciler:
                 return await self._rollout(key)
             case Kind.ROLLOUT_POLICY:
                 return await self._policy(key)
-            case Kind.FLAG_SET:
-                return await self._verbs.mirror(key.namespace, key.name)
 
     async def _rollout(self, key: Key) -> float | None:
         snapshot = await _observed(self._verbs.observe(key))

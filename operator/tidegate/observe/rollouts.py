@@ -13,7 +13,7 @@ from tidegate.clients.resources import CONFIG_MAPS, FEATURE_ROLLOUTS, ROLLOUT_RU
 from tidegate.domain.keys import Key
 from tidegate.domain.readings import Answer, Failure, GateAnswer, GateId
 from tidegate.domain.runs import newest_run
-from tidegate.domain.snapshot import FlagReading, Mirrored, Policy, Problem, Rollout, RunView, Snapshot
+from tidegate.domain.snapshot import FlagReading, Policy, Problem, Rollout, RunView, Snapshot
 from tidegate.levers.flag_set import FlagSet, UnreadableError, document_writer, parse_flag_set, read_flag
 from tidegate.observe.evidence import Evidence
 from tidegate.observe.gates import GateReadings
@@ -35,7 +35,6 @@ class Rollouts:
         questions: Questions,
         evidence: Evidence,
         clock: Callable[[], datetime],
-        mirrored: Callable[[str, str, str], Mirrored | None] = lambda *_: None,
         seen: Callable[[JsonObject], None] = lambda _: None,
     ) -> None:
         self._kubernetes = kubernetes
@@ -43,7 +42,6 @@ class Rollouts:
         self._gates = GateReadings(questions)
         self._evidence = evidence
         self._clock = clock
-        self._mirrored = mirrored
         self._seen = seen
         self.flag_sets: Recent[tuple[str, str], FlagSet | Problem] = Recent(self._flag_set, FLAG_SET_SHARED_FOR)
 
@@ -85,7 +83,6 @@ class Rollouts:
             newest_of_flag=newest_run(run for run in runs if run.target in (None, target)),
             medians=medians,
             unknown_metrics=unknown,
-            mirrored=self._mirrored(rollout.namespace, spec.target.flag.config_map, spec.target.flag.key),
         )
 
     async def _flag(self, rollout: Rollout, spec: FeatureRolloutSpec) -> FlagReading | Problem:

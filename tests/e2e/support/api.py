@@ -22,8 +22,6 @@ GROUPS = {
     "deployments": "apis/apps/v1",
     "leases": "apis/coordination.k8s.io/v1",
     "events": "apis/events.k8s.io/v1",
-    "featureflags": "apis/core.openfeature.dev/v1beta1",
-    "customresourcedefinitions": "apis/apiextensions.k8s.io/v1",
     "roles": "apis/rbac.authorization.k8s.io/v1",
     "rolebindings": "apis/rbac.authorization.k8s.io/v1",
     "validatingadmissionpolicies": "apis/admissionregistration.k8s.io/v1",

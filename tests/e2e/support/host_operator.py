@@ -35,10 +35,7 @@ LEASE = "tidegate"
 
 
 class HostOperator:
-    """One `tidegate operator` process; may be started again after its end, under the same name and behind the same proxy.
-
-    It copies nothing into FeatureFlags, unless `options` say so: other tests count its writes.
-    """
+    """One `tidegate operator` process; may be started again after its end, under the same name and behind the same proxy."""
 
     def __init__(self, candidate: str, namespace: str, proxy: FaultProxy, kubeconfig: Path, options: tuple[str, ...]) -> None:
         self.candidate = candidate
@@ -47,7 +44,7 @@ class HostOperator:
         self.port = free_port()
         self._command = [sys.executable, "-m", "tidegate", "operator", f"--kubeconfig={kubeconfig}", f"--candidate={candidate}"]
         self._command += [f"--namespace={namespace}", f"--own-namespace={namespace}", f"--lease-name={LEASE}"]
-        self._command += ["--host=127.0.0.1", f"--port={self.port}", "--log-format=text", "--no-feature-flags", *options]
+        self._command += ["--host=127.0.0.1", f"--port={self.port}", "--log-format=text", *options]
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:

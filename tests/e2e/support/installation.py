@@ -107,7 +107,6 @@ def _install(cluster: Cluster) -> None:
     values = {
         "image": {"repository": repository, "tag": tag, "pullPolicy": "Never"},
         "watch": {"namespaces": [WATCHED]},
-        "openfeature": {"featureFlags": {"enabled": False}},  # the kind comes and goes with the tests that need it
     }
     arguments = ["upgrade", "--install", "tidegate", str(ROOT / "helm/tidegate"), "--namespace", OPERATOR_NAMESPACE]
     arguments += [f"--labels={INSTALLER}=tests", "--create-namespace"]

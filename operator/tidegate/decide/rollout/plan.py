@@ -12,7 +12,6 @@ from tidegate.decide.rollout.deletion import decide_deletion
 from tidegate.decide.rollout.draft import Draft
 from tidegate.decide.rollout.drift import examine, put_right
 from tidegate.decide.rollout.lint import questionable
-from tidegate.decide.rollout.mirrored import mirror_conditions
 from tidegate.decide.rollout.motion import move
 from tidegate.decide.rollout.steps import number_of
 from tidegate.decide.rollout.wishes import actions
@@ -67,7 +66,7 @@ def _finished(draft: Draft) -> Decision:
     draft.set(steps=len(draft.steps), step=_step(draft), waiting_for=waiting, hash_generation=HASH_GENERATION)
     answers = {} if draft.status.phase in SILENT else snapshot.answers  # as the next look will have them
     doubts = None if draft.status.phase in SILENT else questionable(draft)
-    draft.set(conditions=conditions_for(draft.status, stalled, answers, draft.now, doubts) + mirror_conditions(draft))
+    draft.set(conditions=conditions_for(draft.status, stalled, answers, draft.now, doubts))
     return Decision(draft.with_pending(), todo, _requeue_after(draft, todo))
 
 
