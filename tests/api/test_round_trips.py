@@ -11,8 +11,10 @@ from pydantic import ValidationError
 from tests.api.schema_values import values
 from tests.builders import raw_gate, raw_spec
 from tidegate.api.base import ApiModel, StatusModel
+from tidegate.api.conditions import ConditionType
 from tidegate.api.crd import KINDS
 from tidegate.api.feature_rollout import FeatureRolloutSpec
+from tidegate.api.rollout_policy import RolloutPolicyStatus
 from tidegate.api.rollout_status import FeatureRolloutStatus
 from tidegate.api.structural import structural_schema
 
@@ -75,6 +77,14 @@ def test_a_spec_with_an_unknown_field_is_refused_and_a_status_with_one_is_read()
     status = FeatureRolloutStatus.model_validate({"percent": 25, "fromTheFuture": {"a": 1}, "pending": {"records": [], "also": 2}})
     assert status.percent == 25
     assert "fromTheFuture" not in status.to_wire()
+
+
+@pytest.mark.parametrize("model", [FeatureRolloutStatus, RolloutPolicyStatus])
+def test_a_condition_that_another_version_wrote_is_left_out(model: type[FeatureRolloutStatus] | type[RolloutPolicyStatus]) -> None:
+    """Else an object that an older version looked after could not be looked at any more, nor taken back."""
+    since = {"status": "True", "lastTransitionTime": "2026-12-01T09:00:00Z"}
+    conditions = [{"type": "Mirrored", "reason": "Mirrored", **since}, {"type": "Ready", "reason": "Progressing", **since}]
+    assert [one.type for one in model.model_validate({"conditions": conditions}).conditions] == [ConditionType.READY]
 
 
 def test_models_never_change() -> None:

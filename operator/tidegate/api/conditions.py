@@ -1,9 +1,9 @@
 """Conditions in kstatus form, and every reason that one may carry."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from tidegate.api.base import StatusModel
 from tidegate.api.types import Time
@@ -76,3 +76,13 @@ class Condition(StatusModel):
     message: Annotated[str, Field(max_length=4096)] = ""
     observed_generation: int = 0
     last_transition_time: Time
+
+
+def _of_known_types(conditions: Any) -> Any:
+    """A status that another version wrote may have conditions that this version doesn't know. They are left out."""
+    if not isinstance(conditions, list):
+        return conditions
+    return [one for one in conditions if not isinstance(one, dict) or one.get("type") in tuple(ConditionType)]
+
+
+Conditions = Annotated[tuple[Condition, ...], Field(max_length=8), BeforeValidator(_of_known_types)]

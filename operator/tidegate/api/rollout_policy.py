@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import Field
 
 from tidegate.api.base import ApiModel, Rule, StatusModel, validated
-from tidegate.api.conditions import Condition
+from tidegate.api.conditions import Conditions
 from tidegate.api.gates import Gate, Guard
 from tidegate.api.types import Duration, DurationOrZero, GateName, LabelName, ObjectName, Query, Time
 
@@ -106,6 +106,4 @@ class RolloutPolicyStatus(StatusModel):
     baselines: Annotated[tuple[FrozenBaseline, ...], Field(max_length=16)] = Field(
         default=(), json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}
     )
-    conditions: Annotated[tuple[Condition, ...], Field(max_length=8)] = Field(
-        default=(), json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}
-    )
+    conditions: Conditions = Field(default=(), json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]})

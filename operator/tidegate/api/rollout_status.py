@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from tidegate.api.base import StatusModel
-from tidegate.api.conditions import Condition
+from tidegate.api.conditions import Conditions
 from tidegate.api.drift import Drift
 from tidegate.api.records import Record
 from tidegate.api.types import Message, Percent, Time
@@ -178,9 +178,7 @@ class FeatureRolloutStatus(StatusModel):
         default=(), json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["gate"]}
     )
     waiting_for: Message | None = None
-    conditions: Annotated[tuple[Condition, ...], Field(max_length=8)] = Field(
-        default=(), json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}
-    )
+    conditions: Conditions = Field(default=(), json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]})
     seq: int = Field(default=0, description="Number of the newest record of this attempt.")
     pending: Pending | None = None
     valid_spec: dict[str, Any] | None = Field(
