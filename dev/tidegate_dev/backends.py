@@ -5,7 +5,7 @@ import sys
 from dataclasses import dataclass
 from typing import Protocol
 
-from tidegate_dev import claims, commands, files
+from tidegate_dev import commands, files, owner
 from tidegate_dev.errors import ClusterError
 from tidegate_dev.gobuild import Builder
 from tidegate_dev.kind import KindCluster
@@ -78,7 +78,7 @@ def choose(settings: Settings, wanted: str) -> str:
     _check_platform()
     if chosen == NATIVE:
         check_machine(settings, asked_for=wanted == NATIVE or present == NATIVE)
-        claims.claim(settings)
+        owner.note(settings)
     files.write(settings.backend, chosen)
     return chosen
 

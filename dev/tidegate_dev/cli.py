@@ -15,7 +15,7 @@ A real Kubernetes cluster on this machine: API server, node with containerd, DNS
 
 Where a Docker engine answers it is made with kind. Elsewhere, on Linux as root, the same programs run natively in a
 network namespace. The first `up` builds them from pinned sources, which takes about a quarter of an hour on two cores;
-the next ones take under a minute. A second cluster beside the first: --name, or TIDEGATE_CLUSTER.
+the next ones take under a minute. Native, a machine has room for one more, of any other name: --name, or TIDEGATE_CLUSTER.
 """
 EXAMPLES = """\
 examples:

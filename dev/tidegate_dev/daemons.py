@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tidegate_dev import containerd, files
 from tidegate_dev.credentials import NODE_NAME, Credentials
-from tidegate_dev.settings import Ranges, Settings
+from tidegate_dev.settings import Settings
 
 ETCD = "http://127.0.0.1:2379"
 POD_NETWORK = "pods"
@@ -30,9 +30,9 @@ class Daemon:
 class Daemons:
     """Makes the definitions for one cluster; `program` gives the path of a built program."""
 
-    def __init__(self, settings: Settings, ranges: Ranges, credentials: Credentials, program: Callable[[str], Path]) -> None:
+    def __init__(self, settings: Settings, credentials: Credentials, program: Callable[[str], Path]) -> None:
         self._settings = settings
-        self._ranges = ranges
+        self._ranges = settings.ranges
         self._credentials = credentials
         self._program = program
 

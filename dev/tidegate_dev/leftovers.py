@@ -1,14 +1,13 @@
 """What a native cluster has on the machine outside its own files: found by looking, not by remembering."""
 
 import json
-import re
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from tidegate_dev import cgroups, containerd, launch, mounts, network, shared_places
 from tidegate_dev.processes import Processes
-from tidegate_dev.settings import Ranges, Settings
+from tidegate_dev.settings import Settings
 
 
 def shims(settings: Settings) -> dict[int, int]:
@@ -34,24 +33,18 @@ def files(settings: Settings) -> list[Path]:
 
 
 def _is_result(settings: Settings, path: Path) -> bool:
-    """Whether a file tells how a pod of this cluster was connected. It is called <network>-<container>-<interface>; the pods' own network
-    is called as the cluster, whose name may begin with that of another, and the loopback network alike in all of them."""
-    if re.fullmatch(rf"{re.escape(settings.full_name)}-[0-9a-f]{{64}}-[^-]+", path.name):
-        return True
+    """Whether a file tells how a pod of this cluster was connected. Every one names the pod's network namespace."""
     with suppress(OSError, ValueError, KeyError, TypeError):
         return settings.runtime in Path(json.loads(path.read_bytes())["netns"]).parents
     return False
 
 
-def find(settings: Settings, ranges: Ranges | None) -> list[str]:
-    """One line for each process, mount, link, route, address range, control group and file that exists because of the cluster.
-
-    `ranges`: the addresses that it has or had; their record goes with the cluster.
-    """
+def find(settings: Settings) -> list[str]:
+    """One line for each process, mount, link, route, control group and file that exists because of the cluster."""
     return [
         *_processes(settings),
         *_mounts(settings),
-        *_network(settings, ranges),
+        *_network(settings),
         *_groups(settings),
         *(f"file {path}" for path in files(settings)),
     ]
@@ -69,14 +62,11 @@ def _mounts(settings: Settings) -> Iterator[str]:
         yield from (f"mount {point}" for point in mounts.under(folder))
 
 
-def _network(settings: Settings, ranges: Ranges | None) -> Iterator[str]:
-    if ranges is not None:
-        link = network.host_link(ranges)
-        if network.link_exists(link):
-            yield f"network link {link}"
+def _network(settings: Settings) -> Iterator[str]:
+    link = settings.ranges.link
+    if network.link_exists(link):
+        yield f"network link {link}"
         yield from (f"route to {target}" for target in network.routes_over(link))
-    if recorded := network.recorded_ranges(settings):
-        yield f"address range {recorded.node_range}"
 
 
 def _groups(settings: Settings) -> Iterator[str]:

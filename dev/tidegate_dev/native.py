@@ -7,7 +7,6 @@ from pathlib import Path
 
 from tidegate_dev import (
     cgroups,
-    claims,
     commands,
     containerd,
     credentials,
@@ -17,6 +16,7 @@ from tidegate_dev import (
     leftovers,
     manifests,
     network,
+    owner,
     removal,
     shared_places,
 )
@@ -59,7 +59,7 @@ def _sign_of_a_node(settings: Settings) -> str | None:
         return str(found[0])
     if shared.kubelet_listens():
         return f"a kubelet listens on {shared.kubelet_socket}"
-    if shared.kubelet_socket.exists() and not shared.noted() and not claims.any_cluster(settings):
+    if shared.kubelet_socket.exists() and not settings.backend.exists() and not owner.any_cluster(settings):
         return f"{shared.kubelet_socket} is there; if that node is gone, delete the file"
     return None
 
@@ -86,24 +86,22 @@ class NativeCluster:
     def make(self) -> None:
         """Brings up what is not there or out of date: the first time everything, after a crash what is missing."""
         self._forget_before_restart()
-        ranges = network.choose_ranges(self._settings)
-        self._network = network.Network(self._settings, ranges)
+        self._network = network.Network(self._settings)
         self._network.ensure()
         cgroups.ensure(self._settings.full_name)
-        made = credentials.ensure(self._settings.state / "credentials", ranges)
+        made = credentials.ensure(self._settings.state / "credentials", self._settings.ranges)
         files.write(self._settings.kubeconfig, made.kubeconfig("admin").read_bytes(), mode=0o600)
-        daemons = Daemons(self._settings, ranges, made, self._builder.program)
+        daemons = Daemons(self._settings, made, self._builder.program)
         with ThreadPoolExecutor(1) as pool:
             dns = pool.submit(self._start_runtime, daemons)
             self._start_control_plane(daemons)
             dns_image = dns.result()
         self._start_node(daemons)
-        values = {"image": dns_image.reference, "address": ranges.dns_address}
+        values = {"image": dns_image.reference, "address": self._settings.ranges.dns_address}
         manifests.ensure(self._kube, self._settings, "coredns", values, [("kube-system", "coredns")])
 
     def load_image(self, archive: Archive) -> None:
         """Makes the image known to the node; nothing happens when it is."""
-        claims.check(self._settings)
         runtime = self._runtime_images()
         if archive.reference not in runtime.references():
             with progress.step(f"loading {archive.reference}"):
@@ -118,8 +116,8 @@ class NativeCluster:
         return [f"{name} is not running" for name, record in records.items() if not (record and record.alive())]
 
     def leftovers(self) -> list[str]:
-        claims.check(self._settings)
-        return leftovers.find(self._settings, network.recorded_ranges(self._settings))
+        owner.check(self._settings)
+        return leftovers.find(self._settings)
 
     def _runtime_images(self) -> containerd.Images:
         if self._runtime is None:
@@ -132,7 +130,7 @@ class NativeCluster:
         if marker.exists() and marker.read_text() != launch.boot_id():
             progress.say("the machine was restarted since this cluster was made: making a new one")
             self.remove()
-            claims.claim(self._settings)
+            owner.note(self._settings)
             files.write(self._settings.backend, self.name)
         files.write(marker, launch.boot_id())
 

@@ -4,13 +4,12 @@ The host can reach the node, the services and the pods through the pair; it forw
 """
 
 import json
-import zlib
 from ipaddress import IPv4Network
 from pathlib import Path
 
-from tidegate_dev import commands, files, locks, mounts
+from tidegate_dev import commands, mounts
 from tidegate_dev.errors import ClusterError
-from tidegate_dev.settings import DEFAULT_NAME, MOST_CLUSTERS, Ranges, Settings
+from tidegate_dev.settings import DEFAULT_NAME, Ranges, Settings
 
 SMALLEST_HINDRANCE = 13
 # Without the second one, answers between pods on one bridge would pass by the translation of service addresses.
@@ -20,10 +19,10 @@ _FORWARDING = (Path("/proc/sys/net/ipv4/ip_forward"), Path("/proc/sys/net/bridge
 class Network:
     """The namespace and links of one cluster. Every method may be repeated at any time."""
 
-    def __init__(self, settings: Settings, ranges: Ranges) -> None:
-        self.ranges = ranges
+    def __init__(self, settings: Settings) -> None:
+        self._name = settings.name
+        self.ranges = settings.ranges
         self.namespace = settings.runtime / "network"
-        self.host_link = host_link(ranges)
         self._node_link = "node"
 
     def inside(self, *argv: str | Path) -> list[str | Path]:
@@ -35,14 +34,16 @@ class Network:
 
     def ensure(self) -> None:
         """Makes what is missing: after a complete run, or one that was cut short anywhere, the result is the same."""
+        if not link_exists(self.ranges.link):
+            self._check_addresses()
         if not self.exists():
             self.namespace.parent.mkdir(parents=True, exist_ok=True)
             self.namespace.touch()
             commands.output(["unshare", f"--net={self.namespace}", "true"])
-        if not link_exists(self.host_link):
-            _ip("link", "add", self.host_link, "type", "veth", "peer", "name", self._node_link, "netns", str(self.namespace))
-        _ip("address", "replace", f"{self.ranges.host_address}/24", "dev", self.host_link)
-        _ip("link", "set", self.host_link, "up")
+        if not link_exists(self.ranges.link):
+            _ip("link", "add", self.ranges.link, "type", "veth", "peer", "name", self._node_link, "netns", str(self.namespace))
+        _ip("address", "replace", f"{self.ranges.host_address}/24", "dev", self.ranges.link)
+        _ip("link", "set", self.ranges.link, "up")
         for arguments in (
             ("link", "set", "lo", "up"),
             ("address", "replace", f"{self.ranges.node_address}/24", "dev", self._node_link),
@@ -57,10 +58,19 @@ class Network:
         for setting in _FORWARDING:
             commands.output(self.inside("tee", setting), text="1\n")
 
+    def _check_addresses(self) -> None:
+        used = [IPv4Network(route["dst"]) for route in _routes() if route["dst"] != "default"]
+        if taken := hindrance(self.ranges, used):
+            other = "with" if self._name == DEFAULT_NAME else "without"
+            raise ClusterError(
+                f"this machine has a route to {taken}, which overlaps the addresses of cluster {self._name!r}: "
+                f"remove that route, or make a cluster {other} --name, which has other addresses"
+            )
+
     def remove(self) -> None:
         """Takes the link down; the namespace goes with its last process."""
-        if link_exists(self.host_link):
-            _ip("link", "delete", self.host_link)
+        if link_exists(self.ranges.link):
+            _ip("link", "delete", self.ranges.link)
         if self.exists():
             mounts.unmount(self.namespace)
         self.namespace.unlink(missing_ok=True)
@@ -78,53 +88,27 @@ def _load_bridge_filter() -> None:
         raise ClusterError(f"services need the kernel module br_netfilter, which can't be loaded: {problem}") from problem
 
 
-def host_link(ranges: Ranges) -> str:
-    """The host's end of the pair."""
-    return f"tidegate{ranges.index}"
-
-
 def link_exists(link: str) -> bool:
     return Path("/sys/class/net", link).exists()
 
 
 def routes_over(link: str) -> list[str]:
     """The targets of the machine's routes that lead over a link."""
-    return [route["dst"] for route in json.loads(_ip("-j", "-4", "route")) if route.get("dev") == link]
+    return [route["dst"] for route in _routes() if route.get("dev") == link]
 
 
-def choose_ranges(settings: Settings) -> Ranges:
-    """The cluster's ranges: those recorded for it, else the first free ones beginning with its name's own."""
-    if recorded := recorded_ranges(settings):
-        return recorded
-    with locks.exclusive(settings.runtime.parent / "ranges.lock", "choosing addresses"):
-        taken = {json.loads(path.read_text())["index"] for path in settings.runtime.parent.glob("*/ranges.json")}
-        used = [IPv4Network(route["dst"]) for route in json.loads(_ip("-j", "-4", "route")) if route["dst"] != "default"]
-        first = 0 if settings.name == DEFAULT_NAME else 1 + zlib.crc32(settings.name.encode()) % (MOST_CLUSTERS - 1)
-        for offset in range(MOST_CLUSTERS):
-            ranges = Ranges((first + offset) % MOST_CLUSTERS)
-            if ranges.index not in taken and not overlaps(ranges, used):
-                files.write(_record(settings.runtime), json.dumps({"index": ranges.index}))
-                return ranges
-    raise ClusterError(f"all {MOST_CLUSTERS} address ranges of local clusters are in use on this machine: take a cluster down first")
-
-
-def recorded_ranges(settings: Settings) -> Ranges | None:
-    """The ranges that the cluster has, None when it has none yet."""
-    record = _record(settings.runtime)
-    return Ranges(json.loads(record.read_text())["index"]) if record.exists() else None
-
-
-def _record(runtime: Path) -> Path:
-    return runtime / "ranges.json"
-
-
-def overlaps(ranges: Ranges, used: list[IPv4Network]) -> bool:
-    """Whether the ranges would take addresses from one of the networks in use.
+def hindrance(ranges: Ranges, used: list[IPv4Network]) -> IPv4Network | None:
+    """The first of the networks in use from which the ranges would take addresses.
 
     A network much larger than ours (a company's 10.0.0.0/8) is no hindrance: it loses a small part, on this machine only.
     """
     own = [IPv4Network(text) for text in (ranges.node_range, ranges.pod_range, ranges.service_range)]
-    return any(mine.overlaps(other) and other.prefixlen >= SMALLEST_HINDRANCE for mine in own for other in used)
+    return next((other for other in used if other.prefixlen >= SMALLEST_HINDRANCE and any(mine.overlaps(other) for mine in own)), None)
+
+
+def _routes() -> list[dict[str, str]]:
+    routes: list[dict[str, str]] = json.loads(_ip("-j", "-4", "route"))
+    return routes
 
 
 def _ip(*arguments: str) -> str:

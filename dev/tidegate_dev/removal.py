@@ -5,13 +5,13 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from tidegate_dev import cgroups, claims, launch, leftovers, mounts, processes, shared_places
+from tidegate_dev import cgroups, launch, leftovers, mounts, owner, processes, shared_places
 from tidegate_dev.errors import ClusterError
 from tidegate_dev.kube import Kube
-from tidegate_dev.network import Network, recorded_ranges
+from tidegate_dev.network import Network
 from tidegate_dev.processes import Processes
 from tidegate_dev.progress import progress
-from tidegate_dev.settings import Ranges, Settings
+from tidegate_dev.settings import Settings
 
 DRAIN_SECONDS = 15
 STOP_GRACE_SECONDS = 5.0
@@ -19,8 +19,7 @@ STOP_GRACE_SECONDS = 5.0
 
 def remove(settings: Settings, running: Processes, kube: Kube) -> None:
     """Leaves no process, mount, link, namespace, control group or file. Raises ClusterError that lists what it could not remove."""
-    claims.claim(settings)
-    ranges = recorded_ranges(settings)
+    owner.note(settings)
     with progress.step("ending pods"):
         _drain(running, kube)
     with progress.step("stopping the daemons"):
@@ -31,8 +30,8 @@ def remove(settings: Settings, running: Processes, kube: Kube) -> None:
             running.stop(record, STOP_GRACE_SECONDS)
         _end_remaining(settings)
     with progress.step("removing mounts, network and control groups"):
-        _clean(settings, ranges)
-    if found := leftovers.find(settings, ranges):
+        _clean(settings)
+    if found := leftovers.find(settings):
         raise ClusterError("could not remove:\n" + "\n".join(f"  {line}" for line in found))
 
 
@@ -62,20 +61,19 @@ def _end_remaining(settings: Settings) -> None:
                 processes.end(pid, began, 0)
 
 
-def _clean(settings: Settings, ranges: Ranges | None) -> None:
+def _clean(settings: Settings) -> None:
     mounts.unmount_all(settings.state)
-    if ranges is not None:
-        Network(settings, ranges).remove()
+    Network(settings).remove()
     mounts.unmount_all(settings.runtime)
     cgroups.remove(settings.full_name)
     for path in leftovers.files(settings):
         path.unlink()
     _remove_folder(settings.state)
     # Last, with the record of the owner in it: what is left of a removal cut short can be finished by the same state folder only.
-    with claims.turn(settings):
-        _remove_folder(settings.runtime)
-        if not claims.any_cluster(settings):
+    with owner.turn(settings):
+        if owner.alone(settings):
             shared_places.MACHINE.remove()
+        _remove_folder(settings.runtime)
 
 
 def _remove_folder(folder: Path) -> None:

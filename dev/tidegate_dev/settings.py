@@ -15,40 +15,25 @@ LONGEST_STATE_PATH = 66
 
 @dataclass(frozen=True)
 class Ranges:
-    """The IPv4 ranges of one cluster. `index` 0…15 keeps clusters on one machine apart."""
+    """The IPv4 addresses of one native cluster, and the host's end of the link to it."""
 
-    index: int
-
-    @property
-    def host_address(self) -> str:
-        return f"10.205.{self.index}.1"
-
-    @property
-    def node_address(self) -> str:
-        return f"10.205.{self.index}.2"
-
-    @property
-    def node_range(self) -> str:
-        return f"10.205.{self.index}.0/24"
-
-    @property
-    def pod_range(self) -> str:
-        return f"10.244.{self.index}.0/24"
-
-    @property
-    def service_range(self) -> str:
-        return f"10.{96 + self.index}.0.0/16"
-
-    @property
-    def first_service_address(self) -> str:
-        return f"10.{96 + self.index}.0.1"
-
-    @property
-    def dns_address(self) -> str:
-        return f"10.{96 + self.index}.0.10"
+    link: str
+    host_address: str
+    node_address: str
+    node_range: str
+    pod_range: str
+    service_range: str
+    first_service_address: str
+    dns_address: str
 
 
-MOST_CLUSTERS = 16
+def ranges_of(name: str) -> Ranges:
+    """A machine has room for two: the default cluster, and one of any other name."""
+    n = 0 if name == DEFAULT_NAME else 1
+    node, service = f"10.205.{n}", f"10.{96 + n}.0"
+    return Ranges(
+        f"tidegate{n}", f"{node}.1", f"{node}.2", f"{node}.0/24", f"10.244.{n}.0/24", f"{service}.0/16", f"{service}.1", f"{service}.10"
+    )
 
 
 @dataclass(frozen=True)
@@ -68,6 +53,10 @@ class Settings:
     def full_name(self) -> str:
         """The name of whatever the cluster owns outside its folders: cgroups, the node, the kind cluster."""
         return f"tidegate-{self.name}"
+
+    @property
+    def ranges(self) -> Ranges:
+        return ranges_of(self.name)
 
     @property
     def kubeconfig(self) -> Path:

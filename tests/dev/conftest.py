@@ -8,18 +8,25 @@ from pathlib import Path
 
 import pytest
 
-from tidegate_dev import native, shared_places
+from tidegate_dev import native, network, shared_places
+from tidegate_dev.network import Network
 from tidegate_dev.shared_places import SharedPlaces
 
 
 @pytest.fixture(autouse=True)
 def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[SharedPlaces]:
-    """A machine of the test's own, as far as its shared places go. Its root is short: a socket's path ends at 107 bytes."""
+    """A machine of the test's own, as far as shared places and network links go. Its root is short: a socket's path ends at 107 bytes."""
     root = Path(tempfile.mkdtemp(prefix="tidegate-"))
     places = SharedPlaces(root)
     monkeypatch.setattr(shared_places, "MACHINE", places)
+    monkeypatch.setattr(network, "link_exists", lambda _: False)
+    monkeypatch.setattr(Network, "ensure", _real_network)
     yield places
     shutil.rmtree(root)
+
+
+def _real_network(_: Network) -> None:
+    raise AssertionError("a test would change the network of this machine")
 
 
 @pytest.fixture

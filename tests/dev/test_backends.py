@@ -82,16 +82,3 @@ def test_a_kubelet_of_any_distribution_makes_the_machine_a_node(absent: Settings
     assert backends.choose(absent, "native") == "native"
     shutil.rmtree(absent.runtime.parent)  # as a restart of the machine does
     assert backends.choose(absent, "native") == "native"
-
-
-@pytest.mark.usefixtures("able")
-def test_the_socket_of_a_cluster_that_an_older_version_made_is_no_foreign_one(absent: Settings) -> None:
-    place = shared_places.MACHINE.kubelet_socket
-    place.parent.mkdir(parents=True)
-    place.touch()
-    other = absent.runtime.parent / "other" / "ranges.json"
-    other.parent.mkdir(parents=True)
-    other.touch()
-    assert backends.choose(absent, "native") == "native"
-    shared_places.MACHINE.remove()
-    assert not place.exists()

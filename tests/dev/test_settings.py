@@ -4,7 +4,9 @@ from pathlib import Path
 import pytest
 
 from tidegate_dev import network, settings
-from tidegate_dev.settings import MOST_CLUSTERS, Ranges
+from tidegate_dev.errors import ClusterError
+from tidegate_dev.network import Network
+from tidegate_dev.settings import ranges_of
 
 
 @pytest.mark.parametrize("name", ["Default", "-a", "a-", "a_b", "9a", "a" * 21, "../x"])
@@ -30,15 +32,23 @@ def test_folders_follow_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert settings.load().state == Path("/x/tidegate/two")
 
 
-def test_clusters_of_one_machine_share_no_address() -> None:
-    texts = [text for index in range(MOST_CLUSTERS) for text in (lambda r: (r.node_range, r.pod_range, r.service_range))(Ranges(index))]
-    networks = [IPv4Network(text) for text in texts]
-    assert not any(first.overlaps(second) for position, first in enumerate(networks) for second in networks[position + 1 :])
+def test_the_two_clusters_of_a_machine_share_no_address() -> None:
+    first, second = ranges_of("default"), ranges_of("other")
+    assert ranges_of("third") == second
+    own, others = ([IPv4Network(text) for text in (r.node_range, r.pod_range, r.service_range)] for r in (first, second))
+    assert not any(mine.overlaps(other) for mine in own for other in others)
 
 
 @pytest.mark.parametrize(
     ("used", "hindered"),
-    [("10.205.3.0/24", True), ("10.99.7.0/24", True), ("10.0.0.0/8", False), ("192.0.2.0/24", False), ("10.96.0.0/13", True)],
+    [("10.205.1.0/24", True), ("10.97.7.0/24", True), ("10.0.0.0/8", False), ("192.0.2.0/24", False), ("10.96.0.0/13", True)],
 )
-def test_ranges_give_way_to_networks_in_use(used: str, hindered: bool) -> None:
-    assert network.overlaps(Ranges(3), [IPv4Network(used)]) is hindered
+def test_addresses_that_the_machine_has_a_route_to_are_not_taken(used: str, hindered: bool) -> None:
+    assert (network.hindrance(ranges_of("other"), [IPv4Network(used)]) is not None) is hindered
+
+
+@pytest.mark.parametrize(("name", "told"), [("default", "make a cluster with --name"), ("other", "make a cluster without --name")])
+def test_a_route_in_the_way_is_told_with_the_remedy(name: str, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(network, "_routes", lambda: [{"dst": "default"}, {"dst": "10.96.0.0/15", "dev": "wg0"}])
+    with pytest.raises(ClusterError, match=rf"a route to 10\.96\.0\.0/15, which overlaps the addresses of cluster '{name}': .* {told}"):
+        Network(settings.load(name))._check_addresses()

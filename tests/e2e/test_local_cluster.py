@@ -14,10 +14,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.support.installation import once
 from tests.e2e.support.second import Second, importing, pending, until
 from tidegate_dev import archives, settings
 from tidegate_dev.helm import Helm
 
+FOLDER = Path(tempfile.gettempdir())
 GATEWAY = """
 apiVersion: gateway.networking.k8s.io/v1
 kind: Gateway
@@ -46,16 +48,21 @@ def _cpu_seconds() -> float:
 
 
 @pytest.fixture(scope="module")
-def second() -> Iterator[Second]:
-    root = Path(tempfile.mkdtemp(prefix="tidegate-"))
-    name = f"test-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
-    chosen = dataclasses.replace(settings.load(name), state=root / name)
-    cluster = Second(chosen)
-    try:
-        yield cluster
-    finally:
+def shared() -> Iterator[Second]:
+    """One for all test processes: a machine has room for no more. Who comes after the last test of another process makes it again."""
+    root = FOLDER / "tidegate-second"
+    cluster = Second(dataclasses.replace(settings.load("test"), state=root / "test"))
+    yield cluster
+    with once("tidegate-second", FOLDER):
         cluster.run("down")
         shutil.rmtree(root)
+
+
+@pytest.fixture
+def second(shared: Second) -> Iterator[Second]:
+    """The cluster, for one test at a time, however the tests are spread over processes."""
+    with once("tidegate-second", FOLDER):
+        yield shared
 
 
 def test_a_second_up_changes_nothing_and_takes_no_time(second: Second) -> None:

@@ -1,4 +1,4 @@
-"""A cluster of a test's own, beside the one that the other tests share, and what the machine shows of it."""
+"""The second cluster of a machine, beside the one that the other tests share, and what the machine shows of it."""
 
 import contextlib
 import dataclasses
@@ -84,8 +84,7 @@ class Second:
     def network(self) -> tuple[str, list[str]]:
         """The host's end of the cluster's link (native), and the routes that lead over it. Both must be there."""
         routes = json.loads(subprocess.run(["ip", "-j", "-4", "route"], capture_output=True, check=True).stdout)
-        index = json.loads((self.settings.runtime / "ranges.json").read_text())["index"]
-        link = f"tidegate{index}"
+        link = self.settings.ranges.link
         assert Path("/sys/class/net", link).exists()
         own = [route["dst"] for route in routes if route.get("dev") == link]
         assert len(own) == 3, own  # node, pods, services
