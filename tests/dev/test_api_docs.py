@@ -1,0 +1,112 @@
+"""The API reference: up to date, and complete: every field, every rule, every reason."""
+
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import Any
+
+import pytest
+
+import tidegate_api_docs
+from tidegate.api.conditions import Reason
+from tidegate.api.crd import KINDS, KindDefinition, custom_resource_definition
+from tidegate.api.records import Transition
+
+Schema = dict[str, Any]
+PAGES = {path.name: text for path, text in tidegate_api_docs.rendered().items()}
+each_kind = pytest.mark.parametrize("definition", KINDS, ids=lambda definition: definition.kind)
+
+
+class Weather(StrEnum):
+    """What it does."""
+
+    # from above
+    RAIN = "Rain"
+    """Wet, and
+    cold."""
+    SUN = "Sun"
+
+
+def schema_of(definition: KindDefinition) -> Schema:
+    (version,) = custom_resource_definition(definition)["spec"]["versions"]
+    root: Schema = version["schema"]["openAPIV3Schema"]
+    return root
+
+
+def page_of(definition: KindDefinition) -> str:
+    return PAGES[f"{definition.kind.lower()}.md"]
+
+
+def fields(node: Schema, path: str) -> Iterator[tuple[str, Schema]]:
+    for name, child in node.get("properties", {}).items():
+        yield f"{path}.{name}", child
+        yield from fields(child, f"{path}.{name}")
+    for key, mark in (("items", "[]"), ("additionalProperties", "{}")):
+        if isinstance(node.get(key), dict):
+            yield from fields(node[key], path + mark)
+
+
+def rules(node: Any) -> Iterator[dict[str, str]]:
+    if isinstance(node, dict):
+        yield from node.get("x-kubernetes-validations", ())
+        for child in node.values():
+            yield from rules(child)
+
+
+def row(kind: str, field: str) -> list[str]:
+    (line,) = (line for line in PAGES[f"{kind}.md"].splitlines() if line.startswith(f"| `{field}` |"))
+    return [cell.strip() for cell in line.strip("|").replace("\\|", "¦").split("|")]
+
+
+def test_the_reference_is_up_to_date() -> None:
+    for path, text in tidegate_api_docs.rendered().items():
+        assert path.read_text() == text, "run `make generate`"
+    assert {path.name for path in tidegate_api_docs.FOLDER.iterdir()} == set(PAGES), "a page of a kind that there is no more"
+
+
+@each_kind
+def test_every_field_has_one_row_of_five_cells(definition: KindDefinition) -> None:
+    schema = schema_of(definition)["properties"]
+    wanted = [path for top in ("spec", "status") for path, _ in fields(schema[top], top)]
+    assert len(wanted) > 5
+    assert [len(row(definition.kind.lower(), path)) for path in wanted] == [5] * len(wanted)
+
+
+@each_kind
+def test_every_rule_stands_there_with_its_sentence(definition: KindDefinition) -> None:
+    page = page_of(definition)
+    for rule in rules(schema_of(definition)):
+        assert f"  \n  `{rule['rule']}`\n" in page
+        assert f"{rule['message'].replace('<', '&lt;')}  \n" in page
+
+
+@each_kind
+def test_every_link_leads_to_a_section(definition: KindDefinition) -> None:
+    page = page_of(definition)
+    sections = {"".join(letter for letter in line[4:].lower() if letter.isalnum()) for line in page.splitlines() if line.startswith("### ")}
+    assert {part.split(")", 1)[0] for part in page.split("](#")[1:]} == sections
+
+
+@pytest.mark.parametrize(
+    ("field", "cells"),
+    [
+        ("spec.target", ["[object](#spectarget)", "required", "", "What is rolled out."]),
+        ("spec.policyRef", ["[object](#specpolicyref)", "the one annotated as default", "", "The RolloutPolicy."]),
+        ("spec.noData.deadline", ["duration", "1h", "above 0", "How long a gate may be without data. Stops at the last step."]),
+        ("spec.gates[].latency.quantile", ["number", "0.95", "above 0, below 1", None]),
+        ("spec.strategy.canary.percents", ["list of integer", "", "at least 1, at most 32 items; each at least 1, at most 100", None]),
+        ("status.conditions[].status", ["string", "required", "at most 7 characters; `^(True¦False¦Unknown)$`", ""]),
+        ("status.effectiveAt", ["time", "", "", None]),
+    ],
+)
+def test_rows(field: str, cells: list[str | None]) -> None:
+    found = row("featurerollout", field)[1:]
+    assert [cell for cell, wanted in zip(found, cells, strict=True) if wanted is not None] == [cell for cell in cells if cell is not None]
+
+
+@pytest.mark.parametrize("word", [*Reason, *Transition])
+def test_every_reason_is_listed(word: StrEnum) -> None:
+    assert f"- `{word.value}`\n" in PAGES["reasons.md"]
+
+
+def test_reasons_stand_under_their_comment_with_the_text_below_them() -> None:
+    assert tidegate_api_docs.members(Weather) == "What it does.\n\n**from above**\n\n- `Rain`\n  Wet, and cold.\n- `Sun`\n"
