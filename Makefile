@@ -11,34 +11,41 @@ $(UV):
 	@python3 -c 'import ensurepip, venv' 2>/dev/null || { echo "make: python3 can't make virtual environments: install python3-venv (Debian, Ubuntu), or put uv on PATH"; exit 1; } >&2
 	python3 -m venv .uv && .uv/bin/pip install --quiet 'uv>=0.13'
 
-check: $(UV)  ## Style, types, import rules, generated files
+check: $(UV)  ## Style, types, import rules, generated files, words
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
 	$(RUN) mypy operator dev tests examples
 	$(RUN) lint-imports
 	$(RUN) python dev/generate.py --check
+	$(RUN) python dev/words.py
 
 generate: $(UV)  ## Write what is generated from the models
 	$(RUN) python dev/generate.py
 
-test: $(UV)  ## Everything: checks, fast and thorough tests, tests in other languages, then the tests on a real cluster
+test: $(UV)  ## What CI runs: checks, fast and thorough tests, other languages, one scenario per promise on a real cluster; ends with the slowest
 	$(MAKE) check fast thorough languages e2e
 
-fast: $(UV)  ## Tests that need no cluster (about a minute)
-	$(RUN) pytest -q --ignore=tests/e2e --ignore=tests/languages -n 2 -m "not thorough"
+proof: $(UV)  ## Everything exhaustive: every kill point, every bad input, a second cluster, searches, simulations, figures (hours)
+	dev/cluster up
+	dev/cluster load-image
+	$(RUN) pytest -q -n 4 -m proof --durations=30
+	$(MAKE) search simulate bench
 
-thorough: $(UV)  ## Many random lives, faults at every look, real processes (a minute or two)
-	$(RUN) pytest -q --ignore=tests/e2e --ignore=tests/languages -n 2 -m thorough
+fast: $(UV)  ## Tests that need no cluster (about a minute)
+	$(RUN) pytest -q --ignore=tests/e2e --ignore=tests/languages -n 2 -m "not thorough and not proof"
+
+thorough: $(UV)  ## Many random lives, faults at every reconcile, real processes (a minute or two)
+	$(RUN) pytest -q --ignore=tests/e2e --ignore=tests/languages -n 2 -m "thorough and not proof"
 
 languages: $(UV)  ## Flags in real applications of other languages: what the flag server pushes, who has a feature (about a minute)
-	$(RUN) pytest -q tests/languages
+	$(RUN) pytest -q tests/languages -m "not proof"
 
-.PHONY: help check generate test fast thorough languages
+.PHONY: help check generate test proof fast thorough languages
 
 e2e: $(UV)  ## Tests on a real cluster, which is brought up first and stays up
 	dev/cluster up
 	dev/cluster load-image
-	$(RUN) pytest tests/e2e -q -n 4
+	$(RUN) pytest tests/e2e -q -n 4 -m "not proof" --durations=30
 
 demo: $(UV)  ## A real cluster, Tidegate, an application under traffic: one rollout climbs, one falls
 	$(RUN) python dev/demo/run.py

@@ -5,14 +5,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tidegate.api.conditions import Condition, ConditionType, Reason
-from tidegate.api.feature_rollout import FeatureRolloutSpec, FlagTarget, NoData
+from tidegate.api.feature_rollout import FeatureRolloutSpec, NoData
 from tidegate.api.gates import Gate
 from tidegate.api.rollout_policy import RolloutPolicySpec
 from tidegate.api.rollout_status import FeatureRolloutStatus, State
-from tidegate.decide.rollout.assess import Surroundings
-from tidegate.decide.rollout.gates import Context
-from tidegate.domain.readings import Answer, SeriesValue
-from tidegate.domain.snapshot import Marker, Policy
+from tidegate.api.targets import FlagTarget
+from tidegate.decide.gates.assess import Surroundings
+from tidegate.decide.gates.verdict import Context
+from tidegate.domain.answers import Answer, SeriesValue
+from tidegate.domain.exposure import Mark
+from tidegate.domain.snapshot import Policy
 
 T0 = datetime(2026, 12, 1, 9, tzinfo=UTC)
 START = T0.timestamp()
@@ -99,9 +101,9 @@ def context(
     )
 
 
-def marker(**fields: Any) -> Marker:
-    defaults: dict[str, Any] = {"rollout": "shop/search", "uid": "u1", "state": State.ROLLING_OUT, "attempt": 1, "epoch": 1}
-    return Marker(**(defaults | fields))
+def mark(**fields: Any) -> Mark:
+    defaults: dict[str, Any] = {"rollout": "shop/search", "uid": "u1", "state": State.ROLLING_OUT, "attempt": 1, "percent": 0, "epoch": 1}
+    return Mark(**(defaults | fields))
 
 
 def condition(status: FeatureRolloutStatus, kind: ConditionType) -> Condition | None:

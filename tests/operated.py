@@ -1,20 +1,23 @@
 """The operator without its watcher: everything between the queue and a fake API server, with a Prometheus whose answer a test sets."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from prometheus_client import CollectorRegistry
 
+from tests.builders import KEY as FLAG
 from tests.builders import raw_gate, raw_spec
 from tests.fakes.apiserver import ApiServer
 from tidegate.app import Parts, assemble
 from tidegate.clients.kubernetes import Kubernetes
 from tidegate.clients.prometheus import Endpoint, InstantVector, Prometheus, Series
-from tidegate.domain.keys import Key, Kind
-from tidegate.levers.flag import DOCUMENT_KEY
+from tidegate.domain.keys import Key, Kind, Ref, RefKind
+from tidegate.levers.flag.flag_set import DOCUMENT_KEY
 from tidegate.settings import OperatorSettings
 
 KEY = Key(Kind.FEATURE_ROLLOUT, "shop", "search")
@@ -35,7 +38,7 @@ class Dial(Prometheus):
 
 
 class Operated:
-    """One rollout, `shop/search`, with one gate that is evaluated every second."""
+    """One rollout, `shop/search`, with one gate that is evaluated every second. Others may come beside it."""
 
     def __init__(self, server: ApiServer, parts: Parts, dial: Dial, registry: CollectorRegistry) -> None:
         self.server, self.parts, self.dial, self.registry = server, parts, dial, registry
@@ -52,6 +55,20 @@ class Operated:
     def document(self) -> str:
         return str(self.flag_set()["data"][DOCUMENT_KEY])
 
+    def flag(self, key: str = FLAG) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.document())["flags"][key]
+        return found
+
+    def is_off(self, key: str = FLAG) -> bool:
+        return self.flag(key)["defaultVariant"] == "off" and not self.flag(key).get("targeting")
+
+    def is_at(self, percent: int, name: str = KEY.name) -> bool:
+        status = self.status(name)
+        return status.get("percent") == status.get("stepPercent") == percent and "pending" not in status
+
+    def is_rolled_back(self) -> bool:
+        return self.status().get("phase") == "RolledBack" and "pending" not in self.status()
+
     def shown(self, **labels: str) -> float | None:
         """`tidegate_rollout_<name>` for one pair of name and label."""
         ((name, value),) = labels.items()
@@ -60,7 +77,7 @@ class Operated:
     def status_writes(self) -> int:
         return sum(request.subresource == "status" and request.plural == "featurerollouts" for request in self.server.requests)
 
-    def looks(self) -> int:
+    def reconciles(self) -> int:
         return sum(request.plural == "featurerollouts" and request.verb == "get" for request in self.server.requests)
 
     async def until(self, condition: Callable[[], object], seconds: float = 30.0) -> None:
@@ -68,32 +85,65 @@ class Operated:
             while not condition():  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
 
-    async def looked(self, times: int) -> None:
-        before = self.looks()
-        await self.until(lambda: self.looks() >= before + times)
+    async def reconciled(self, times: int) -> None:
+        before = self.reconciles()
+        await self.until(lambda: self.reconciles() >= before + times)
 
-    def look(self) -> None:
+    def wake(self, name: str = KEY.name) -> None:
         """What the watcher does when something changed."""
-        self.parts.rollouts.flag_sets.forget((KEY.namespace, FLAGS))
-        self.parts.queue.add(KEY)
+        self.parts.forget(Ref(RefKind.FLAG_SET, KEY.namespace, FLAGS))
+        self.parts.forget(Ref(RefKind.ROLLOUT_POLICY, "", "production"))
+        self.parts.enqueue(replace(KEY, name=name))
+
+    async def tick(self, condition: Callable[[], object]) -> None:
+        """Wakes it as often as its gate is evaluated, whenever it would come by itself."""
+        async with asyncio.timeout(30.0):
+            while not condition():
+                self.wake()
+                await asyncio.sleep(0.2)
+
+    async def put(self, name: str = KEY.name, flag: str = FLAG, **fields: Any) -> None:
+        """A person creates a rollout, or changes its spec."""
+        where = ("featurerollouts", KEY.namespace, name)
+        before = self.server.store.objects.get(where)
+        spec = fields if before else rollout_spec(flag) | fields
+        await self.server.put("featurerollouts", KEY.namespace, {"metadata": {"name": name}, "spec": spec})
+        self.wake(name)
+
+    async def edit(self, name: str = KEY.name, **metadata: Any) -> None:
+        await self.server.put("featurerollouts", KEY.namespace, {"metadata": {"name": name} | metadata})
+        self.wake(name)
+
+    async def edit_document(self, change: Callable[[dict[str, Any]], object], **metadata: Any) -> None:
+        """A person changes the flags of the document; a number that is too large for JSON may be written as infinity."""
+        document = json.loads(self.document())
+        change(document["flags"])
+        text = json.dumps(document).replace("Infinity", "1e400")
+        await self.server.put("configmaps", KEY.namespace, {"metadata": {"name": FLAGS} | metadata, "data": {DOCUMENT_KEY: text}})
+        self.wake()
+
+
+def rollout_spec(flag: str = FLAG, **fields: Any) -> dict[str, Any]:
+    """On its way to 100 %, an hour a step."""
+    spec = raw_spec(dwell="1h", flag={"key": flag}, gates=[raw_gate()])
+    return spec | {"policyRef": {"name": "production"}} | fields
 
 
 @asynccontextmanager
 async def operated(server: ApiServer, folder: Path) -> AsyncIterator[Operated]:
-    """A rollout on its way to 100 %, an hour a step, that has just shown 10 %."""
+    """A rollout that has just shown 10 %."""
     prometheus = {"url": "http://prometheus:9090", "interval": "1s", "staleness": "30s"}
+    await server.put("namespaces", "", {"metadata": {"name": KEY.namespace}})
     await server.put("rolloutpolicies", "", {"metadata": {"name": "production"}, "spec": {"prometheus": prometheus}})
-    spec = raw_spec(dwell="1h", gates=[raw_gate()]) | {"policyRef": {"name": "production"}}
-    await server.put("featurerollouts", KEY.namespace, {"metadata": {"name": KEY.name}, "spec": spec})
     registry, dial = CollectorRegistry(), Dial(0.0)
     async with Kubernetes.connect(server.kubeconfig(folder)) as kubernetes:
         settings = OperatorSettings(own_namespace="tidegate", candidate="me", workers=2)
         parts = assemble(kubernetes, dial, registry, lambda: True, settings)
         working, posting = asyncio.create_task(parts.queue.run()), asyncio.create_task(parts.outbox.run())
         world = Operated(server, parts, dial, registry)
-        world.look()
         try:
-            await world.until(lambda: world.status().get("percent") == 10 and "pending" not in world.status())
+            await world.put()
+            await world.until(lambda: world.is_at(10))
             yield world
         finally:
             await parts.queue.drain(5.0)

@@ -15,7 +15,7 @@ sys.path[:0] = [str(_CHECKOUT), str(_CHECKOUT / "operator")]
 from tests.builders import raw_gate  # noqa: E402 - the checkout is no package: its folders have to be named first
 from tests.decide.world import World  # noqa: E402
 
-from tidegate.decide.rollout import decide  # noqa: E402
+from tidegate.decide.rollout.deciding import decide  # noqa: E402
 
 
 def world(gates: int, **fields: Any) -> World:

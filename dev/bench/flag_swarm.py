@@ -9,13 +9,13 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-from tests.builders import CONFIG_MAP, after, marker
+from tests.builders import CONFIG_MAP, after, mark
 from tests.fakes.apiserver import ApiServer
 
-from tidegate.api.feature_rollout import FlagTarget
-from tidegate.domain.decision import WriteFlag
-from tidegate.levers.flag import definition_for, read_marker
-from tidegate.levers.flag_set import merged, parse_flag_set, to_config_map
+from tidegate.api.targets import FlagTarget
+from tidegate.domain.exposure import Mode, Reading, Wish
+from tidegate.levers.flag.flag_set import WriteFlag, merged, parse_flag_set, read_flag, to_config_map
+from tidegate.levers.flag.lever import FlagLever
 
 NAMESPACE = "shop"
 SELECTOR = f"{NAMESPACE}/{CONFIG_MAP}"
@@ -149,11 +149,12 @@ class FlagDocument:
 
     def _write(self, key: str, percent: int, revision: str | None) -> WriteFlag:
         lists = {} if key == self.moving else {"allow": [f"{key}-tester-{number}" for number in range(3)], "deny": [f"{key}-partner"]}
-        target = FlagTarget.model_validate({"key": key, "configMap": CONFIG_MAP, **lists})
-        live = self._flag_set.flags.get(key)
-        expected = None if live is None else read_marker(live)
-        written = marker(rollout=f"{NAMESPACE}/{key}", uid=key, revision=revision)
-        return WriteFlag(CONFIG_MAP, key, percent, definition_for(target, percent), written, expected, raises=True)
+        lever = FlagLever(FlagTarget.model_validate({"key": key, "configMap": CONFIG_MAP, **lists}))
+        seen = read_flag(self._flag_set, key)
+        assert isinstance(seen, Reading)
+        said = mark(rollout=f"{NAMESPACE}/{key}", uid=key, revision=revision, percent=percent)
+        (write,) = lever.writes(Wish(percent, Mode.SHOWN, said), seen)
+        return write
 
     async def _put(self, writes: list[WriteFlag]) -> None:
         self._flag_set, refused = merged(self._flag_set, writes, after(self._flag_set.epoch))

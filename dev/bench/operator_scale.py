@@ -41,7 +41,7 @@ async def first_contact(found: Host, folder: Path, rollouts: int) -> Figures:
 
         async def is_done() -> bool:
             met, at_work = await running.series("tidegate_rollout_percent"), await running.at_work()
-            say(f"{met} of {rollouts} have a status, {at_work:.0f} wait for a look or have one")
+            say(f"{met} of {rollouts} have a status, {at_work:.0f} wait to be reconciled or are")
             return met >= rollouts and not at_work
 
         say(f"{rollouts} rollouts meet an operator for the first time")
@@ -51,11 +51,11 @@ async def first_contact(found: Host, folder: Path, rollouts: int) -> Figures:
 
 
 async def start(found: Host, folder: Path, rollouts: int) -> Figures:
-    """The process begins, and has looked at every rollout once."""
+    """The process begins, and has reconciled every rollout once."""
     async with operator(found, folder) as running:
 
         async def is_done() -> bool:
-            return await running.looks() >= rollouts
+            return await running.reconciles() >= rollouts
 
         say(f"a start with {rollouts} rollouts")
         seconds = await until(is_done, 600, "all observed")
@@ -64,7 +64,7 @@ async def start(found: Host, folder: Path, rollouts: int) -> Figures:
 
 
 async def motion(found: Host, folder: Path, rollouts: int, gates: int, seconds: int) -> Figures:
-    """A share of the rollouts climbs: each is looked at once an interval, and its gates are judged."""
+    """A share of the rollouts climbs: each is reconciled once an interval, and its gates are judged."""
     await create(found.api, [moving(found.world, number, gates) for number in range(rollouts)], say)
     async with operator(found, folder) as running:
 
@@ -74,13 +74,13 @@ async def motion(found: Host, folder: Path, rollouts: int, gates: int, seconds: 
         say(f"{rollouts} rollouts take their first step")
         await until(all_exposed, 900, "all at 10 %", every=2.0)
         await asyncio.sleep(30)
-        before, asked, looked = running.usage(), await running.counter("tidegate_prometheus_requests"), await running.looks()
+        before, asked, done = running.usage(), await running.counter("tidegate_prometheus_requests"), await running.reconciles()
         say(f"in motion for {seconds} s")
         await asyncio.sleep(seconds)
         after = running.usage()
         return {
             "cores": (after.cpu - before.cpu) / seconds,
-            "looks a second": (await running.looks() - looked) / seconds,
+            "reconciles a second": (await running.reconciles() - done) / seconds,
             "requests an interval": (await running.counter("tidegate_prometheus_requests") - asked) / (seconds / 30),
             "resident MB": after.resident / 1e6,
         }
@@ -114,7 +114,7 @@ async def measure(cluster: Cluster, rollouts: int, climbing: int, gates: int, se
 
 
 def main(
-    rollouts: Annotated[int, typer.Option(min=1, max=50_000, help="Rollouts at rest.")] = 10_000,
+    rollouts: Annotated[int, typer.Option(min=1, max=50_000, help="Rollouts that are switched off.")] = 10_000,
     climbing: Annotated[int, typer.Option(min=0, max=5000, help="Rollouts in motion beside them; 0 leaves that part out.")] = 1000,
     gates: Annotated[int, typer.Option(min=1, max=16, help="Gates of each rollout in motion.")] = 10,
     seconds: Annotated[int, typer.Option(min=30, max=600, help="How long motion is watched.")] = 120,

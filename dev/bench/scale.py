@@ -54,7 +54,7 @@ class Operator:
         return len(await self._lines(name))
 
     async def at_work(self) -> float:
-        """How many keys wait for a look or have one."""
+        """How many keys wait to be reconciled or are."""
         return await self.counter("tidegate_queue_ready") + await self.counter("tidegate_queue_running")
 
     async def _lines(self, name: str) -> list[str]:
@@ -62,8 +62,8 @@ class Operator:
         async with self._session.get(f"http://127.0.0.1:{PORT}/metrics", params={"name[]": name}) as response:
             return [line for line in (await response.text()).splitlines() if line.startswith(name)]
 
-    async def looks(self) -> float:
-        """How many looks at rollouts have ended well."""
+    async def reconciles(self) -> float:
+        """How many rollouts were reconciled without an error."""
         return await self.counter("tidegate_reconciles_total", kind="FeatureRollout", result="ok")
 
 
@@ -118,7 +118,7 @@ async def until(wanted: Callable[[], Awaitable[bool]], seconds: float, what: str
 
 
 def waiting(world: World, number: int) -> Json:
-    """A rollout at rest: switched off, its flag at 0 %."""
+    """A rollout that nothing happens to: switched off, its flag at 0 %."""
     return world.rollout_body(
         f"rollout-{number:05}", flag=f"flag-{number:05}", enabled=False, flag_fields={"configMap": f"flags-{number // 500:02}"}
     )

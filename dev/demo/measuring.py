@@ -8,7 +8,7 @@ from demo.api import Api, Series
 from demo.plan import FALLS, FLAG_SET, NAMESPACE, REPLICAS, Plan
 from tidegate.api.rollout_status import FeatureRolloutStatus
 from tidegate.api.types import parse_time
-from tidegate.levers.flag import DOCUMENT_KEY
+from tidegate.levers.flag.flag_set import DOCUMENT_KEY
 
 QUIET_SECONDS = 3.0
 """For how long no request may see the feature on before the last one counts as the last. Dozens a second did until then."""

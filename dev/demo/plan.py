@@ -10,9 +10,10 @@ from typing import Any
 import yaml
 
 from demo.scaling import Clock
-from tidegate.api.feature_rollout import FeatureRolloutSpec, Step
+from tidegate.api.feature_rollout import FeatureRolloutSpec
 from tidegate.api.gates import Gate, Guard
 from tidegate.api.rollout_policy import RolloutPolicySpec
+from tidegate.api.strategies import Step
 from tidegate.api.types import format_duration
 from tidegate_dev import files
 
@@ -47,7 +48,7 @@ class Plan:
         return tuple(gate.written_out for gate in self.specs[rollout].gates)
 
     def steps(self, rollout: str) -> tuple[Step, ...]:
-        return self.specs[rollout].strategy.canary.resolved()
+        return self.specs[rollout].strategy.ladder()
 
     def dwell(self, rollout: str, percent: int) -> timedelta:
         """How long a step lasts at least."""

@@ -12,7 +12,7 @@ from demo import words
 from demo.observing import Observation
 from demo.plan import Plan
 from tidegate.api.rollout_status import FeatureRolloutStatus, GateSource, State, Verdict
-from tidegate.decide.rollout.thresholds import thresholds_in_words
+from tidegate.decide.gates.thresholds import thresholds_in_words
 
 FEWEST_EVENTS = 3
 _STATE_STYLES = {State.DISABLED: "dim", State.ROLLING_OUT: "bold cyan", State.ENABLED: "bold green", State.ROLLBACK: "bold red"}

@@ -68,7 +68,7 @@ class Story:
         """A quarter into the dwell of the step; far away while the rollout is elsewhere."""
         if status.step != BAD_AT_STEP or status.state is not State.ROLLING_OUT or status.effective_at is None:
             return timedelta.max
-        return status.effective_at + self.plan.dwell(FALLS, status.percent or 0) / 4 - at
+        return status.effective_at + self.plan.dwell(FALLS, status.step_percent or 0) / 4 - at
 
     def _stalled(self, seen: Observation, name: str) -> str | None:
         status = seen.statuses.get(name)

@@ -12,7 +12,7 @@ from demo.plan import CLIMBS, FALLS, Plan
 from demo.story import Story
 from demo.words import seconds
 from tidegate.api.records import Record, Transition
-from tidegate.decide.rollout.thresholds import confirmations
+from tidegate.decide.gates.thresholds import confirmations
 
 _LEFT_BY = frozenset({Transition.STEP_DECIDED, Transition.ENABLED, Transition.ROLLED_BACK})
 _LEFT_FOR = {Transition.ENABLED: "ENABLED", Transition.ROLLED_BACK: "0 %"}

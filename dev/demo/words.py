@@ -44,9 +44,9 @@ def elapsed(since: datetime, at: datetime) -> str:
 
 def dwell(status: FeatureRolloutStatus, plan: Plan, rollout: str, at: datetime) -> str:
     """What is left of the current step's dwell."""
-    if status.effective_at is None or status.state is not State.ROLLING_OUT or not status.percent:
+    if status.effective_at is None or status.state is not State.ROLLING_OUT or not status.step_percent:
         return ""
-    whole = plan.dwell(rollout, status.percent)
+    whole = plan.dwell(rollout, status.step_percent)
     left = status.effective_at + whole - at
     return f"dwell: {seconds(left)} of {seconds(whole)} left" if left > timedelta(0) else f"dwell of {seconds(whole)} over"
 
@@ -87,5 +87,5 @@ def waiting(observation: Observation, rollout: str) -> str:
     if status.state is State.ENABLED:
         return "every step is passed; rollback rules stay armed while it bakes"
     if status.waiting_for is None:
-        return observation.stalled(rollout) or "waits for nothing: the next look decides"
+        return observation.stalled(rollout) or "waits for nothing: the next reconcile decides"
     return observation.stalled(rollout) or status.waiting_for.removeprefix("the next step ")

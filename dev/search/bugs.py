@@ -1,9 +1,12 @@
-"""Bugs to be found: each is a change of a line or two of `decide` or a lever, and the world in which it can be seen."""
+"""Bugs to be found: each is a change of a line or two of `decide`, a lever or the script, and the world in which it can be seen."""
 
 from dataclasses import dataclass
 
-_MOTION, _BEGIN, _GATES = "decide/rollout/motion.py", "decide/rollout/begin.py", "decide/rollout/gates.py"
-_WISHES, _PLAN, _FLAG_SET = "decide/rollout/wishes.py", "decide/rollout/plan.py", "levers/flag_set.py"
+_ROLLOUT = "decide/rollout/"
+_MOTION, _ATTEMPT, _WAITING = _ROLLOUT + "motion.py", _ROLLOUT + "attempt.py", _ROLLOUT + "waiting.py"
+_WISHES, _DECISION, _DRAFT = _ROLLOUT + "wishes.py", _ROLLOUT + "deciding.py", _ROLLOUT + "draft.py"
+_DELETION, _DRIFT = _ROLLOUT + "deletion.py", _ROLLOUT + "drift.py"
+_VERDICT, _FLAG_SET, _SCRIPT = "decide/gates/verdict.py", "levers/flag/flag_set.py", "domain/script.py"
 
 
 @dataclass(frozen=True)
@@ -24,42 +27,86 @@ class Bug:
         return (self.file, self.old, self.new), *self.also
 
 
-BUGS = (
+_RAISES = (
     Bug(
-        "a raise is made in the look that decides it",
+        "a raise is made in the reconcile that decides it",
         _MOTION,
-        "draft.set(raising=Raise(percent=step.percent, decided_at=draft.now))",
-        "draft.set(raising=Raise(percent=step.percent, decided_at=draft.now))\n    draft.raise_confirmed = True",
+        "not found and draft.before.raising == raising and",
+        "not found and",
         "killed",
     ),
     Bug(
         "a raise is made before the record of its decision is appended",
         _MOTION,
-        "stored.raising == raising and stored.pending is None",
-        "stored.raising == raising",
+        "draft.before.raising == raising and draft.before.pending is None",
+        "draft.before.raising == raising",
         "killed",
     ),
     Bug(
         "a raise that was decided is made though spec.paused is true by now",
-        _MOTION,
-        "    if draft.spec.paused:\n        out.append",
-        "    if draft.spec.paused and draft.status.raising is None:\n        out.append",
+        _WAITING,
+        'Blocker("spec.paused is true") if draft.spec.paused else',
+        'Blocker("spec.paused is true") if draft.spec.paused and draft.status.raising is None else',
         "switches",
     ),
     Bug(
         "the dwell counts from the decision of a step, not from when it was read back",
-        _MOTION,
-        "dwell_ends = status.effective_at + dwell_at",
-        "dwell_ends = (status.step_entered_at or status.effective_at) + dwell_at",
+        _WAITING,
+        "return effective + dwell_at(",
+        "return (draft.status.step_entered_at or effective) + dwell_at(",
         "killed",
     ),
     Bug(
         "a policy that is gone holds nothing back",
-        _MOTION,
-        "draft.snapshot.policy if isinstance(draft.snapshot.policy, Problem) else None",
+        _WAITING,
+        "_of(draft.snapshot.policy if isinstance(draft.snapshot.policy, Problem) else None)",
         "None",
         "readings",
     ),
+    Bug(
+        "a spec that can't be followed holds nothing back",
+        _WAITING,
+        "= (spec_followable, policy_usable,",
+        "= (policy_usable,",
+        "plans",
+    ),
+    Bug(
+        "a step is passed on samples from before it",
+        _VERDICT,
+        "if found.sample_time <= effective or (found.window_start is not None and found.window_start < effective):",
+        "if found.sample_time < effective - 60:",
+        "lasting",
+    ),
+    Bug(
+        "a step is climbed from a manual override",
+        _WAITING,
+        "not_contested, not_turned_down, gates",
+        "not_contested, gates",
+        "hands",
+    ),
+    Bug(
+        "a manual override is corrected",
+        _DRAFT,
+        "return live if live < self.step_percent else None",
+        "return None",
+        "hands",
+    ),
+    Bug(
+        "a raise that is taken back isn't written over",
+        _WISHES,
+        "return before is not None and draft.status.raising != before and draft.reading.percent != before.percent",
+        "return False",
+        "leaders",
+    ),
+    Bug(
+        "a write doesn't look at whether the flag is still what was seen",
+        _FLAG_SET,
+        "if write.raises and not _is_as_seen(live, seen):",
+        "if False:",
+        "leaders",
+    ),
+)
+_FALLS = (
     Bug(
         "a breach doesn't roll back while a raise is under way",
         _MOTION,
@@ -68,95 +115,129 @@ BUGS = (
         "killed",
     ),
     Bug(
-        "switched on again, a rejected revision begins a new attempt",
-        _BEGIN,
-        "        if is_rejected:\n            draft.head_for_zero",
-        "        if is_rejected and draft.status.percent:\n            draft.head_for_zero",
-        "switches",
-    ),
-    Bug(
-        "the flag's mark of a rollback doesn't outrank status",
-        _BEGIN,
-        "        and marker.attempt >= status.attempt\n",
-        "        and marker.attempt > status.attempt\n",
-        "killed",
-    ),
-    Bug(
-        "records of an object that is created again begin at 1",
-        _BEGIN,
-        "draft.set(seq=run.seq if run else 0)",
-        "draft.set(seq=0)",
-        "reborn",
-    ),
-    Bug(
         "a sample counts as often as it is read",
-        _GATES,
+        _VERDICT,
         "    if sample <= evidence.last:\n        return evidence\n",
         "",
         "readings",
     ),
     Bug(
-        "a step is passed on samples from before it",
-        _GATES,
-        "if found.sample_time <= effective or (found.window_start is not None and found.window_start < effective):",
-        "if found.sample_time < effective - 60:",
-        "lasting",
-    ),
-    Bug(
         "a guard rolls back whatever its reach is",
-        "decide/rollout/judging.py",
+        "decide/gates/judging.py",
         "if raised is not None and draft.now - raised < reach:",
         "if raised is not None:",
         "readings",
     ),
     Bug(
-        "a step is climbed from what a person turned down",
-        "decide/rollout/draft.py",
-        "return live if live < self.percent else None",
-        "return None",
-        "hands",
-        also=((_FLAG_SET, "is_touched = write.raises and not live.provenance.intact and not write.reclaims", "is_touched = False"),),
-    ),
-    Bug(
-        "nobody is woken while it bakes",
-        _PLAN,
-        "    if draft.status.phase in (Phase.DISABLED, Phase.ROLLED_BACK, Phase.SUCCEEDED):\n        return contest",
-        "    if draft.status.phase in (Phase.DISABLED, Phase.ROLLED_BACK, Phase.SUCCEEDED, Phase.BAKING):\n        return contest",
+        "the mark of a rollback doesn't outrank status",
+        _ATTEMPT,
+        "if mark is None or mark.rejected is None or",
+        "if mark is None or mark.rejected is not None or",
         "killed",
     ),
     Bug(
-        "a raise that is taken back isn't written over",
-        _WISHES,
-        "return before is not None and draft.status.raising != before and draft.flag.percent != before.percent",
-        "return False",
-        "leaders",
-    ),
-    Bug(
-        "every look takes a number, whether it records anything or not",
-        _PLAN,
-        "    examine(draft)\n",
-        "    examine(draft)\n    draft.set(seq=draft.status.seq + 1)\n",
+        "a rollback that is refused isn't kept",
+        _SCRIPT,
+        "    elif stands.state is State.ROLLBACK and not outcome.is_conflict:\n",
+        "    elif outcome.is_ok:\n",
         "killed",
     ),
     Bug(
-        "a lease that ran out isn't noticed",
-        _MOTION,
-        "    note_lapse(draft)\n",
-        "",
-        "lease",
+        "a rejection is forgotten once another revision began",
+        _DRAFT,
+        "rejected=(*others, revision)[-MAX_REJECTED:]",
+        "rejected=()",
+        "retried",
+        also=(("domain/history.py", "return tuple(revision for revision, is_rejected in verdicts.items() if is_rejected)", "return ()"),),
     ),
     Bug(
-        "a write doesn't look at whether the flag is still what was seen",
-        _FLAG_SET,
-        "if marker != seen or is_lower or is_touched or",
-        "if",
-        "leaders",
+        "spec.retry lifts a rejection again and again",
+        _ATTEMPT,
+        "is_asked = spec.retry > (status.retry or 0)",
+        "is_asked = spec.retry > 0",
+        "retried",
     ),
     Bug(
         "an object that is deleted leaves its flag as it is",
-        "decide/rollout/deletion.py",
+        _DELETION,
         "return DeletionPolicy.KEEP if rollout.status.state is State.ENABLED else DeletionPolicy.OFF",
         "return DeletionPolicy.KEEP",
         "reborn",
     ),
 )
+_OTHERS = (
+    Bug(
+        "a mark of another rollout displaces the owner",
+        _WISHES,
+        "    if draft.is_off:\n        return _wish",
+        "    if draft.reading.mark is not None and draft.reading.mark.uid != draft.snapshot.rollout.uid:\n"
+        "        return None\n    if draft.is_off:\n        return _wish",
+        "hostile",
+    ),
+    Bug(
+        "a mark raises",
+        _DRAFT,
+        "return self.step_percent if self.exposed else 0",
+        "return max(self.step_percent, self.own_mark.percent if self.own_mark else 0) if self.exposed else 0",
+        "hostile",
+    ),
+    Bug(
+        "a contested flag is given up",
+        _DRIFT,
+        "PAUSE_EXPOSED, PAUSE = timedelta(seconds=5), timedelta(seconds=60)",
+        "PAUSE_EXPOSED, PAUSE = timedelta(hours=5), timedelta(hours=5)",
+        "contested",
+    ),
+    Bug(
+        "an own raise is taken for somebody's change",
+        _DRAFT,
+        "if status.raising is not None and status.raising.written is not None:",
+        "if False:",
+        "killed",
+    ),
+    Bug(
+        "a lease that ran out isn't noticed",
+        _MOTION,
+        "    note_expiry(draft)\n",
+        "",
+        "lease",
+    ),
+    Bug(
+        "nobody is woken while it bakes",
+        _DECISION,
+        "TERMINAL = (Phase.DISABLED,",
+        "TERMINAL = (Phase.BAKING, Phase.DISABLED,",
+        "killed",
+    ),
+)
+_RECORDS = (
+    Bug(
+        "records that wait are dropped beyond a number",
+        _DRAFT,
+        "Pending(records=tuple(self.pending)) if",
+        "Pending(records=tuple(self.pending[-2:])) if",
+        "unwritten",
+    ),
+    Bug(
+        "records are cleared though they could not be appended",
+        _SCRIPT,
+        "    outcome = yield Append(status)\n    if outcome.is_ok:\n        yield ClearPending",
+        "    yield Append(status)\n    if True:\n        yield ClearPending",
+        "unwritten",
+    ),
+    Bug(
+        "records of an object that is created again begin at 1",
+        _ATTEMPT,
+        "seq=run.seq if run else 0",
+        "seq=0",
+        "reborn",
+    ),
+    Bug(
+        "every reconcile takes a number, whether it records anything or not",
+        _DECISION,
+        "    begin(draft)\n",
+        "    begin(draft)\n    draft.set(seq=draft.status.seq + 1)\n",
+        "killed",
+    ),
+)
+BUGS = (*_RAISES, *_FALLS, *_OTHERS, *_RECORDS)

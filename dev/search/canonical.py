@@ -1,62 +1,45 @@
 """A place as a tuple, and back. Two places have the same tuple where nothing that may follow tells them apart: times are told from now on,
 attempts, seqs and epochs from the newest one on, and what is old, or only read by people, is left out."""
 
-import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
-from tests.builders import CONFIG_MAP, KEY
-
-from search.codec import Ages, Codec, absolute, relative, without_numbers
-from search.flags import Flags, Hand
+from search.codec import Ages, Codec, absolute, relative
+from search.flags import Prints
 from search.people import LONGEST_SLEEP
 from search.place import FIRST, TICK, Breach, Memory, Place, Sleeper
 from search.scopes import INTERVAL, STALENESS
 from search.spec import Choice, Library
-from tidegate.api.drift import Drift
-from tidegate.api.records import Record, Transition
-from tidegate.api.rollout_status import FeatureRolloutStatus, GateStatus, Pending, State
-from tidegate.decide.rollout.drift import RECORD_EVERY, SHORT_WHILE
-from tidegate.domain.drift import DriftNote
-from tidegate.domain.snapshot import Marker, RunView
-from tidegate.report.runs import rejects
+from search.telling import (
+    Base,
+    Key,
+    decoded_flags,
+    decoded_record,
+    decoded_run,
+    decoded_write,
+    encoded_flags,
+    encoded_record,
+    encoded_run,
+    encoded_write,
+)
+from tidegate.api.rollout_status import Drift, FeatureRolloutStatus, GateStatus, Pending
+from tidegate.decide.rollout.drift import RECORD_EVERY
 
 Evidence = tuple[int, tuple[GateStatus, ...]]
-Key = tuple[Any, ...]
-_ATTEMPT, _SEQ, _EPOCH, _UID, _GENERATION, _VERSION = 5, 50, 20, 2, 2, 10
+_ATTEMPT, _SEQ, _EPOCH, _UID, _GENERATION, _VERSION = 50, 500, 20, 2, 2, 10
 _MOST_TOLD = 20_000
-_OLD_LEASE = 40_000
 _MOST_SAMPLES = 4
-_LEASE = re.compile(r'(?<="\$flagd.timestamp"}, )\d+')
-_LEASE_AS = re.compile(r"@lease(-?\d+)@")
 
 
-@dataclass(frozen=True, slots=True)
-class _Base:
-    """What everything of a place is told from."""
-
-    now: datetime
-    attempt: int
-    seq: int
-    epoch: int
-    uid: int
-    version: int
-
-
-_DECODED = {"attempt": _ATTEMPT, "seq": _SEQ, "epoch": _EPOCH, "uid": _UID, "version": _VERSION}
-
-
-def _within(value: int, most: int) -> int:
-    return max(-most, min(most, value))
+_DECODED = {"epoch": _EPOCH, "uid": _UID, "version": _VERSION}
 
 
 class Canon:
     """Places of one scope ↔ tuples."""
 
-    def __init__(self, library: Library) -> None:
-        self._library = library
+    def __init__(self, library: Library, prints: Prints) -> None:
+        self._library, self._prints = library, prints
         ages = ages_of(library)
         self._status, self._gate = Codec(FeatureRolloutStatus, ages), Codec(GateStatus, ages)
         self._old = ages[FeatureRolloutStatus, "effective_at"], ages[GateStatus, "breached_since"], ages[GateStatus, "breached_last"]
@@ -73,36 +56,37 @@ class Canon:
         phase = int(place.now.timestamp() // TICK.total_seconds()) % self._phases
         sleeper = place.sleeper
         asleep = None if sleeper is None else (sleeper.said, (place.now - sleeper.seen.now) // TICK, self._encoded(sleeper.seen, base))
-        return phase, self._encoded(place, base), asleep, self._encoded_memory(place.memory, place.now)
+        return phase, self._encoded(place, base), asleep, self._encoded_memory(place.memory, place.now), _origin(place, base)
 
     def decode(self, key: Key) -> Place:
-        phase, core, asleep, memory = key
+        phase, core, asleep, memory, origin = key
         now = FIRST + phase * TICK
-        base = _Base(now=now, **_DECODED)
+        attempt, seq = origin or (_ATTEMPT, _SEQ)
+        base = Base(now=now, attempt=attempt, seq=seq, **_DECODED)
         sleeper = None
         if asleep is not None:
             said, age, seen = asleep
             sleeper = Sleeper(replace(self._decoded(seen, base), now=now - age * TICK), said)
         return replace(self._decoded(core, base), sleeper=sleeper, memory=_decoded_memory(memory, now))
 
-    def _encoded(self, place: Place, base: _Base) -> Key:
-        choice, run, kept = place.choice, place.run, place.evidence
+    def _encoded(self, place: Place, base: Base) -> Key:
         return (
-            (choice.steps, choice.gates, choice.paused, choice.enabled, choice.revision),
+            _choice_key(place.choice),
             self._encoded_status(place.status, place.generation, base),
             place.uid == base.uid,
             place.version == base.version,
             place.finalizer,
             place.life,
-            _encoded_flags(place.flags, place.status, base),
-            None if run is None else (_within(run.attempt - base.attempt, 2), run.revision, run.rejected, _within(run.seq - base.seq, 40)),
-            self._encoded_evidence(kept, place.status, base),
+            encoded_flags(place.flags, base),
+            tuple(encoded_run(run, base) for run in place.runs),
+            self._encoded_evidence(place.evidence, place.status, base),
             place.policy,
+            place.appends,
             place.behind,
             place.hands,
         )
 
-    def _encoded_evidence(self, kept: Evidence | None, status: FeatureRolloutStatus, base: _Base) -> Key | None:
+    def _encoded_evidence(self, kept: Evidence | None, status: FeatureRolloutStatus, base: Base) -> Key | None:
         """Evidence that says what status says is none."""
         if kept is None or kept[0] != status.attempt:
             return None
@@ -117,8 +101,8 @@ class Canon:
             known = self._told[id(what), now] = (what, make())  # what is kept keeps its id
         return known[1]
 
-    def _decoded(self, key: Key, base: _Base) -> Place:
-        choice, status, same_uid, same_version, finalizer, life, flags, run, kept, policy, behind, hands = key
+    def _decoded(self, key: Key, base: Base) -> Place:
+        choice, status, same_uid, same_version, finalizer, life, flags, runs, kept, policy, appends, behind, hands = key
         found = self._decoded_status(status, base)
         return Place(
             now=base.now,
@@ -129,52 +113,66 @@ class Canon:
             version=base.version if same_version else base.version - 1,
             finalizer=finalizer,
             life=life,
-            flags=_decoded_flags(flags, base),
-            run=None if run is None else _decoded_run(run, base),
+            flags=decoded_flags(flags, base),
+            runs=tuple(decoded_run(run, base) for run in runs),
             evidence=None if kept is None else (found.attempt, tuple(self._gate.decode(gate, base.now) for gate in kept)),
             policy=policy,
+            appends=appends,
             behind=behind,
             hands=hands,
         )
 
-    def _encoded_status(self, status: FeatureRolloutStatus, generation: int, base: _Base) -> Key:
+    def _encoded_status(self, status: FeatureRolloutStatus, generation: int, base: Base) -> Key:
         pending, evaluation = status.pending, status.next_evaluation_at
         anchor = status.effective_at or base.now
         return (
-            _within(status.attempt - base.attempt, 2) if status.attempt else None,
-            _within(status.seq - base.seq, 40),
+            status.attempt - base.attempt if status.attempt else None,
+            status.seq - base.seq if status.attempt else 0,
             status.run == f"search-{status.attempt}",
-            -1 if status.observed_generation < 0 else int(status.observed_generation == generation),
+            _encoded_generation(status.observed_generation, generation),
+            _encoded_generation(status.recorded_generation, generation),
             None if status.valid_spec is None else _choice_key(self._library.choice_of(status.valid_spec)),
             None if evaluation is None else relative(evaluation, anchor, self._old[0]),
-            None if pending is None else tuple(_encoded_record(one, base) for one in pending.records),
+            None if pending is None else tuple(encoded_record(one, base) for one in pending.records),
+            self._encoded_print(status.written, base),
+            None if status.raising is None else self._encoded_print(status.raising.written, base),
             self._once(status, base.now, lambda: self._status.encode(status, base.now)),
         )
 
-    def _decoded_status(self, key: Key, base: _Base) -> FeatureRolloutStatus:
-        attempt, seq, has_run, observed, valid, evaluation, pending, rest = key
+    def _decoded_status(self, key: Key, base: Base) -> FeatureRolloutStatus:
+        attempt, seq, has_run, observed, told, valid, evaluation, pending, written, raised, rest = key
         status: FeatureRolloutStatus = self._status.decode(rest, base.now)
         number = 0 if attempt is None else base.attempt + attempt
-        generation = -1 if observed < 0 else _GENERATION - 1 + observed
+        generation = _decoded_generation(observed)
         anchor = status.effective_at or base.now
         status.__dict__.update(
             attempt=number,
             seq=0 if attempt is None else base.seq + seq,
             run=f"search-{number}" if has_run else None,
             observed_generation=generation,
+            recorded_generation=_decoded_generation(told),
             valid_spec=None if valid is None else self._library.written(Choice(*valid)).wire,
             next_evaluation_at=None if evaluation is None else absolute(evaluation, anchor),
-            pending=None if pending is None else Pending.model_construct(records=tuple(_decoded_record(one, base) for one in pending)),
+            written=self._decoded_print(written, base),
+            pending=None if pending is None else Pending.model_construct(records=tuple(decoded_record(one, base) for one in pending)),
         )
+        if status.raising is not None:
+            status.raising.__dict__["written"] = self._decoded_print(raised, base)
         for condition in status.conditions:
             condition.__dict__["observed_generation"] = generation
         return status
+
+    def _encoded_print(self, made: str | None, base: Base) -> Key | None:
+        return None if made is None else encoded_write(self._prints[made], base, is_lease_told=False)
+
+    def _decoded_print(self, key: Key | None, base: Base) -> str | None:
+        return None if key is None else self._prints.of(decoded_write(key, base))
 
     def _encoded_memory(self, memory: Memory, now: datetime) -> Key:
         stood = memory.stood
         old, since, last = self._old
         return (
-            memory.fallen,
+            tuple(sorted(memory.fallen)),
             memory.lowered,
             None if stood is None else (stood[0], relative(stood[1], now, old)),
             tuple(
@@ -205,106 +203,37 @@ def ages_of(library: Library) -> Ages:
     }
 
 
-def _base(place: Place) -> _Base:
-    status, flags, run = place.status, place.flags, place.run
+def _base(place: Place) -> Base:
+    status, flags = place.status, place.flags
     attempt, seq = status.attempt, status.seq
     if not attempt:
-        marked = flags.marker.attempt if flags is not None and flags.marker is not None else 0
-        attempt, seq = max(marked, run.attempt if run is not None else 0), run.seq if run is not None else 0
-    return _Base(place.now, attempt, seq, flags.epoch if flags is not None else 0, place.uid, place.version)
+        attempt, seq = max((run.attempt for run in place.runs), default=0), place.recorded
+    return Base(place.now, attempt, seq, flags.epoch if flags is not None else 0, place.uid, place.version)
+
+
+def _encoded_generation(noted: int, generation: int) -> int:
+    """Which one it is doesn't matter, but whether it is the newest."""
+    return -1 if noted < 0 else int(noted == generation)
+
+
+def _decoded_generation(key: int) -> int:
+    return -1 if key < 0 else _GENERATION - 1 + key
+
+
+def _origin(place: Place, base: Base) -> tuple[int, int] | None:
+    """Attempt and number to begin with again where something begins at the first attempt: there it matters which one it is."""
+    seen = [place] if place.sleeper is None else [place, place.sleeper.seen]
+    return (base.attempt, base.seq) if any(not one.status.attempt and not one.runs for one in seen) else None
 
 
 def _choice_key(choice: Choice) -> Key:
-    return choice.steps, choice.gates, choice.paused, choice.enabled, choice.revision
-
-
-def _encoded_flags(flags: Flags | None, status: FeatureRolloutStatus, base: _Base) -> Key | None:
-    if flags is None:
-        return None
-    marker, hand = flags.marker, flags.hand
-    told = None
-    if marker is not None:
-        told = (
-            marker.uid == f"u{base.uid}",
-            marker.state,
-            _within(marker.attempt - base.attempt, 2),
-            min(base.epoch - marker.epoch, 3),
-            marker.revision,
-            marker.rejected,
-            marker.cause is not None,
-            marker.lapsed,
-        )
-    definition = flags.definition
-    if definition is not None:
-        start = int(base.now.timestamp() * 1000)
-        definition = _LEASE.sub(lambda found: f"@lease{max(int(found[0]) * 1000 - start, -_OLD_LEASE)}@", definition)
-    return (
-        min(base.epoch - flags.epoch, 3),
-        flags.percent,
-        definition,
-        told,
-        None if hand is None else (hand.what, hand.percent),
-        _encoded_note(flags, status, base),
-    )
-
-
-def _encoded_note(flags: Flags, status: FeatureRolloutStatus, base: _Base) -> Key | None:
-    """A note that status knows of is none."""
-    note, drift, marker = flags.note, status.drift, flags.marker
-    if note is None or marker is None or marker.uid != f"u{base.uid}" or (drift is not None and note.at <= drift.corrected_at[-1]):
-        return None
-    return relative(note.at, base.now, int(SHORT_WHILE.total_seconds())), note.manager, without_numbers(note.difference)
-
-
-def _decoded_flags(key: Key | None, base: _Base) -> Flags | None:
-    if key is None:
-        return None
-    epoch, percent, definition, told, hand, noted = key
-    marker = None
-    if told is not None:
-        is_own, state, attempt, since, revision, rejected, has_cause, lapsed = told
-        marker = Marker(
-            rollout="shop/search",
-            uid=f"u{base.uid if is_own else base.uid - 1}",
-            state=State(state),
-            attempt=base.attempt + attempt,
-            epoch=base.epoch - since,
-            revision=revision,
-            rejected=rejected,
-            cause="a cause" if has_cause else None,
-            written_at=FIRST - 1000 * TICK,
-            lapsed=lapsed,
-        )
-    if definition is not None and "@" in definition:
-        start = int(base.now.timestamp() * 1000)
-        definition = _LEASE_AS.sub(lambda found: str((start + int(found[1])) // 1000), definition)
-    note = None if noted is None else DriftNote(absolute(noted[0], base.now), noted[1], noted[2])
-    return Flags(base.epoch - epoch, percent, definition, marker, None if hand is None else Hand(*hand), note)
-
-
-def _decoded_run(key: Key, base: _Base) -> RunView:
-    attempt, revision, rejected, seq = key
-    number = base.attempt + attempt
-    return RunView(f"search-{number}", number, revision, rejected, base.seq + seq, target=(CONFIG_MAP, KEY))
-
-
-def _encoded_record(record: Record, base: _Base) -> Key:
-    """Of a record that waits only matters whose it is, and whether it rejects."""
-    attempt = None if record.attempt is None else _within(record.attempt - base.attempt, 2)
-    return record.seq - base.seq, attempt, record.revision, rejects(record)
-
-
-def _decoded_record(key: Key, base: _Base) -> Record:
-    seq, attempt, revision, is_rejected = key
-    number = None if attempt is None else base.attempt + attempt
-    told = Transition.ROLLED_BACK if is_rejected else Transition.ATTEMPT_STARTED
-    return Record.model_construct(seq=base.seq + seq, attempt=number, revision=revision, time=FIRST, transition=told)
+    return choice.steps, choice.gates, choice.paused, choice.enabled, choice.revision, choice.retry
 
 
 def _decoded_memory(key: Key, now: datetime) -> Memory:
     fallen, lowered, stood, breaches = key
     return Memory(
-        fallen,
+        frozenset(fallen),
         lowered,
         None if stood is None else (stood[0], absolute(stood[1], now)),
         {name: Breach(absolute(since, now), absolute(last, now), samples) for name, since, last, samples in breaches},

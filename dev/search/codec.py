@@ -14,16 +14,18 @@ from typing import Any, Union, get_args, get_origin
 from pydantic import BaseModel
 
 from tidegate.api.conditions import Condition
-from tidegate.api.drift import Drift
-from tidegate.api.rollout_status import FeatureRolloutStatus, GateStatus, Raise, Rehearsal, StartMedian
+from tidegate.api.rollout_status import Drift, FeatureRolloutStatus, GateStatus, Raise, Rehearsal, StartMedian
 from tidegate.decide.rollout.drift import SHORT_WHILE
 
 _FORGOTTEN: dict[type[BaseModel], dict[str, Any]] = {
-    FeatureRolloutStatus: dict.fromkeys(("seq", "attempt", "run", "observed_generation", "valid_spec", "next_evaluation_at", "pending")),
+    FeatureRolloutStatus: dict.fromkeys(
+        ("seq", "attempt", "run", "observed_generation", "recorded_generation", "valid_spec", "next_evaluation_at", "pending", "written")
+    ),
     GateStatus: dict.fromkeys(("value", "worst_series", "baseline", "samples", "samples_expected_at", "counted")),
     Condition: {"message": "", "observed_generation": 0},
     Drift: {"total": 0},
     Rehearsal: {"milliseconds": 0},
+    Raise: {"written": None},
 }
 """Fields that are told in another way (search/canonical.py), or that only people read."""
 _PRESENCE = -86_400_000
@@ -31,6 +33,7 @@ _PRESENCE = -86_400_000
 _UNASKED: tuple[tuple[type[BaseModel], str], ...] = (
     (FeatureRolloutStatus, "step_entered_at"),
     (FeatureRolloutStatus, "rolled_back_at"),
+    (FeatureRolloutStatus, "overdue_since"),
     (Raise, "decided_at"),
     (Condition, "last_transition_time"),
     (Rehearsal, "at"),

@@ -1,6 +1,6 @@
 """Where everything ends: from each place, if nothing goes wrong any more, with good readings and with bad ones.
 
-All of it stands in the graph: no further look is needed. A place from which the way leads out of what was searched is counted, and says
+All of it stands in the graph: nothing is reconciled again. A place from which the way leads out of what was searched is counted, and says
 nothing.
 """
 
@@ -12,12 +12,12 @@ from search.place import Life
 from tidegate.api.rollout_status import Phase, State
 
 MOST_LOOKS = 60
-"""Within so many looks everything ends."""
+"""Within so many reconciles everything ends."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ends:
-    """`longest`: the most looks that it took from anywhere. `open`: places whose way leads out of what was searched."""
+    """`longest`: the most reconciles that it took from anywhere. `open`: places whose way leads out of what was searched."""
 
     judged: int
     open: int
@@ -53,7 +53,7 @@ def _is_bad_end(facts: Facts) -> bool:
 
 def _ends(graph: Graph, claim: str, after: list[int], wrote: Callable[[Facts], bool], is_end: Callable[[Facts], bool]) -> Ends:
     looks: dict[int, int | None] = {}
-    """How many looks it takes from a place; None where the way leads out."""
+    """How many reconciles it takes from a place; None where the way leads out."""
     violations: list[Violation] = []
     for number in range(len(graph.parents)):
         way: list[int] = []
@@ -81,18 +81,18 @@ def _ends(graph: Graph, claim: str, after: list[int], wrote: Callable[[Facts], b
     if longest > MOST_LOOKS:
         number = next(one for one, count in looks.items() if count == longest)
         start, codes = graph.way_to(number)
-        violations.append(Violation(claim, f"it takes {longest} looks until all is at rest", start, codes))
+        violations.append(Violation(claim, f"it takes {longest} reconciles until all is at an end", start, codes))
     opened = sum(count is None for count in looks.values())
     return Ends(len(looks) - opened, opened, longest, tuple(violations))
 
 
 def _next(graph: Graph, after: list[int], at: int) -> int:
-    """A look, as long as it changes anything; then time passes. A policy that is missing comes back first."""
+    """A reconcile, as long as it changes anything; then time passes. What is broken around it is mended first."""
     facts = graph.facts[at]
     if facts is None:
         return UNKNOWN
-    if not facts.policy and graph.after_policy[at] != UNKNOWN:
-        return graph.after_policy[at]
+    if facts.is_broken and graph.after_mended[at] != UNKNOWN:
+        return graph.after_mended[at]
     if facts.life is Life.GONE:
         return at
     return graph.after_tick[at] if after[at] == at else after[at]
@@ -100,6 +100,6 @@ def _next(graph: Graph, after: list[int], at: int) -> int:
 
 def _judge(circle: list[Facts], wrote: Callable[[Facts], bool], is_end: Callable[[Facts], bool]) -> str | None:
     if any(wrote(facts) for facts in circle):
-        return "it never comes to rest: its looks go on writing"
+        return "it never comes to rest: its reconciles go on writing"
     wrong = next((facts for facts in circle if not is_end(facts)), None)
     return None if wrong is None else f"it stays {wrong.phase} ({wrong.state}) at {wrong.shown} % for ever"

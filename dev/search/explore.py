@@ -5,21 +5,24 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from time import process_time
 
-from search.canonical import Canon, Key
-from search.claims import DECISION_CLAIMS, WRITE_CLAIMS
+from search.canonical import Canon
+from search.claims import DECISION_CLAIMS, STORE_CLAIMS, WRITE_CLAIMS
 from search.flags import Flags, Hand
-from search.looking import End, Look, Operator
+from search.looking import Look, Operator
+from search.memory import standing
 from search.people import EVENTS
 from search.place import FIRST, Life, Place
 from search.scopes import BAD, GOOD, Said, Scope
 from search.spec import Choice, Library
+from search.telling import Key
 from tidegate.api.rollout_status import FeatureRolloutStatus, Phase, State
-from tidegate.domain.snapshot import FlagReading
+from tidegate.decide.rollout import draft
+from tidegate.domain.exposure import Reading
 
 UNKNOWN = -1
 """Where the search did not get to."""
 LIFE = 60
-"""Looks of the undisturbed life that the search sets out from, so that a small budget reaches all of it."""
+"""Reconciles of the undisturbed life that the search sets out from, so that a small budget reaches all of it."""
 WOKEN = ("decided", "read")
 Code = tuple[str, str, int]
 """A transition, to be made again: ("look", number of the readings, number of the end), ("event", name, number) or ("wake", "", 0)."""
@@ -28,7 +31,7 @@ Progress = Callable[["Graph"], None]
 
 @dataclass(frozen=True, slots=True)
 class Happening:
-    """One transition: what happens, in words, where it leads, and the look that it is, if it is one."""
+    """One transition: what happens, in words, where it leads, and the reconcile that it is, if it is one."""
 
     code: Code
     text: str
@@ -39,7 +42,7 @@ class Happening:
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What the claims about ends ask of a place. `held`: a person has to do something before it goes on. `wrote_*`: what the undisturbed
-    look at it wrote, with good readings and with bad ones (there the flag alone: how long a breach lasts goes on being written)."""
+    reconcile at it wrote, with good readings and with bad ones (there the flag alone: how long a breach lasts goes on being written)."""
 
     life: Life
     state: State
@@ -48,7 +51,7 @@ class Facts:
     enabled: bool
     held: bool
     is_foreign: bool
-    policy: bool
+    is_broken: bool
     wrote_good: bool
     wrote_bad: bool
 
@@ -74,7 +77,7 @@ class Graph:
     after_good: list[int] = field(default_factory=list)
     after_bad: list[int] = field(default_factory=list)
     after_tick: list[int] = field(default_factory=list)
-    after_policy: list[int] = field(default_factory=list)
+    after_mended: list[int] = field(default_factory=list)
     facts: list[Facts | None] = field(default_factory=list)
     transitions: int = 0
     looks: int = 0
@@ -128,7 +131,7 @@ def happenings(operator: Operator, place: Place) -> Iterator[Happening]:
 
 
 def _looks(operator: Operator, place: Place) -> Iterator[Happening]:
-    """Looks with every kind of reading; those that only differ in gates that are not asked are one."""
+    """Reconciles with every kind of reading; those that only differ in gates that are not asked are one."""
     asked = [name for _, name in operator.snapshot(place, GOOD).answers]
     known: set[tuple[str, ...]] = set()
     for which, said in enumerate(operator.library.scope.readings):
@@ -137,12 +140,11 @@ def _looks(operator: Operator, place: Place) -> Iterator[Happening]:
             continue
         known.add(heard)
         for number, look in enumerate(operator.looks(place, said)):
-            if operator.library.scope.crashes or look.end is End.DONE:
-                yield Happening(("look", str(which), number), f"a look, {in_words(said)}, {look.end}", look.after, look)
+            yield Happening(("look", str(which), number), f"a reconcile, {in_words(said)}, {look.end}", look.after, look)
 
 
 def in_words(said: Said) -> str:
-    """The readings of a look."""
+    """The readings of a reconcile."""
     return ", ".join(f"{name} {kind}" for name, kind in said.items()) or "all readings good"
 
 
@@ -150,9 +152,10 @@ class Search:
     """The search of one scope."""
 
     def __init__(self, scope: Scope) -> None:
+        draft.BACKLOG = scope.backlog
         self.operator = Operator(Library(scope))
         self.graph = Graph(scope)
-        self._canon = Canon(self.operator.library)
+        self._canon = Canon(self.operator.library, self.operator.prints)
         self._numbers: dict[Key, int] = {}
         self._waiting: deque[tuple[int, Key]] = deque()
         self._good, self._bad = str(scope.readings.index(GOOD)), str(scope.readings.index(BAD))
@@ -176,7 +179,7 @@ class Search:
         self.graph.starts.append(number)
         for _ in range(LIFE):
             for happening in happenings(self.operator, place):
-                is_look = happening.code[:2] == ("look", self._good) and happening.look is not None and happening.look.end is End.DONE
+                is_look = happening.code[:2] == ("look", self._good) and happening.look is not None and happening.look.is_done
                 if is_look and self._canon.encode(happening.after) != self._canon.encode(place):
                     break
             else:
@@ -203,7 +206,7 @@ class Search:
         graph.parents.append((parent, code))
         graph.depths.append(depth)
         graph.facts.append(None)
-        for ways in (graph.after_good, graph.after_bad, graph.after_tick, graph.after_policy):
+        for ways in (graph.after_good, graph.after_bad, graph.after_tick, graph.after_mended):
             ways.append(UNKNOWN)
         return number
 
@@ -212,7 +215,7 @@ class Search:
         graph.expanded += 1
         self._canon.forget()
         if "sleep" in graph.scope.events:
-            self.operator.core = key[:2]
+            self.operator.core = (*key[:2], key[4])
         wrote = {self._good: False, self._bad: False}
         for happening in happenings(self.operator, place):
             graph.transitions += 1
@@ -221,7 +224,7 @@ class Search:
             if look is not None:
                 self._check(number, happening, look, to)
             self._follow(number, happening, to)
-            if look is not None and look.end is End.DONE and happening.code[1] in wrote:
+            if look is not None and look.is_done and happening.code[1] in wrote:
                 wrote[happening.code[1]] = look.wrote if happening.code[1] == self._good else look.wrote_flag
         if graph.after_bad[number] == UNKNOWN:
             graph.after_bad[number], wrote[self._bad] = graph.after_good[number], wrote[self._good]
@@ -232,9 +235,9 @@ class Search:
         graph = self.graph
         if kind == "event" and name == "tick":
             graph.after_tick[number] = to
-        elif kind == "event" and name == "policy":
-            graph.after_policy[number] = to
-        elif kind == "look" and happening.look is not None and happening.look.end is End.DONE:
+        elif kind == "event" and name in ("policy", "appends"):
+            graph.after_mended[number] = to
+        elif kind == "look" and happening.look is not None and happening.look.is_done:
             if name == self._good:
                 graph.after_good[number] = to
             elif name == self._bad:
@@ -242,15 +245,14 @@ class Search:
 
     def _check(self, number: int, happening: Happening, look: Look, to: int) -> None:
         self.graph.looks += 1
-        for claim in WRITE_CLAIMS if look.writes else ():
+        for claim in (*(WRITE_CLAIMS if look.writes else ()), *STORE_CLAIMS):
             self._note(number, happening, claim.__name__, claim(self.operator, look))
-        if look.end is End.DONE:
+        if look.is_done:
             for claim in DECISION_CLAIMS:
                 self._note(number, happening, claim.__name__, claim(self.operator, look))
             if to == number and look.wrote:
-                self._note(
-                    number, happening, "a_converged_reconcile_writes_nothing", "the look writes, and nothing is different afterwards"
-                )
+                sentence = "the reconcile writes, and nothing is different afterwards"
+                self._note(number, happening, "a_converged_reconcile_writes_nothing", sentence)
 
     def _note(self, number: int, happening: Happening, claim: str, sentence: str | None) -> None:
         if sentence is None:
@@ -262,9 +264,10 @@ class Search:
         status, lever = place.status, self.operator.lever
         found = lever.found(place.flags, place.status.attempt > 0)
         written = self.operator.library.written(place.choice)
-        is_lowered = isinstance(found, FlagReading) and (found.percent or 0) < (status.percent or 0)
+        is_lowered = isinstance(found, Reading) and (found.percent or 0) < standing(status)
         is_late = any(condition.reason == "StepDeadlineExceeded" for condition in status.conditions)
-        is_foreign = not isinstance(found, FlagReading) or (status.attempt == 0 and found.rewritten is not None)
+        is_unclaimed = status.attempt == 0 and written.problem is not None
+        is_foreign = not isinstance(found, Reading) or is_unclaimed or (status.attempt == 0 and found.unreadable is not None)
         return Facts(
             life=place.life,
             state=status.state,
@@ -273,7 +276,7 @@ class Search:
             enabled=place.choice.enabled,
             held=place.choice.paused or written.problem is not None or is_lowered or is_late,
             is_foreign=is_foreign,
-            policy=place.policy,
+            is_broken=not (place.policy and place.appends),
             wrote_good=wrote_good,
             wrote_bad=wrote_bad,
         )

@@ -9,39 +9,61 @@ from typing import Any
 
 from tests.builders import CONFIG_MAP, KEY
 
-from tidegate.api.feature_rollout import FlagTarget
-from tidegate.domain.decision import WriteFlag
-from tidegate.domain.drift import DriftNote
-from tidegate.domain.snapshot import FlagReading, Marker, Problem
-from tidegate.levers.flag import DOCUMENT_KEY, definition_for
-from tidegate.levers.flag_set import EPOCH_ANNOTATION, FLAG_SET_LABEL, FlagSet, merged, parse_flag_set, read_flag, to_config_map
-from tidegate.levers.lease import in_force
+from tidegate.api.targets import FlagTarget
+from tidegate.domain.exposure import Mark, Reading, Wish
+from tidegate.domain.problems import Problem
+from tidegate.levers.deadman import in_force
+from tidegate.levers.flag.definition import definition_for, fingerprint
+from tidegate.levers.flag.flag_set import (
+    DOCUMENT_KEY,
+    EPOCH_ANNOTATION,
+    FLAG_SET_LABEL,
+    FlagSet,
+    WriteFlag,
+    merged,
+    parse_flag_set,
+    read_flag,
+    to_config_map,
+)
+from tidegate.levers.flag.lever import FlagLever
+from tidegate.levers.flag.mark import to_metadata
 from tidegate.levers.managed_fields import FIELD_MANAGER
 
 MOST = 100_000
 """Flag sets that are kept parsed."""
 EDITOR = "kubectl-edit"
 """The field manager of what people do to the flag."""
+FORGERIES = ("percent", "attempt", "rejected", "uid", "rollout", "garbage")
+"""What a hostile writer changes of a mark that it copied from ours."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hand:
-    """What somebody made of the flag since Tidegate last wrote it. `percent` where an exposure was set."""
+    """What somebody made of the flag since Tidegate last wrote it. `percent` where an exposure was set; `forgery`: what of the mark."""
 
     what: str
     percent: int | None = None
+    forgery: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """One write of Tidegate: the definition as text, and the mark."""
+
+    percent: int
+    definition: str
+    mark: Mark
 
 
 @dataclass(frozen=True, slots=True)
 class Flags:
-    """The ConfigMap, told by how it came to be: Tidegate's last write, and a hand's work on it since."""
+    """The ConfigMap, told by how it came to be: Tidegate's last write, and a hand's work on it since. `older`: an earlier write that
+    exposed more, which somebody may bring back."""
 
     epoch: int = 0
-    percent: int = 0
-    definition: str | None = None
-    marker: Marker | None = None
+    ours: Written | None = None
     hand: Hand | None = None
-    note: DriftNote | None = None
+    older: Written | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +71,45 @@ class FlagWrite:
     """A write that went through. The readings are as clients have them at that moment."""
 
     write: WriteFlag
-    before: FlagReading
-    after: FlagReading
+    before: Reading
+    after: Reading
     epochs: tuple[int, int]
+
+
+class Prints:
+    """What the fingerprints in status stand for: a hash doesn't say which attempt its mark names."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Written] = {}
+        self._of: dict[Written, str] = {}
+
+    def of(self, written: Written) -> str:
+        """The fingerprint of a write, which is known from then on."""
+        made = self._of.get(written)
+        if made is None:
+            made = self._of[written] = fingerprint(json.loads(written.definition), written.mark)
+            self._known.setdefault(made, written)
+        return made
+
+    def __contains__(self, made: str) -> bool:
+        return made in self._known
+
+    def __getitem__(self, made: str) -> Written:
+        return self._known[made]
+
+
+class NotingLever(FlagLever):
+    """The real lever, whose fingerprints are noted."""
+
+    def __init__(self, target: FlagTarget, prints: Prints) -> None:
+        super().__init__(target)
+        self._prints = prints
+
+    def fingerprint(self, wish: Wish) -> str:
+        made = super().fingerprint(wish)
+        if made not in self._prints:
+            self._prints.of(Written(wish.percent, json.dumps(self._definition(wish), sort_keys=True), wish.mark))
+        return made
 
 
 class RefusedError(Exception):
@@ -59,21 +117,22 @@ class RefusedError(Exception):
 
 
 class Lever:
-    """The real lever around `Flags`."""
+    """The real lever around `Flags`. `keeps_older`: whether earlier writes may come back."""
 
-    def __init__(self, target: FlagTarget) -> None:
-        self._target = target
+    def __init__(self, target: FlagTarget, keeps_older: bool = False) -> None:
+        self._target, self._keeps_older = target, keeps_older
         self.parsed = lru_cache(maxsize=MOST)(self._parsed)
         self.found = lru_cache(maxsize=MOST)(self._found)
 
-    def reading(self, flags: Flags | None) -> FlagReading:
+    def reading(self, flags: Flags | None) -> Reading:
         """The flag as it is written; nothing where nobody could tell."""
         found = self.found(flags, False)
-        return found if isinstance(found, FlagReading) else FlagReading(None, None, None)
+        return found if isinstance(found, Reading) else Reading(None)
 
     def shown(self, flags: Flags | None, now: datetime) -> int:
         """The exposure that clients get. What can't be read is taken for nothing, as it isn't ours."""
-        return in_force(self.reading(flags), now).percent or 0
+        found = in_force(self.reading(flags), now)
+        return 0 if found.unreadable else found.percent or 0
 
     def write(self, flags: Flags | None, write: WriteFlag, now: datetime) -> tuple[Flags, FlagWrite]:
         """One write through `merged`. RefusedError with its reason."""
@@ -81,48 +140,67 @@ class Lever:
         after, refused = merged(before, [write], now)
         if refused:
             raise RefusedError(refused[0].message)
-        marker = replace(write.marker, epoch=after.epoch, written_at=_to_milliseconds(now))
-        note = write.note if write.note is None else replace(write.note, at=_to_milliseconds(write.note.at))
-        made = Flags(after.epoch, write.percent, json.dumps(write.definition, sort_keys=True), marker, note=note)
+        mark = replace(write.mark, epoch=after.epoch, written_at=_to_milliseconds(now))
+        written = Written(write.percent, json.dumps(write.definition, sort_keys=True), mark)
+        made = Flags(after.epoch, written, older=self._older(flags))
         assert self.parsed(made).flags == after.flags, "the lever's write reads back as another"
         readings = in_force(self.reading(flags), now), in_force(self.reading(made), now)
         return made, FlagWrite(write, *readings, (before.epoch, after.epoch))
 
-    def _found(self, flags: Flags | None, ours: bool) -> FlagReading | Problem:
-        return read_flag(self.parsed(flags), KEY, ours=ours)
+    def _older(self, flags: Flags | None) -> Written | None:
+        if not self._keeps_older or flags is None:
+            return None
+        known = [one for one in (flags.ours, flags.older) if one is not None and one.percent]
+        return max(known, key=lambda one: one.percent, default=None)
+
+    def _found(self, flags: Flags | None, ours: bool) -> Reading | Problem:
+        return read_flag(self.parsed(flags), KEY, owned=ours)
 
     def _parsed(self, flags: Flags | None) -> FlagSet:
         if flags is None:
             return parse_flag_set(None)
-        document: Mapping[str, Any] = {"flags": {}}
-        if flags.marker is not None and flags.definition is not None:
-            document = _rewritten(flags, flags.definition, flags.marker)
+        mine = None if flags.ours is None else _as_stored(flags.ours)
         if flags.hand is not None:
-            others = {key: value for key, value in document["flags"].items() if key != KEY}
-            mine = self._by_hand(document["flags"].get(KEY), flags.hand)
-            document = {"flags": others if mine is None else {**others, KEY: mine}}
+            mine = self._by_hand(mine, flags.hand, flags.older)
+        document: Mapping[str, Any] = {"flags": {} if mine is None else {KEY: mine}}
         stored = to_config_map(FlagSet(document, flags.epoch, ""), "shop", CONFIG_MAP)
         return parse_flag_set(stored | {"metadata": stored["metadata"] | {"resourceVersion": "1", "managedFields": _managed(flags.hand)}})
 
-    def _by_hand(self, written: Mapping[str, Any] | None, hand: Hand) -> dict[str, Any] | None:
+    def _by_hand(self, written: dict[str, Any] | None, hand: Hand, older: Written | None) -> dict[str, Any] | None:
         if hand.what == "removed":
             return None
         if hand.what == "rewritten":
             return dict(written or {}) | {"state": "DISABLED"}
-        new = definition_for(self._target, hand.percent or 0)
+        if hand.what == "replayed":
+            assert older is not None
+            return _as_stored(older)
+        kept = dict(written or {})
+        if hand.forgery is not None:
+            kept["metadata"] = _forged(kept["metadata"], hand.forgery)
+        if hand.percent is None:
+            return kept
+        new = definition_for(self._target, hand.percent)
         if hand.what == "replaced":
             return new
-        kept = {key: value for key, value in (written or {}).items() if key != "targeting"}
+        kept.pop("targeting", None)
         return kept | {key: new[key] for key in ("defaultVariant", "targeting") if key in new}
 
 
-def _rewritten(flags: Flags, definition: str, marker: Marker) -> Mapping[str, Any]:
-    """The document right after Tidegate's last write, made by the same lever."""
-    assert marker.written_at is not None
-    write = WriteFlag(CONFIG_MAP, KEY, flags.percent, json.loads(definition), marker, None, raises=True, note=flags.note)
-    made, refused = merged(FlagSet({"flags": {}}, marker.epoch - 1, ""), [write], marker.written_at)
-    assert not refused
-    return made.document
+def _as_stored(written: Written) -> dict[str, Any]:
+    return {**json.loads(written.definition), "metadata": to_metadata(written.mark)}
+
+
+def _forged(ours: Mapping[str, Any], forgery: str) -> dict[str, Any]:
+    """A mark copied from ours, with one thing changed."""
+    changes: dict[str, dict[str, Any]] = {
+        "percent": {"percent": 100 if ours["percent"] < 100 else 0},
+        "attempt": {"attempt": ours["attempt"] + 1},
+        "rejected": {"rejected": ours.get("revision"), "state": "ROLLBACK"},
+        "uid": {"uid": "x"},
+        "rollout": {"uid": "x", "rollout": "shop/other"},
+        "garbage": {"rollout": "ns/..", "attempt": "seven"},
+    }
+    return {**ours, **changes[forgery]}
 
 
 def _managed(hand: Hand | None) -> list[dict[str, Any]]:

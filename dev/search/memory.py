@@ -1,4 +1,4 @@
-"""What an observer who forgets nothing learns from a look, and from what people do. Nothing of it is taken from what `decide` remembers."""
+"""What an observer who forgets nothing learns from a reconcile, and from what people do: nothing that `decide` remembers."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -10,24 +10,23 @@ from search.place import Breach, Memory, Place
 from search.scopes import STALENESS, Said
 from search.spec import Library
 from tidegate.api.gates import RollbackRule
-from tidegate.domain.readings import Answer
+from tidegate.api.rollout_status import FeatureRolloutStatus
+from tidegate.domain.answers import Answer
 from tidegate.domain.snapshot import Snapshot
 
 
 def remembered(
     library: Library, place: Place, snapshot: Snapshot, said: Said, writes: tuple[FlagWrite, ...], after: Place, now: datetime
 ) -> Memory:
-    """The memory after a look, decided at `now`, that led from one place to the other; the same object where nothing was learnt."""
-    memory, asked = place.memory, after.choice.revision
-    changes: dict[str, Any] = {}
-    if memory.fallen != asked and _falls(asked, writes, after):
-        changes["fallen"] = asked
+    """The memory after a reconcile, decided at `now`, that led from one place to the other; the same object where nothing was learnt."""
+    memory, fallen = place.memory, _fallen(place, snapshot, writes, after)
+    changes: dict[str, Any] = {} if fallen == memory.fallen else {"fallen": fallen}
     if after.status is not place.status:
-        old, new = place.status, after.status
-        if not new.percent:
+        new = standing(after.status)
+        if not new:
             changes["stood"] = None
-        elif (new.percent, new.attempt) != (old.percent, old.attempt):
-            changes["stood"] = (new.percent, now)
+        elif (new, after.status.attempt) != (standing(place.status), place.status.attempt):
+            changes["stood"] = (new, now)
     if library.lasting:
         breaches = _breaches(library.lasting, memory.breaches, snapshot, said, after)
         if breaches != memory.breaches:
@@ -35,19 +34,28 @@ def remembered(
     return replace(memory, **changes) if changes else memory
 
 
-def _falls(asked: str, writes: tuple[FlagWrite, ...], after: Place) -> bool:
-    """Whether the revision that is asked for was rolled back, as status or the flag's mark tells. A mark of an earlier attempt, which a
-    stopped leader writes late, says nothing of one that was asked for since."""
-    if after.status.rejected_revision == asked:
-        return True
-    marks = [one.write.marker for one in writes]
-    return any(mark.rejected == asked and mark.attempt >= after.status.attempt for mark in marks)
+def standing(status: FeatureRolloutStatus) -> int:
+    """The percent that should be in force while no raise is under way."""
+    return (status.step_percent or 0) if status.effective_at is not None else 0
+
+
+def _fallen(place: Place, snapshot: Snapshot, writes: tuple[FlagWrite, ...], after: Place) -> frozenset[str]:
+    """A revision falls where status or a mark says so for the first time, and may be tried again once spec.retry was heeded. A mark of an
+    earlier attempt, which a stopped leader writes late, says nothing of one that was asked for since."""
+    out, old, new = place.memory.fallen, place.status, after.status
+    if new is not old:
+        out |= {*new.rejected} - {*old.rejected}
+    out |= {one.write.mark.rejected for one in writes if one.write.mark.rejected is not None and one.write.mark.attempt >= new.attempt}
+    spec = snapshot.rollout.followed_spec()
+    if new is not old and spec is not None and old.attempt and (new.retry or 0) > (old.retry or 0) and new.attempt > old.attempt:
+        out -= {spec.revision or ""}
+    return out
 
 
 def _breaches(
     rules: Mapping[str, RollbackRule], known: Mapping[str, Breach], snapshot: Snapshot, said: Said, after: Place
 ) -> Mapping[str, Breach]:
-    """Bad samples count in every look that read them; a healthy one ends the breach where that is stored."""
+    """Bad samples count in every reconcile that read them; a healthy one ends the breach where that is stored."""
     out = dict(known)
     kept = {gate.name for gate in after.status.gates if gate.breached_since is not None}
     for (_, name), answer in snapshot.answers.items():
@@ -68,21 +76,16 @@ def _extended(known: Breach | None, seconds: float, rule: RollbackRule) -> Breac
     return known if sample <= known.last else Breach(known.since, sample, known.samples + 1)
 
 
-def forgotten_marks(place: Place) -> Place:
-    """After the flag's mark was taken away, or the object with its status: a rejection counts only where it is still written anywhere."""
-    asked = place.memory.fallen
-    if asked is None or tells_of_fall(place, asked) or place.status.rejected_revision == asked:
-        return place
-    return replace(place, memory=replace(place.memory, fallen=None))
+def forgotten(place: Place) -> Place:
+    """After somebody changed the flag, or the object went with its status: what fell counts for as long as it is written anywhere."""
+    known = place.memory.fallen & told_of_falls(place)
+    return place if known == place.memory.fallen else replace(place, memory=replace(place.memory, fallen=known))
 
 
-def tells_of_fall(place: Place, revision: str) -> bool:
-    """Whether the flag's mark or the newest run says that this revision was rolled back."""
-    flags = place.flags
-    is_marked = flags is not None and flags.marker is not None and flags.marker.rejected == revision and _shows_mark(place)
-    return is_marked or (place.run is not None and place.run.rejected and place.run.revision == revision)
-
-
-def _shows_mark(place: Place) -> bool:
-    hand = place.flags.hand if place.flags is not None else None
-    return hand is None or hand.what not in ("removed", "replaced")
+def told_of_falls(place: Place) -> frozenset[str]:
+    """The revisions of which the newest run, status or the mark says that they were rolled back."""
+    status, flags = place.status, place.flags
+    told = {*status.rejected, status.rejected_revision, *(run.revision for run in place.runs if run.rejected)}
+    if flags is not None and flags.ours is not None and (flags.hand is None or flags.hand.what in ("percent", "rewritten")):
+        told.add(flags.ours.mark.rejected)
+    return frozenset(revision for revision in told if revision is not None)

@@ -8,12 +8,12 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from search.flags import Flags, Hand
+from search.flags import FORGERIES, Flags, Hand
 from search.looking import Operator
-from search.memory import forgotten_marks, tells_of_fall
+from search.memory import forgotten, standing
 from search.place import TICK, Life, Memory, Place, Sleeper
+from search.renaming import other, renamed
 from search.scopes import BAD, GOOD
-from search.spec import REVISIONS
 from tidegate.api.rollout_status import FeatureRolloutStatus, State
 
 LONG = timedelta(seconds=660)
@@ -57,12 +57,8 @@ def _policy(operator: Operator, place: Place) -> Iterator[Outcome]:
 
 def _edited(place: Place, **changes: Any) -> Place:
     choice = replace(place.choice, **changes)
-    memory = place.memory
-    if choice.revision != place.choice.revision:
-        fell = place.status.attempt == 0 and tells_of_fall(place, choice.revision)
-        memory = replace(memory, fallen=choice.revision if fell else None, lowered=None)
-    if choice.enabled != place.choice.enabled:
-        memory = replace(memory, lowered=None)
+    is_other = choice.revision != place.choice.revision or choice.enabled != place.choice.enabled
+    memory = replace(place.memory, lowered=None) if is_other else place.memory
     return replace(place, choice=choice, generation=place.generation + 1, version=place.version + 1, memory=memory)
 
 
@@ -80,55 +76,32 @@ def _enabled(operator: Operator, place: Place) -> Iterator[Outcome]:
 
 def _revision(operator: Operator, place: Place) -> Iterator[Outcome]:
     if place.life is not Life.GONE:
-        yield "spec.revision: another one", _renamed(operator, _edited(place, revision=_other(place.choice.revision)))
+        yield "spec.revision: another one", renamed(operator, _edited(place, revision=other(place.choice.revision)))
 
 
-def _renamed(operator: Operator, place: Place) -> Place:
-    """What is asked for is always called the same, and what was asked for before by the other name: which is which makes no difference."""
-    return place if operator.exact or place.choice.revision == REVISIONS[0] else _swapped(operator, place)
+def _retry(operator: Operator, place: Place) -> Iterator[Outcome]:
+    if place.life is not Life.GONE and not place.choice.retry:
+        yield "spec.retry: 1", _edited(replace(place, memory=replace(place.memory, lowered=None)), retry=1)
 
 
-def _swapped(operator: Operator, place: Place) -> Place:
-    swapped = {None: None} | dict(zip(REVISIONS, reversed(REVISIONS), strict=True))
-    status, flags, run, memory, sleeper = place.status, place.flags, place.run, place.memory, place.sleeper
-    changes: dict[str, Any] = {"revision": swapped[status.revision], "rejected_revision": swapped[status.rejected_revision]}
-    if status.valid_spec is not None:
-        valid = operator.library.choice_of(status.valid_spec)
-        changes["valid_spec"] = operator.library.written(replace(valid, revision=_other(valid.revision))).wire
-    if flags is not None and flags.marker is not None:
-        marker = replace(flags.marker, revision=swapped[flags.marker.revision], rejected=swapped[flags.marker.rejected])
-        flags = replace(flags, marker=marker)
-    if sleeper is not None:
-        sleeper = replace(sleeper, seen=_swapped(operator, sleeper.seen))
-    if status.pending is not None:
-        records = tuple(record.model_copy(update={"revision": swapped[record.revision]}) for record in status.pending.records)
-        changes["pending"] = status.pending.model_copy(update={"records": records})
-    return replace(
-        place,
-        choice=replace(place.choice, revision=_other(place.choice.revision)),
-        status=status.model_copy(update=changes),
-        flags=flags,
-        run=None if run is None else replace(run, revision=swapped[run.revision]),
-        memory=replace(memory, fallen=swapped[memory.fallen]),
-        sleeper=sleeper,
+def _appends(operator: Operator, place: Place) -> Iterator[Outcome]:
+    yield (
+        ("records can't be appended any more" if place.appends else "records can be appended again"),
+        replace(place, appends=not place.appends),
     )
 
 
 def _steps(operator: Operator, place: Place) -> Iterator[Outcome]:
     if place.life is not Life.GONE:
-        other = (place.choice.steps + 1) % len(operator.library.scope.steps)
-        yield f"other steps: {operator.library.scope.steps[other]}", _edited(place, steps=other)
+        following = (place.choice.steps + 1) % len(operator.library.scope.steps)
+        yield f"other steps: {operator.library.scope.steps[following]}", _edited(place, steps=following)
 
 
 def _gates(operator: Operator, place: Place) -> Iterator[Outcome]:
     if place.life is not Life.GONE:
-        other = (place.choice.gates + 1) % len(operator.library.scope.gates)
-        names = [gate["query"] for gate in operator.library.scope.gates[other]]
-        yield f"other gates: {', '.join(names)}", _edited(place, gates=other)
-
-
-def _other(revision: str) -> str:
-    return REVISIONS[1 - REVISIONS.index(revision)]
+        following = (place.choice.gates + 1) % len(operator.library.scope.gates)
+        names = [gate["query"] for gate in operator.library.scope.gates[following]]
+        yield f"other gates: {', '.join(names)}", _edited(place, gates=following)
 
 
 # hands on the flag
@@ -136,7 +109,7 @@ def _other(revision: str) -> str:
 
 def _handled(place: Place, hand: Hand, lowered: int | None) -> Place:
     flags = replace(place.flags or Flags(), hand=hand)
-    return forgotten_marks(replace(place, flags=flags, hands=place.hands + 1, memory=replace(place.memory, lowered=lowered)))
+    return forgotten(replace(place, flags=flags, hands=place.hands + 1, memory=replace(place.memory, lowered=lowered)))
 
 
 def _may_act(operator: Operator, place: Place) -> bool:
@@ -146,8 +119,8 @@ def _may_act(operator: Operator, place: Place) -> bool:
 def _word(operator: Operator, place: Place, percent: int) -> int | None:
     """Below what was decided and made, what a person sets is their word, until they take it back or begin again."""
     status, found = place.status, operator.lever.reading(place.flags)
-    made, raising, marker = status.percent or 0, status.raising, found.marker
-    if raising is not None and marker is not None and found.written == raising.percent and marker.attempt == status.attempt:
+    made, raising, mark = standing(status), status.raising, found.mark
+    if raising is not None and mark is not None and mark.percent == raising.percent and mark.attempt == status.attempt:
         made = raising.percent
     is_shown = place.life is not Life.GONE and status.state in (State.ROLLING_OUT, State.ENABLED)
     begins = status.attempt == 0 or place.choice.revision != status.revision
@@ -156,14 +129,14 @@ def _word(operator: Operator, place: Place, percent: int) -> int | None:
 
 def _seen_word(place: Place) -> int | None:
     """A word that was never seen is gone with the flag that it stood in."""
-    return place.memory.lowered if place.status.lowered_percent is not None else None
+    return place.memory.lowered if place.status.override is not None else None
 
 
 def _lowered(operator: Operator, place: Place) -> Iterator[Outcome]:
     found = operator.lever.reading(place.flags)
     shown = operator.lever.shown(place.flags, place.now)
     for percent in (0, BY_HAND):
-        if found.marker is not None and found.rewritten is None and percent < shown and _may_act(operator, place):
+        if found.mark is not None and found.unreadable is None and percent < shown and _may_act(operator, place):
             text = f"somebody turns the flag down to {percent} %"
             yield text, _handled(place, Hand("percent", percent), _word(operator, place, percent))
 
@@ -171,13 +144,13 @@ def _lowered(operator: Operator, place: Place) -> Iterator[Outcome]:
 def _raised(operator: Operator, place: Place) -> Iterator[Outcome]:
     found = operator.lever.reading(place.flags)
     is_lower = operator.lever.shown(place.flags, place.now) < 100
-    if found.marker is not None and found.rewritten is None and is_lower and _may_act(operator, place):
+    if found.mark is not None and found.unreadable is None and is_lower and _may_act(operator, place):
         yield "somebody turns the flag up to 100 %", _handled(place, Hand("percent", 100), None)
 
 
 def _rewritten(operator: Operator, place: Place) -> Iterator[Outcome]:
     found = operator.lever.reading(place.flags)
-    if found.marker is not None and found.rewritten is None and _may_act(operator, place):
+    if found.mark is not None and found.unreadable is None and _may_act(operator, place):
         yield "somebody sets the flag's state to DISABLED", _handled(place, Hand("rewritten"), _seen_word(place))
 
 
@@ -185,19 +158,33 @@ def _replaced(operator: Operator, place: Place) -> Iterator[Outcome]:
     if place.flags is not None and place.flags.hand != Hand("replaced", BY_HAND) and _may_act(operator, place):
         text = f"somebody replaces the flag by one without a mark, at {BY_HAND} %"
         # Without the mark nobody can tell whether a raise that is under way was made: only what was read back counts (docs/adr/0004).
-        word = _word(operator, place, BY_HAND) if (place.status.percent or 0) > BY_HAND else None
+        word = _word(operator, place, BY_HAND) if standing(place.status) > BY_HAND else None
         yield text, _handled(place, Hand("replaced", BY_HAND), word)
 
 
 def _removed(operator: Operator, place: Place) -> Iterator[Outcome]:
-    if operator.lever.reading(place.flags).definition is not None and _may_act(operator, place):
+    if operator.lever.reading(place.flags).live and _may_act(operator, place):
         yield "somebody removes the flag from its document", _handled(place, Hand("removed"), _seen_word(place))
 
 
 def _unmade(operator: Operator, place: Place) -> Iterator[Outcome]:
     if place.flags is not None and _may_act(operator, place):
         memory = replace(place.memory, lowered=_seen_word(place))
-        yield "somebody deletes the ConfigMap", forgotten_marks(replace(place, flags=None, hands=place.hands + 1, memory=memory))
+        yield "somebody deletes the ConfigMap", forgotten(replace(place, flags=None, hands=place.hands + 1, memory=memory))
+
+
+def _hostile(operator: Operator, place: Place) -> Iterator[Outcome]:
+    """Somebody who may write the flag set, and means harm: everybody exposed, or nothing changed but our mark."""
+    flags = place.flags
+    if flags is None or flags.ours is None or not _may_act(operator, place):
+        return
+    for forgery in FORGERIES:
+        for percent in (None, 100):
+            shows = "as it is" if percent is None else f"at {percent} %"
+            yield f"somebody forges our mark ({forgery}), the flag {shows}", _handled(place, Hand("forged", percent, forgery), None)
+    yield "somebody replaces the flag by one without a mark, at 100 %", _handled(place, Hand("replaced", 100), None)
+    if flags.older is not None:
+        yield f"somebody brings back the flag as we wrote it at {flags.older.percent} %", _handled(place, Hand("replayed"), None)
 
 
 # the object
@@ -210,9 +197,8 @@ def _delete(operator: Operator, place: Place) -> Iterator[Outcome]:
 
 
 def _created(place: Place, revision: str) -> Place:
-    fell = place.memory.fallen == revision or tells_of_fall(place, revision)
-    memory = Memory(fallen=revision if fell else None)
-    return forgotten_marks(
+    memory = Memory(fallen=place.memory.fallen)
+    return forgotten(
         replace(
             place,
             choice=replace(place.choice, revision=revision),
@@ -235,8 +221,8 @@ def _create(operator: Operator, place: Place) -> Iterator[Outcome]:
 
 def _create_anew(operator: Operator, place: Place) -> Iterator[Outcome]:
     if place.life is Life.GONE:
-        other = _other(place.choice.revision)
-        yield "the object is created again, with another revision", _renamed(operator, _created(place, other))
+        after = _created(place, other(place.choice.revision))
+        yield "the object is created again, with another revision", renamed(operator, after)
 
 
 # two leaders
@@ -261,12 +247,15 @@ EVENTS: dict[str, Event] = {
     "revision": _revision,
     "steps": _steps,
     "gates": _gates,
+    "retry": _retry,
+    "appends": _appends,
     "lowered": _lowered,
     "raised": _raised,
     "rewritten": _rewritten,
     "replaced": _replaced,
     "removed": _removed,
     "unmade": _unmade,
+    "hostile": _hostile,
     "delete": _delete,
     "create": _create,
     "create anew": _create_anew,

@@ -15,7 +15,7 @@ from tidegate.domain.snapshot import RunView
 
 TICK = timedelta(seconds=INTERVAL)
 AFTER_TICK = timedelta(milliseconds=20)
-"""All looks are taken this long after a tick: no two things of different causes happen at the same instant."""
+"""All reconciles begin this long after a tick: no two things of different causes happen at the same instant."""
 FIRST = T0 + AFTER_TICK
 
 
@@ -36,10 +36,11 @@ class Breach:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What the observer knows. `fallen`: the revision that was rolled back while it is still the one that is asked for. `lowered`: the
-    percent that a person left the flag at. `stood`: the percent that status last rose to, when it was read back. `breaches`: by gate."""
+    """What the observer knows. `fallen`: the revisions that were rolled back, and not tried again since because a person asked for it.
+    `lowered`: the percent of a manual override. `stood`: the percent that status last rose to, when it was read back. `breaches`: by
+    gate."""
 
-    fallen: str | None = None
+    fallen: frozenset[str] = frozenset()
     lowered: int | None = None
     stood: tuple[int, datetime] | None = None
     breaches: Mapping[str, Breach] = field(default_factory=dict)
@@ -47,8 +48,9 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """All of it. `evidence` is the process's own: lost when it is killed. `behind`: by how many ticks the clock was set back.
-    `hands`: how often somebody changed the flag."""
+    """All of it. `runs`: the last RolloutRun of each revision, the newest one last. `evidence` is the process's own: lost when it is
+    killed. `appends`: whether records can be appended. `behind`: by how many ticks the clock was set back. `hands`: how often somebody
+    changed the flag."""
 
     now: datetime
     choice: Choice
@@ -59,17 +61,23 @@ class Place:
     finalizer: bool = False
     life: Life = Life.ALIVE
     flags: Flags | None = None
-    run: RunView | None = None
+    runs: tuple[RunView, ...] = ()
     evidence: tuple[int, tuple[GateStatus, ...]] | None = None
     policy: bool = True
+    appends: bool = True
     behind: int = 0
     hands: int = 0
     memory: Memory = field(default_factory=Memory)
     sleeper: "Sleeper | None" = None
 
     @property
+    def recorded(self) -> int:
+        """Number of the newest record in a run."""
+        return max((run.seq for run in self.runs), default=0)
+
+    @property
     def sampled(self) -> datetime:
-        """When the newest sample was taken that a look reads now."""
+        """When the newest sample was taken that a reconcile reads now."""
         return last_tick_of(self.now) - timedelta(seconds=1)
 
 
@@ -82,5 +90,5 @@ class Sleeper:
 
 
 def last_tick_of(now: datetime) -> datetime:
-    """The evaluation time of a look."""
+    """The evaluation time of a reconcile."""
     return datetime.fromtimestamp(now.timestamp() // INTERVAL * INTERVAL, UTC)

@@ -43,7 +43,7 @@ def searched(scope: Scope, limit: int | None) -> Graph:
     graph = search.run(limit or scope.most, _Lines(scope.name))
     ends = (good_end(graph), bad_end(graph))
     graph.violations += [violation for end in ends for violation in end.violations]
-    end = f"{ends[0].judged} of them come to an end, within {ends[0].longest} looks"
+    end = f"{ends[0].judged} of them come to an end, within {ends[0].longest} reconciles"
     print(f"{line(scope.name, graph)}; {_how_far(graph)}; {end}", flush=True)
     for violation in _first_of_each(graph):
         print(told(search, violation), flush=True)

@@ -17,7 +17,7 @@ GUARD = raw_gate("guard", rollback={"gt": 0.15, "confirm": 1}, reach="20s")
 BROKEN = raw_gate("now", query="rate(")
 
 Said = Mapping[str, str]
-"""What the gates read in one look, by name: good, band, bad, none or fail. Who isn't named reads good."""
+"""What the gates read in one reconcile, by name: good, band, bad, none or fail. Who isn't named reads good."""
 GOOD: Said = {}
 BAD: Said = {"now": "bad", "twice": "bad", "slow": "bad", "guard": "bad"}
 SILENT: Said = dict.fromkeys(BAD, "fail")
@@ -28,10 +28,11 @@ EMPTY: Said = dict.fromkeys(BAD, "none")
 class Scope:
     """One small world.
 
-    `steps` and `gates` list what spec may say, the first of each to begin with. `readings`: what the gates may read in a look.
+    `steps` and `gates` list what spec may say, the first of each to begin with. `readings`: what the gates may read in a reconcile.
     `events`: what people, clocks and other programs may do (search/people.py). `starts`: percents at which the flag may stand by hand
-    when the object is created; None for no flag. `crashes`: whether a look may end at any of its crash points. `hands`: how often
-    in all somebody may change the flag. `lease`: spec.target.flag.leaseSeconds. `most`: after so many transitions the search of it ends.
+    when the object is created; None for no flag. `crashes`: whether a reconcile may end at any of its crash points. `hands`: how often
+    in all somebody may change the flag. `backlog`: with so many records waiting no attempt begins. `lease`:
+    spec.target.flag.leaseSeconds. `most`: after so many transitions the search of it ends.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Scope:
     starts: tuple[int | None, ...] = (None,)
     crashes: bool = True
     hands: int = 2
+    backlog: int = 24
     dwell: int = 20
     bake: int = 10
     spec: Mapping[str, Any] = field(default_factory=dict)
@@ -55,12 +57,11 @@ def _each(*names: str, kinds: tuple[str, ...]) -> tuple[Said, ...]:
     return tuple({name: kind} for name in names for kind in kinds)
 
 
-_WIDE = (
+_ALL = (
     Scope(
         "killed",
-        "every crash point in one plain rollout",
+        "one plain rollout",
         guards=(),
-        events=("tick", "long"),
     ),
     Scope(
         "readings",
@@ -76,7 +77,6 @@ _WIDE = (
         gates=((NOW, SLOW),),
         guards=(),
         readings=(GOOD, BAD, EMPTY, SILENT, *_each("slow", kinds=("bad", "none", "band"))),
-        events=("tick", "long"),
         crashes=False,
         spec={"noData": {"deadline": "20s", "then": "rollback"}},
     ),
@@ -84,16 +84,17 @@ _WIDE = (
         "switches",
         "paused, enabled and the revision are edited",
         events=("tick", "long", "paused", "enabled", "revision"),
-        crashes=False,
     ),
     Scope(
         "plans",
-        "steps are edited, gates break and are mended, pauses",
+        "steps are edited, gates break and are mended, pauses, steps with a deadline, a feature that was live before",
         steps=((50, 100), (20, 100)),
         gates=((NOW,), (BROKEN,)),
         guards=(),
         events=("tick", "long", "paused", "steps", "gates"),
+        starts=(None, 50),
         crashes=False,
+        spec={"stepDeadline": "20s", "initialPercent": 100},
     ),
     Scope(
         "hands",
@@ -101,7 +102,14 @@ _WIDE = (
         guards=(),
         events=("tick", "long", "lowered", "raised", "rewritten", "replaced", "removed", "unmade", "revision"),
         starts=(None, 20, 100),
+    ),
+    Scope(
+        "contested",
+        "somebody raises the flag again and again",
+        guards=(),
+        events=("tick", "raised"),
         crashes=False,
+        hands=4,
     ),
     Scope(
         "reborn",
@@ -109,8 +117,21 @@ _WIDE = (
         guards=(),
         events=("tick", "long", "delete", "create", "create anew", "revision", "unmade"),
         starts=(None, 100),
-        crashes=False,
         hands=1,
+    ),
+    Scope(
+        "retried",
+        "revisions that come back after they were rolled back, spec.retry, objects created again, records that wait",
+        guards=(),
+        events=("tick", "revision", "retry", "enabled", "delete", "create", "create anew", "appends"),
+        crashes=False,
+    ),
+    Scope(
+        "unwritten",
+        "records that can't be appended for a while",
+        guards=(),
+        events=("tick", "appends", "paused", "enabled", "revision"),
+        backlog=4,
     ),
     Scope(
         "leaders",
@@ -122,51 +143,18 @@ _WIDE = (
     ),
     Scope(
         "lease",
-        "a flag with a dead-man lease: renewals, a lease that runs out, coming back, a person's lowering, pauses",
+        "a flag with a dead-man lease: renewals, a lease that runs out, coming back, a manual override, pauses",
         guards=(),
         events=("tick", "long", "lowered", "paused"),
-        crashes=False,
         hands=1,
         lease=60,
     ),
     Scope(
-        "late",
-        "steps with a deadline, a feature that was live before, pauses",
+        "hostile",
+        "an external writer who may write the flag set forges marks, brings back what we wrote, exposes everybody",
         guards=(),
-        readings=(GOOD, BAD, {"now": "band"}),
-        events=("tick", "long", "paused", "steps"),
+        events=("tick", "hostile", "revision", "delete"),
         crashes=False,
-        steps=((50, 100), (100,)),
-        spec={"stepDeadline": "20s", "initialPercent": 100},
-        starts=(None, 50),
     ),
 )
-_DEEP = (
-    Scope(
-        "killed and switched",
-        "every crash point, while paused, enabled and the revision are edited",
-        guards=(),
-        events=("tick", "long", "paused", "enabled", "revision"),
-    ),
-    Scope(
-        "killed and touched",
-        "every crash point, while the flag is changed by hand",
-        guards=(),
-        events=("tick", "lowered", "raised", "rewritten", "replaced", "removed", "unmade"),
-    ),
-    Scope(
-        "killed and reborn",
-        "every crash point, while the object is deleted and created again",
-        guards=(),
-        events=("tick", "delete", "create", "create anew", "unmade"),
-        hands=1,
-    ),
-    Scope(
-        "killed under a lease",
-        "every crash point of a flag with a dead-man lease",
-        guards=(),
-        events=("tick", "long"),
-        lease=60,
-    ),
-)
-SCOPES: dict[str, Scope] = {scope.name: scope for scope in (*_WIDE, *_DEEP)}
+SCOPES: dict[str, Scope] = {scope.name: scope for scope in _ALL}

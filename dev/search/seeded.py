@@ -57,7 +57,7 @@ def find(bug: Bug, limit: int = LIMIT) -> Found:
             [sys.executable, "-c", _CHILD, bug.scope, str(limit)], env=environment, cwd=folder, capture_output=True, text=True, check=False
         )
     if done.returncode:
-        raise RuntimeError(f"{bug.name}: the search broke off:\n{done.stderr}")
+        raise RuntimeError(f"{bug.name}: the search broke off:\n{done.stderr[-2000:]}")
     return Found(**json.loads(done.stdout))
 
 

@@ -11,9 +11,11 @@ from tests.builders import policy, raw_spec
 
 from search.scopes import INTERVAL, STALENESS, Scope
 from tidegate.api.conditions import Reason
-from tidegate.api.feature_rollout import FeatureRolloutSpec, FlagTarget
+from tidegate.api.feature_rollout import FeatureRolloutSpec
 from tidegate.api.gates import Gate, RollbackRule
-from tidegate.domain.snapshot import Policy, Problem
+from tidegate.api.targets import FlagTarget
+from tidegate.domain.problems import Problem
+from tidegate.domain.snapshot import Policy
 from tidegate.observe.parsing import parse_rollout
 
 REVISIONS = ("v1", "v2")
@@ -29,10 +31,11 @@ class Choice:
     paused: bool = False
     enabled: bool = True
     revision: str = "v1"
+    retry: int = 0
 
     def in_words(self) -> str:
         return (
-            f"steps {self.steps}, gates {self.gates}, revision {self.revision}, "
+            f"steps {self.steps}, gates {self.gates}, revision {self.revision}, retry {self.retry}, "
             f"{'paused, ' if self.paused else ''}{'enabled' if self.enabled else 'disabled'}"
         )
 
@@ -55,11 +58,13 @@ class Library:
         self.written = lru_cache(maxsize=None)(self._written)
         self._choices: dict[str, Choice] = {}
         self._by_identity: dict[int, Choice] = {}
-        for steps, gates, paused, enabled, revision in product(
-            range(len(scope.steps)), range(len(scope.gates)), (False, True), (False, True), REVISIONS
-        ):
-            self.written(Choice(steps, gates, paused, enabled, revision))
-        self.target: FlagTarget = self.written(Choice()).spec.target.flag
+        retries = (0, 1) if "retry" in scope.events else (0,)
+        switches = (False, True), (False, True), REVISIONS, retries
+        for choice in product(range(len(scope.steps)), range(len(scope.gates)), *switches):
+            self.written(Choice(*choice))
+        target = self.written(Choice()).spec.target
+        assert target.flag is not None
+        self.target: FlagTarget = target.flag
 
     @cached_property
     def gates(self) -> Mapping[str, Gate]:
@@ -87,6 +92,7 @@ class Library:
             paused=choice.paused,
             enabled=choice.enabled,
             revision=choice.revision,
+            retry=choice.retry,
             flag={"allow": ["alice"]} | ({} if scope.lease is None else {"leaseSeconds": scope.lease}),
             **scope.spec,
         )

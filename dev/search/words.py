@@ -7,7 +7,7 @@ from search.place import Place
 
 
 def told(search: Search, violation: Violation) -> str:
-    """The claim, and the way to the look that breaks it."""
+    """The claim, and the way to the reconcile that breaks it."""
     lines = [f"VIOLATED {violation.claim}: {violation.sentence}", f"  after {len(violation.codes)} transitions:"]
     place = starts(search.graph.scope)[violation.start]
     lines.append(f"      the object has just been created{_shown(search, place)}")
@@ -30,7 +30,8 @@ def in_brief(search: Search, place: Place) -> str:
     """Where that leads."""
     status = place.status
     raising = "" if status.raising is None else f", raising to {status.raising.percent} %"
-    return f"{status.phase.value} at {status.percent} %{raising}, attempt {status.attempt}{_shown(search, place)}"
+    waiting = "" if status.pending is None else f", {len(status.pending.records)} records wait"
+    return f"{status.phase.value} at {status.step_percent} %{raising}, attempt {status.attempt}{waiting}{_shown(search, place)}"
 
 
 def _shown(search: Search, place: Place) -> str:

@@ -8,8 +8,8 @@ from typing import Any
 
 from simulation.noise import Traffic, binomial, daily, drifting, poisson
 from tidegate.api.gates import Gate
+from tidegate.domain.answers import Answer, Buckets, CountAnswer, GateAnswer, SeriesValue
 from tidegate.domain.counting import Tally
-from tidegate.domain.readings import Answer, Buckets, CountAnswer, GateAnswer, SeriesValue
 
 INTERVAL = 60.0
 Reader = Callable[[float, bool], GateAnswer]

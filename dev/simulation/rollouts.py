@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 from simulation.cases import INTERVAL, Case
 from tidegate.api.rollout_status import GateSource, GateStatus, Verdict
-from tidegate.decide.rollout.assess import Surroundings
-from tidegate.decide.rollout.gates import Context, judge
+from tidegate.decide.gates.assess import Surroundings
+from tidegate.decide.gates.verdict import Context, judge
 
 START = datetime(2026, 12, 1, tzinfo=UTC)
 DAY = 86400.0
@@ -18,7 +18,7 @@ STALENESS = timedelta(minutes=2)
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """`rolled_back_after`: seconds from the regression, or from the start where there is none; None: never. `advanced_wrongly`: whether an
-    hour or more into the regression a look said ADVANCE."""
+    hour or more into the regression the gate said ADVANCE."""
 
     rolled_back_after: float | None
     advanced_wrongly: bool

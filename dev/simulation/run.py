@@ -1,6 +1,6 @@
 """How often a healthy rollout is rolled back by bad luck, and how soon a bad one is caught: each kind of gate, on simulated data.
 
-The verdicts are those of the operator's own code. A rollout lasts a day, looked at once a minute; a regression begins after six hours.
+The verdicts are those of the operator's own code. A rollout lasts a day, judged once a minute; a regression begins after six hours.
 """
 
 import sys

@@ -27,7 +27,7 @@ LogLevel = Annotated[str, typer.Option(envvar="TIDEGATE_LOG_LEVEL", help="DEBUG,
 Format = Annotated[LogFormat, typer.Option(envvar="TIDEGATE_LOG_FORMAT", help="json for machines, text for people.")]
 Namespaces = Annotated[
     list[str] | None,
-    typer.Option("--namespace", help="Namespace to look after; may be given several times. Default: all. The operator takes globs too."),
+    typer.Option("--namespace", help="Namespace to watch; may be given several times. Default: all. The operator takes globs too."),
 ]
 Grace = Annotated[float, typer.Option(help="Seconds that work under way gets to end after SIGTERM.")]
 
@@ -42,7 +42,7 @@ def operator(
     candidate: Annotated[str | None, typer.Option(envvar="POD_NAME", help="Names this replica in the Lease. Default: the host.")] = None,
     port: Annotated[int, typer.Option(help="Serves /healthz, /readyz and /metrics.")] = 8080,
     host: Annotated[str, typer.Option(help="Address to serve them on.")] = "0.0.0.0",
-    workers: Annotated[int, typer.Option(help="Objects looked at in parallel.")] = 16,
+    workers: Annotated[int, typer.Option(help="Objects reconciled in parallel.")] = 16,
     lease_name: Annotated[str, typer.Option(help="Replicas with the same Lease elect one leader.")] = "tidegate",
     lease_duration: Annotated[float, typer.Option(help="Seconds after which a silent leader is replaced.")] = 10.0,
     grace: Grace = 10.0,
@@ -83,8 +83,8 @@ def flags(
     log_format: Format = LogFormat.JSON,
 ) -> None:
     """Pushes flag sets (ConfigMaps labelled tidegate.io/flag-set=true) to applications: flagd's sync protocol and OFREP. Read-only."""
+    from tidegate.flags.flag_settings import FlagServerSettings
     from tidegate.flags.server import run
-    from tidegate.flags.settings import FlagServerSettings
 
     _log(log_level, log_format)
     try:

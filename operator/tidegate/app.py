@@ -13,42 +13,41 @@ from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
-from tidegate.act.fence import Fence
-from tidegate.act.flag_sets import FlagSets
-from tidegate.act.rollouts import RolloutActions
-from tidegate.api.rollout_policy import RolloutPolicyStatus
-from tidegate.clients.kubernetes import JsonObject, Kubernetes
+from tidegate.act.actions import Actions
+from tidegate.act.flag_writes import FlagWrites
+from tidegate.clients.kubernetes import Kubernetes
 from tidegate.clients.prometheus import Prometheus
-from tidegate.clients.resources import Resource
+from tidegate.clients.resources import CONFIG_MAPS, FEATURE_ROLLOUTS, ROLLOUT_POLICIES, JsonObject, Resource
 from tidegate.clients.watch_session import watch_session
-from tidegate.domain.keys import Key, Kind
-from tidegate.domain.policy_view import PolicyView
-from tidegate.loop.echoes import Echoes
+from tidegate.clients.writer import Echoes, Writer
+from tidegate.domain.keys import Key, Kind, Ref, RefKind
+from tidegate.loop.election import Leadership, LeaseSettings
 from tidegate.loop.health import HealthSettings, Pulse, loop_check, queue_check, serve_health
 from tidegate.loop.index import Index
-from tidegate.loop.lease import Leadership, LeaseSettings
+from tidegate.loop.policy_handler import PolicyHandler
 from tidegate.loop.queue import Queue, QueueSettings
 from tidegate.loop.queue_metrics import QueueMetrics
-from tidegate.loop.reconciler import Reconciler, Verbs
+from tidegate.loop.reconciler import Handler, Reconciler
+from tidegate.loop.rollout_handler import RolloutHandler
 from tidegate.observe.evidence import Evidence
+from tidegate.observe.flags import Flags
 from tidegate.observe.policies import Policies
 from tidegate.observe.questions import Questions
-from tidegate.observe.rollouts import Rollouts
-from tidegate.report.metrics import RolloutMetrics
+from tidegate.observe.snapshots import Snapshots
 from tidegate.report.outbox import Outbox
-from tidegate.report.policies import report_policy
-from tidegate.report.rollouts import RolloutReports
-from tidegate.report.runs import Runs
+from tidegate.report.rollout_metrics import RolloutMetrics
+from tidegate.report.run_records import Runs
+from tidegate.report.statuses import RolloutReports
 from tidegate.settings import OperatorSettings
 from tidegate.watch import Coverage, Sinks, Watched, WatchSettings, watch
 
 _log = logging.getLogger(__name__)
 _GRACE_FOR_EVENTS = 1.0
-"""Seconds that Events get beyond the looks. Less than what the kubelet adds to the grace."""
+"""Seconds that Events get after the last reconcile. Less than what the kubelet adds to the grace."""
 
 
 def utc_now() -> datetime:
-    """The wall clock. Everything that decides is given it."""
+    """The wall clock. It is passed to everything that decides."""
     return datetime.now(UTC)
 
 
@@ -57,11 +56,37 @@ class Parts:
     """What the watcher and the health server need of the reconciling half."""
 
     queue: Queue
+    reconciler: Reconciler
     index: Index
     echoes: Echoes
-    rollouts: Rollouts
+    flags: Flags
     policies: Policies
     outbox: Outbox
+
+    def enqueue(self, key: Key) -> None:
+        self.queue.add(key)
+
+    def gone(self, key: Key) -> None:
+        """Whoever waits for what it had is reconciled."""
+        shared = [ref for ref in self.index.refs(key) if ref.kind is RefKind.FLAG_SET]
+        for other in self.index.of(*shared):
+            if other != key:
+                self.queue.add(other)
+        self.reconciler.gone(key)
+
+    def changed(self, ref: Ref) -> None:
+        """An external writer changed what others refer to: it is read anew, and they are reconciled."""
+        self.forget(ref)
+        for key in self.index.of(ref, Ref(ref.kind, "", "")):
+            self.queue.add(key)
+
+    def forget(self, ref: Ref) -> None:
+        """Drops what was read of this: it no longer holds."""
+        match ref.kind:
+            case RefKind.FLAG_SET:
+                self.flags.sets.forget((ref.namespace, ref.name))
+            case RefKind.ROLLOUT_POLICY:
+                self.policies.forget()
 
 
 def assemble(
@@ -72,46 +97,32 @@ def assemble(
     settings: OperatorSettings,
 ) -> Parts:
     """Everything between the watcher and the API server, wired."""
-    fence, echoes, index, evidence = Fence(is_leader), Echoes(), Index(), Evidence()
-    metrics = RolloutMetrics(registry)
-    questions = Questions(prometheus)
+    echoes, index, evidence = Echoes(), Index(), Evidence()
+    metrics, questions = RolloutMetrics(registry), Questions(prometheus)
     Gauge("tidegate_prometheus_requests", "Queries sent since the start.", registry=registry).set_function(lambda: questions.requests)
-    policies = Policies(kubernetes, settings.own_namespace)
-    rollouts = Rollouts(kubernetes, policies, questions, evidence, utc_now, index.note)
+    policies, flags = Policies(kubernetes, settings.own_namespace), Flags(kubernetes, index.of)
 
-    def wrote(stored: JsonObject) -> None:
-        echoes.wrote(stored["metadata"]["uid"], stored["metadata"]["resourceVersion"])
+    def wrote(resource: Resource, stored: JsonObject) -> None:
+        if resource == CONFIG_MAPS:
+            flags.sets.forget((stored["metadata"]["namespace"], stored["metadata"]["name"]))
 
-    def wrote_flag_set(stored: JsonObject) -> None:
-        wrote(stored)
-        rollouts.flag_sets.forget((stored["metadata"]["namespace"], stored["metadata"]["name"]))
-
-    def gone(key: Key) -> None:
-        index.forget(key)
-        metrics.forget(key)
-
-    async def observe_policy(name: str) -> PolicyView | None:
-        return await policies.view(name, questions, utc_now().timestamp())
-
-    async def write_policy(view: PolicyView, status: RolloutPolicyStatus) -> None:
-        await report_policy(kubernetes, view, status, fence.check, wrote)
-
-    flag_sets = FlagSets(kubernetes, fence.check, utc_now, wrote_flag_set)
-    runs = Runs(kubernetes, fence.check)
-    outbox = Outbox(kubernetes, fence.check, registry)
-    reports = RolloutReports(kubernetes, runs, fence.check, wrote, evidence.keep, evidence.drop, metrics.recorded, outbox.put)
-    verbs = Verbs(
-        observe=rollouts.snapshot,
-        perform=RolloutActions(kubernetes, flag_sets, fence.check, wrote).perform,
-        report=reports.report,
-        observe_policy=observe_policy,
-        report_policy=write_policy,
-        show=metrics.show,
-        failed=evidence.keep,
-        gone=gone,
-    )
-    queue = Queue(Reconciler(verbs, utc_now), QueueMetrics(registry), QueueSettings(workers=settings.workers))
-    return Parts(queue, index, echoes, rollouts, policies, outbox)
+    writer = Writer(kubernetes, is_leader, echoes, frozenset({FEATURE_ROLLOUTS, ROLLOUT_POLICIES, CONFIG_MAPS}), wrote)
+    outbox = Outbox(writer, registry)
+    handlers: Mapping[Kind, Handler] = {
+        Kind.FEATURE_ROLLOUT: RolloutHandler(
+            Snapshots(kubernetes, policies, questions, evidence, flags, utc_now, index.note),
+            Actions(writer, FlagWrites(writer, utc_now)),
+            RolloutReports(writer, Runs(writer), metrics.recorded, outbox.put),
+            evidence,
+            metrics,
+            index,
+            utc_now,
+        ),
+        Kind.ROLLOUT_POLICY: PolicyHandler(policies, questions, writer, utc_now),
+    }
+    reconciler = Reconciler(handlers)
+    queue = Queue(reconciler, QueueMetrics(registry), QueueSettings(workers=settings.workers))
+    return Parts(queue, reconciler, index, echoes, flags, policies, outbox)
 
 
 def run(settings: OperatorSettings) -> int:
@@ -145,7 +156,7 @@ async def _run(settings: OperatorSettings) -> int:
 async def _lead(
     settings: OperatorSettings, kubernetes: Kubernetes, parts: Parts, leadership: Leadership, stop: asyncio.Event, coverage: Coverage
 ) -> int:
-    """Watches and reconciles until told to stop, or until it must not go on. Events that were decided on are posted before the end."""
+    """Watches and reconciles until `stop` is set, or until it must not go on. Events of what was decided are posted before the end."""
     posting = asyncio.create_task(parts.outbox.run(), name="events")
     watching = asyncio.create_task(_watch(settings, kubernetes, parts, coverage), name="watch")
     working = asyncio.create_task(parts.queue.run(), name="queue")
@@ -168,36 +179,24 @@ async def _lead(
 
 
 async def _drain(parts: Parts, grace: float) -> None:
-    """Looks first, since they make Events. For Events nobody waits long: the next leader waits for the Lease meanwhile."""
+    """Reconciles first, since they make Events. Events don't get long: the next leader waits for the Lease meanwhile."""
     await parts.queue.drain(grace)
     await parts.outbox.drain(min(grace, _GRACE_FOR_EVENTS))
 
 
 async def _watch(settings: OperatorSettings, kubernetes: Kubernetes, parts: Parts, coverage: Coverage) -> None:
-    def enqueue(key: Key) -> None:
-        parts.queue.add(key)
-        if key.kind is Kind.ROLLOUT_POLICY:
-            parts.policies.forget()
-            for each in parts.index.all():
-                parts.queue.add(each)
-
-    def flag_set_changed(namespace: str, name: str) -> None:
-        parts.rollouts.flag_sets.forget((namespace, name))
-        for key in parts.index.of_flag_set(namespace, name):
-            parts.queue.add(key)
-
     async def pages(watched: Watched, namespace: str) -> AsyncIterator[Sequence[Mapping[str, Any]]]:
         resource = Resource(watched.group, watched.version, watched.plural, watched.namespaced)
         async for page in kubernetes.pages(resource, namespace, label_selector=watched.label_selector, metadata_only=True):
             yield page.items
 
-    sinks = Sinks(enqueue=enqueue, gone=parts.index.forget, flag_set_changed=flag_set_changed)
+    sinks = Sinks(enqueue=parts.enqueue, gone=parts.gone, changed=parts.changed)
     await watch(
         WatchSettings(namespaces=settings.namespaces),
         sinks,
         parts.echoes,
         coverage,
-        login=lambda told: watch_session(settings.kubeconfig, told),
+        login=lambda answered: watch_session(settings.kubeconfig, answered),
         lister=pages,
         stop=asyncio.Event(),
     )

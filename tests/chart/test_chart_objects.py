@@ -12,8 +12,7 @@ import yaml
 from tests.chart.support import CHART, DIGEST, MATRIX, NAMESPACE, PEER, PROMETHEUS, REPOSITORY, Chart, Json, Rendered
 from tidegate.__main__ import app
 from tidegate.api.rollout_policy import RolloutPolicySpec
-from tidegate.levers.flag import DOCUMENT_KEY
-from tidegate.levers.flag_set import EPOCH_ANNOTATION, FLAG_SET_LABEL
+from tidegate.levers.flag.flag_set import DOCUMENT_KEY, EPOCH_ANNOTATION, FLAG_SET_LABEL
 
 NAMESPACED = {"Deployment", "Service", "ServiceAccount", "Role", "RoleBinding", "PodDisruptionBudget", "NetworkPolicy", "ServiceMonitor"}
 EVERY_CASE = pytest.mark.parametrize("case", MATRIX)

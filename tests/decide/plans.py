@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.builders import raw_gate
 from tests.decide.world import World
 from tidegate.api.conditions import Reason
-from tidegate.domain.readings import Failure
+from tidegate.domain.answers import Failure
 
 SILENT = Failure(Reason.PROMETHEUS_TIMEOUT, "no complete answer within 5 s")
 ODD: Mapping[str, float | Failure | None] = {

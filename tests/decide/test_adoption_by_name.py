@@ -4,14 +4,15 @@ from typing import Any
 
 import pytest
 
-from tests.builders import marker, raw_gate, stalled_for, target
+from tests.builders import mark, raw_gate, stalled_for, target
 from tests.decide.test_adoption import PLAIN_OFF, recreated, share
 from tests.decide.test_replaced_flags import FOREIGN, effect
 from tests.decide.world import Fault, World
 from tidegate.api.conditions import Reason
 from tidegate.api.records import Transition
 from tidegate.api.rollout_status import Phase, State
-from tidegate.levers.flag import definition_for, switched_off, to_metadata
+from tidegate.levers.flag.definition import definition_for, switched_off
+from tidegate.levers.flag.mark import to_metadata
 
 GATE: dict[str, Any] = {"gates": [raw_gate(rollback={"gt": 0.15, "confirm": 1})]}
 KEYS = {"var": "targetingKey"}
@@ -39,7 +40,7 @@ def test_a_deny_list_by_hand_that_is_not_the_specs_is_never_dropped(flag: dict[s
     world.put_flag(flag)
     world.run(60)
     assert (world.definition, world.writes) == (flag, [])
-    assert stalled_for(world.status) is Reason.FLAG_NOT_ADOPTABLE
+    assert stalled_for(world.status) is Reason.NOT_ADOPTABLE
     said = world.status.waiting_for or ""
     assert "its list of targeting keys that are always off (1) is not spec.target.flag.deny: copy it there" in said
     world.edit_target(deny=["bank-a"])
@@ -72,7 +73,7 @@ def test_a_segment_is_no_list_of_keys() -> None:
     segment = [{"attribute": "targetingKey", "in": ["alice"]}]
     world = World(**GATE, flag={"segment": segment})
     world.put_flag(definition_for(target(segment=segment), 50))
-    world.look()
+    world.reconcile()
     assert world.status.percent == 50
 
 
@@ -87,12 +88,12 @@ def test_ones_own_lists_change_with_the_spec() -> None:
 
 def test_the_lists_of_another_rollout_that_is_gone_are_kept_like_those_by_hand() -> None:
     world = World(**GATE)
-    metadata = to_metadata(marker(rollout="shop/another", uid="u9"), 50)
+    metadata = to_metadata(mark(rollout="shop/another", uid="u9", percent=50))
     flag = definition_for(target(deny=["bank-a"]), 50) | {"metadata": metadata}
     world.put_flag(flag)
     world.run(60)
     assert world.definition == flag
-    assert stalled_for(world.status) is Reason.FLAG_NOT_ADOPTABLE
+    assert stalled_for(world.status) is Reason.NOT_ADOPTABLE
 
 
 def test_switching_off_needs_no_list() -> None:
@@ -107,7 +108,7 @@ def test_switching_off_needs_no_list() -> None:
 
 def arrives(flag: dict[str, Any], initial: int = 100, **spec: Any) -> World:
     world = World(**GATE, initialPercent=initial, **spec)
-    world.look()
+    world.reconcile()
     assert world.status.raising is not None
     world.put_flag(flag)
     return world
@@ -116,9 +117,9 @@ def arrives(flag: dict[str, Any], initial: int = 100, **spec: Any) -> World:
 @pytest.mark.parametrize("initial", [100, 40])
 def test_a_flag_that_is_off_by_then_begins_at_zero(initial: int) -> None:
     world = arrives(PLAIN_OFF, initial)
-    world.look()
+    world.reconcile()
     assert (world.percent, world.status.percent, world.status.raising, world.status.attempt) == (0, 0, None, 1)
-    assert world.told() == [Transition.ADOPTED, Transition.STEP_WITHDRAWN, Transition.ATTEMPT_STARTED]
+    assert world.recorded() == [Transition.ADOPTED, Transition.STEP_WITHDRAWN, Transition.ATTEMPT_STARTED]
     world.climb_to(10)
 
 
@@ -126,7 +127,7 @@ def test_a_flag_that_is_off_by_then_begins_at_zero(initial: int) -> None:
 @pytest.mark.parametrize("fault", [None, Fault.STATUS_REFUSED, Fault.KILLED_AFTER_ACT, Fault.APPEND_REFUSED])
 def test_one_that_is_on_is_adopted_as_it_is(percent: int, fault: Fault | None) -> None:
     world = arrives(PLAIN_OFF | (share(percent) if percent < 100 else {"defaultVariant": "on"}), 40)
-    world.look(fault)
+    world.reconcile(fault)
     world.run(1)
     assert world.status.raising is None or not world.status.raising.adopts
     assert world.percent == (percent or 10), "from 0 % it climbs at once: there is no gate before the first step"
@@ -136,10 +137,10 @@ def test_one_that_is_on_is_adopted_as_it_is(percent: int, fault: Fault | None) -
 def test_one_that_cannot_be_read_is_left_alone_until_it_can() -> None:
     world = arrives(FOREIGN)
     world.run(60)
-    assert (world.definition, stalled_for(world.status)) == (FOREIGN, Reason.FLAG_NOT_ADOPTABLE)
+    assert (world.definition, stalled_for(world.status)) == (FOREIGN, Reason.NOT_ADOPTABLE)
     world.put_flag(DENIES[0])
     world.run(60)
-    assert (world.definition, stalled_for(world.status)) == (DENIES[0], Reason.FLAG_NOT_ADOPTABLE)
+    assert (world.definition, stalled_for(world.status)) == (DENIES[0], Reason.NOT_ADOPTABLE)
     world.put_flag(share(30))
     world.run(1)
     assert (world.percent, world.status.percent) == (30, 30)
@@ -147,7 +148,7 @@ def test_one_that_cannot_be_read_is_left_alone_until_it_can() -> None:
 
 def test_one_that_was_rolled_back_before_stays_rejected() -> None:
     """A backup of the flag set is played back."""
-    rejected = to_metadata(marker(uid="u0", state=State.ROLLBACK, rejected="v7", attempt=3), 0)
+    rejected = to_metadata(mark(uid="u0", state=State.ROLLBACK, rejected="v7", attempt=3))
     world = arrives(PLAIN_OFF | {"defaultVariant": "on", "metadata": rejected}, revision="v7")
     world.run(1)
     assert (world.percent, world.phase, world.status.rejected_revision) == (0, Phase.ROLLED_BACK, "v7")

@@ -9,7 +9,9 @@ from tests.decide.world import World
 from tidegate.api.conditions import ConditionType, Reason
 from tidegate.api.records import Transition
 from tidegate.api.rollout_status import Phase, State, Verdict
-from tidegate.domain.readings import Failure
+from tidegate.domain.answers import Failure
+
+pytestmark = pytest.mark.levers
 
 SILENT = Failure(Reason.PROMETHEUS_UNREACHABLE, "connection refused")
 
@@ -117,7 +119,7 @@ QUESTIONABLE: list[tuple[dict[str, Any], Reason | None]] = [
 
 
 @pytest.mark.parametrize(("fields", "reason"), QUESTIONABLE)
-def test_what_will_surprise_is_told_and_nothing_else_follows(fields: dict[str, Any], reason: Reason | None) -> None:
+def test_what_will_surprise_is_recorded_and_nothing_else_follows(fields: dict[str, Any], reason: Reason | None) -> None:
     world = World(gates=[raw_gate(**fields)], dwell="10m")
     world.climb_to(10)
     found = condition(world.status, ConditionType.QUESTIONABLE)
@@ -156,7 +158,7 @@ def test_a_gate_that_does_not_apply_holds_nothing() -> None:
     world = World(gates=[raw_gate(when="market_open")])
     world.readings["errors"], world.whens["errors"] = 0.9, 0.0
     world.run_until(lambda world: world.status.phase is Phase.SUCCEEDED)
-    assert Transition.ROLLED_BACK not in world.told()
+    assert Transition.ROLLED_BACK not in world.recorded()
 
 
 def test_market_closed_overnight() -> None:
@@ -180,7 +182,7 @@ def test_a_concurrent_baseline_ends_at_a_hundred_percent() -> None:
     world.climb_to(100)
     world.readings["errors"] = 9.0
     world.run_until(lambda world: world.status.phase is Phase.SUCCEEDED)
-    assert Transition.ROLLED_BACK not in world.told()
+    assert Transition.ROLLED_BACK not in world.recorded()
 
 
 def test_a_bake_does_not_end_in_a_breach_nor_without_numbers() -> None:
@@ -213,7 +215,7 @@ def test_switching_off_waits_for_no_answer() -> None:
     world.climb_to(10)
     world.edit(enabled=False)
     assert world.snapshot().answers == {}
-    world.look()
+    world.reconcile()
     assert world.percent == 0
 
 

@@ -12,8 +12,8 @@ from tests.builders import START, after, answer, context, gate
 from tidegate.api.conditions import Reason
 from tidegate.api.gates import Gate
 from tidegate.api.rollout_status import GateSource, GateStatus, Verdict
-from tidegate.decide.rollout.gates import judge
-from tidegate.domain.readings import Answer, Failure, GateAnswer, SeriesValue
+from tidegate.decide.gates.verdict import judge
+from tidegate.domain.answers import Answer, Failure, GateAnswer, SeriesValue
 
 CONTEXT = context(effective=None, counts_from=None)
 FAILURE = Failure(Reason.PROMETHEUS_UNREACHABLE, "connection refused")
@@ -26,12 +26,12 @@ def last(rule: dict[str, Any], looks: Sequence[Look]) -> GateStatus:
     status = None
     judged = gate(rollback={"gt": 0.15} | rule)
     for sample, said in looks:
-        status = look(judged, sample, said, status)
+        status = reconcile(judged, sample, said, status)
     assert status is not None
     return status
 
 
-def look(judged: Gate, sample: float, said: float | Failure | None, before: GateStatus | None) -> GateStatus:
+def reconcile(judged: Gate, sample: float, said: float | Failure | None, before: GateStatus | None) -> GateStatus:
     value: Answer | Failure
     if isinstance(said, Failure):
         value = said
@@ -93,7 +93,7 @@ def test_one_burst_under_a_shorter_range_does_not_fire() -> None:
     judged, status = gate(rollback={"gt": 0.15, "for": "60s"}), None
     seen = []
     for sample, value in burst:
-        status = look(judged, sample, value, status)
+        status = reconcile(judged, sample, value, status)
         seen.append(status.verdict)
     assert Verdict.ROLLBACK not in seen
 
@@ -114,7 +114,7 @@ def test_for_agrees_with_its_sentence(steps: list[tuple[int, float | None]]) -> 
     judged, status, sample, seen = gate(rollback={"gt": 0.15, "for": "60s"}), None, 0, list[tuple[int, float]]()
     for gap, said in steps:
         sample += gap
-        status = look(judged, sample, said, status)
+        status = reconcile(judged, sample, said, status)
         if said is not None:
             seen.append((sample, said))
         assert (status.verdict is Verdict.ROLLBACK) == (said == BAD and _holds(seen, 60))

@@ -1,4 +1,4 @@
-"""Other hands on the flag: turned down is a person's word, turned up is put right, removed is put back, rewritten is put right."""
+"""Other hands on the flag: turned down is a manual override, turned up is corrected, removed is restored, rewritten is corrected."""
 
 from datetime import timedelta
 from typing import Any
@@ -10,7 +10,7 @@ from tests.decide.world import World
 from tidegate.api.conditions import Reason
 from tidegate.api.records import Transition
 from tidegate.api.rollout_status import Phase, State
-from tidegate.domain.snapshot import Problem
+from tidegate.domain.problems import Problem
 
 GATES = [raw_gate()]
 OFF = {"defaultVariant": "off"}
@@ -28,9 +28,9 @@ def test_turned_down_by_hand_is_neither_undone_nor_climbed_from(to: int) -> None
     world.edit_flag(**(share(to) if to else OFF))
     world.run(7200)
     assert world.percent == to
-    assert stalled_for(world.status) is Reason.FLAG_LOWERED_ELSEWHERE
+    assert stalled_for(world.status) is Reason.LOWERED_ELSEWHERE
     assert f"turned down to {to} %" in (world.status.waiting_for or "")
-    assert world.told().count(Transition.FLAG_LOWERED_ELSEWHERE) == 1
+    assert world.recorded().count(Transition.LOWERED_ELSEWHERE) == 1
     assert world.is_converged()
 
 
@@ -76,7 +76,7 @@ def test_rollback_rules_stay_armed_on_what_was_turned_down() -> None:
 
 
 @pytest.mark.parametrize("trouble", ["policy", "spec", "deadline"])
-def test_it_is_told_once_though_something_worse_hides_it(trouble: str) -> None:
+def test_it_is_recorded_once_though_something_worse_hides_it(trouble: str) -> None:
     world = World(gates=GATES, stepDeadline="120s")
     world.climb_to(50)
     world.edit_flag(**OFF)
@@ -87,7 +87,7 @@ def test_it_is_told_once_though_something_worse_hides_it(trouble: str) -> None:
         case "spec":
             world.edit(gates=[raw_gate(query="rate(")])
     world.run(1200)
-    assert world.told().count(Transition.FLAG_LOWERED_ELSEWHERE) == 1
+    assert world.recorded().count(Transition.LOWERED_ELSEWHERE) == 1
     assert world.is_converged()
 
 
@@ -102,17 +102,17 @@ def test_a_bake_of_a_feature_that_was_turned_down_does_not_succeed() -> None:
 
 
 @pytest.mark.parametrize("to", [80, 100])
-def test_turned_up_by_hand_is_put_right(to: int) -> None:
+def test_turned_up_by_hand_is_corrected(to: int) -> None:
     world = World(gates=GATES)
     world.climb_to(50)
     world.edit_flag(**(share(to) if to < 100 else {"defaultVariant": "on"}))
-    world.look()
+    world.reconcile()
     assert world.percent == 50
     assert not any(write.raises for _, write in world.writes[-1:])
 
 
 @pytest.mark.parametrize("percent", [10, 50, 100])
-def test_a_flag_that_is_missing_is_put_back_as_it_was(percent: int) -> None:
+def test_a_flag_that_is_missing_is_restored_as_it_was(percent: int) -> None:
     world = World(gates=GATES, flag={"allow": ["alice"]})
     world.climb_to(percent)
     before = {key: value for key, value in (world.definition or {}).items() if key != "metadata"}
@@ -142,7 +142,7 @@ def test_a_flag_set_that_is_missing_is_made_again() -> None:
         {"targeting": {"fractional": [["on", 10.5], ["off", 89.5]]}},
     ],
 )
-def test_a_definition_that_was_rewritten_is_put_right(changes: dict[str, Any]) -> None:
+def test_a_definition_that_was_rewritten_is_corrected(changes: dict[str, Any]) -> None:
     world = World(gates=GATES)
     world.climb_to(50)
     before = world.definition
@@ -172,7 +172,7 @@ def test_turned_up_before_the_first_reading_back_skips_no_step() -> None:
     world = World(gates=GATES, revision="v1")
     world.climb_to(50)
     world.edit(revision="v2")
-    world.look()
+    world.reconcile()
     world.edit_flag(**share(30))
     world.run_until(lambda it: bool(it.percent) and it.status.attempt == 2 and it.status.state is State.ROLLING_OUT)
     assert world.percent == 10

@@ -11,10 +11,13 @@ from tests.builders import T0, after, raw_gate
 from tests.decide.world import Fault, World
 from tidegate.api.conditions import ConditionType
 from tidegate.api.records import Transition
-from tidegate.api.rollout_status import Phase, State
-from tidegate.decide.rollout import decide
-from tidegate.domain.decision import AddFinalizer, RemoveFinalizer, WriteFlag
-from tidegate.domain.hashing import HASH_GENERATION
+from tidegate.api.rollout_status import FlagStatus, Phase, State
+from tidegate.decide.rollout.deciding import decide
+from tidegate.domain.decision import AddFinalizer, RemoveFinalizer
+from tidegate.levers.flag.definition import HASH_GENERATION
+from tidegate.levers.flag.flag_set import WriteFlag
+
+pytestmark = pytest.mark.levers
 
 
 def raising_to(percent: int, world: World) -> bool:
@@ -32,7 +35,7 @@ def test_the_whole_way() -> None:
     world = World(**GATE, guards=(raw_gate("uptime"),))
     world.run_until(lambda it: it.phase is Phase.SUCCEEDED)
     assert [percent for _, percent in raises(world)] == [10, 50, 100]
-    assert world.told() == [
+    assert world.recorded() == [
         Transition.ATTEMPT_STARTED,
         Transition.STEP_DECIDED,
         Transition.STEP_EFFECTIVE,
@@ -66,7 +69,7 @@ def test_dwell_counts_from_the_reading_back_not_from_the_decision() -> None:
     world.run_until(lambda it: it.status.raising is not None)
     for _ in range(20):  # the flag set can't be written for a while
         world.now += timedelta(seconds=1)
-        world.look(Fault.ACTION_REFUSED)
+        world.reconcile(Fault.ACTION_REFUSED)
     assert world.status.effective_at is None
     world.climb_to(10)
     assert world.status.effective_at == world.now
@@ -87,12 +90,12 @@ def test_each_step_has_its_own_dwell() -> None:
 
 def test_nobody_is_exposed_before_the_way_back_is_proven() -> None:
     world = World()
-    world.look()
+    world.reconcile()
     assert world.percent == 0
     assert world.status.rehearsal is None
     assert "the way back to be proven" in (world.status.waiting_for or "")
     world.now += timedelta(milliseconds=5)
-    world.look()
+    world.reconcile()
     proof = world.status.rehearsal
     assert proof is not None
     assert (proof.at, proof.milliseconds) == (after(0.005), 5)
@@ -103,9 +106,9 @@ def test_nobody_is_exposed_before_the_way_back_is_proven() -> None:
 def test_a_proof_that_was_interrupted_has_no_figure(pause: float) -> None:
     """The process was away between the write and the reading, or another one's clock is behind."""
     world = World()
-    world.look()
+    world.reconcile()
     world.now += timedelta(seconds=pause)
-    world.look()
+    world.reconcile()
     proof = world.status.rehearsal
     assert proof is not None
     assert (proof.at, proof.milliseconds) == (after(pause), None)
@@ -114,18 +117,19 @@ def test_a_proof_that_was_interrupted_has_no_figure(pause: float) -> None:
 @pytest.mark.parametrize("fault", [Fault.KILLED_AFTER_ACT, Fault.STATUS_REFUSED])
 def test_nor_has_one_whose_attempt_was_not_in_status_yet(fault: Fault) -> None:
     world = World()
-    world.look(fault)
+    world.reconcile(fault)
     world.now += timedelta(seconds=1)
-    world.look()
+    world.reconcile()
     assert (world.status.attempt, world.status.rehearsal and world.status.rehearsal.milliseconds) == (1, None)
     world.climb_to(10)
     assert world.status.rehearsal is not None
 
 
+@pytest.mark.flag
 def test_a_write_that_does_not_stick_proves_nothing() -> None:
     world = World()
     for _ in range(5):
-        world.look()
+        world.reconcile()
         world.put_flag(None)  # somebody removes it each time
         world.now += timedelta(seconds=5)
     assert world.status.rehearsal is None
@@ -134,21 +138,22 @@ def test_a_write_that_does_not_stick_proves_nothing() -> None:
 
 def test_a_raise_waits_for_its_record_to_be_appended() -> None:
     world = World()
-    world.look()
+    world.reconcile()
     for _ in range(10):
         world.now += timedelta(seconds=1)
-        world.look(Fault.APPEND_REFUSED)
+        world.reconcile(Fault.APPEND_REFUSED)
     assert world.status.raising is not None
     assert world.status.pending is not None
     assert world.percent == 0
-    world.look()
+    world.reconcile()
     assert world.status.pending is None
     world.climb_to(10)
 
 
+@pytest.mark.flag
 def test_a_raise_waits_for_the_finalizer() -> None:
     world = World()
-    world.look(Fault.ACTION_REFUSED)
+    world.reconcile(Fault.ACTION_REFUSED)
     assert "finalizers" not in world.raw["metadata"]
     seen = world.snapshot()
     assert [type(action) for action in decide(seen, world.now).actions] == [AddFinalizer, WriteFlag]
@@ -160,6 +165,7 @@ def test_a_raise_waits_for_the_finalizer() -> None:
     assert not [action for action in decision.actions if isinstance(action, WriteFlag) and action.raises]
 
 
+@pytest.mark.flag
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
@@ -205,13 +211,13 @@ def test_a_raise_that_no_longer_holds_is_withdrawn_and_decided_again() -> None:
     world.run_until(lambda it: it.status.raising is not None)
     world.readings["errors"] = 0.12
     world.now += timedelta(hours=5)  # nobody looked meanwhile
-    world.look()
+    world.reconcile()
     assert world.status.raising is None
     assert world.percent == 10
-    assert world.told()[-1] is Transition.STEP_WITHDRAWN
+    assert world.recorded()[-1] is Transition.STEP_WITHDRAWN
     world.readings["errors"] = 0.05
     world.climb_to(50)
-    assert world.told().count(Transition.STEP_DECIDED) == 3
+    assert world.recorded().count(Transition.STEP_DECIDED) == 3
 
 
 def test_a_gate_is_asked_only_about_the_step_that_is_in_force() -> None:
@@ -227,6 +233,7 @@ def test_window_grows_with_the_step_and_never_holds_it_back() -> None:
     assert [later - earlier <= 36 for earlier, later in itertools.pairwise(at)] == [True, True]
 
 
+@pytest.mark.flag
 def test_without_gates_the_clock_alone_decides() -> None:
     world = World()
     world.run_until(lambda it: it.phase is Phase.SUCCEEDED)
@@ -244,9 +251,10 @@ def test_bake_and_succeeded() -> None:
     assert world.is_converged()
     completed = [one for one in world.status.conditions if one.type is ConditionType.COMPLETED]
     assert [one.status for one in completed] == ["True"]
-    assert world.look().requeue_after is None
+    assert world.reconcile().requeue_after is None
 
 
+@pytest.mark.flag
 def test_a_bake_of_nothing_succeeds_at_once() -> None:
     world = World(bake="0s")
     world.run_until(lambda it: it.phase is Phase.SUCCEEDED)
@@ -268,19 +276,20 @@ def test_a_breach_while_baking_still_rolls_back_and_after_it_no_more() -> None:
 def test_the_finalizer_stands_while_there_is_something_to_undo() -> None:
     world = World(**GATE)
     world.climb_to(10)
-    assert world.raw["metadata"]["finalizers"] == ["tidegate.io/flag"]
+    assert world.raw["metadata"]["finalizers"] == ["tidegate.io/rollout"]
     world.readings["errors"] = 0.9
     world.run_until(lambda it: it.phase is Phase.ROLLED_BACK)
     world.run(1)
     assert world.raw["metadata"]["finalizers"] == []
-    assert RemoveFinalizer() not in world.look().actions
+    assert RemoveFinalizer() not in world.reconcile().actions
 
 
+@pytest.mark.flag
 def test_status_says_which_hashing_deals_the_users() -> None:
     world = World()
     world.climb_to(10)
-    assert world.status.hash_generation == HASH_GENERATION
+    assert world.status.flag == FlagStatus(hash_generation=HASH_GENERATION)
     before = world.raw["status"]
-    world.raw["status"] = before | {"hashGeneration": "v2"}
-    world.look()
-    assert world.status.hash_generation == HASH_GENERATION, "after an upgrade it is the new one"
+    world.raw["status"] = before | {"flag": {"hashGeneration": "v2"}}
+    world.reconcile()
+    assert world.status.flag == FlagStatus(hash_generation=HASH_GENERATION), "after an upgrade it is the new one"

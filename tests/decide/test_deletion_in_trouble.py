@@ -13,7 +13,8 @@ from tests.decide.world import World
 from tidegate.api.conditions import Reason
 from tidegate.api.rollout_status import Phase
 from tidegate.domain.decision import FINALIZER
-from tidegate.levers.flag import DOCUMENT_KEY, switched_off
+from tidegate.levers.flag.definition import switched_off
+from tidegate.levers.flag.flag_set import DOCUMENT_KEY
 
 GATES = [raw_gate()]
 
@@ -37,9 +38,9 @@ def test_a_flag_without_the_marker_is_switched_off(to: int, seen: bool) -> None:
     world = at_half()
     world.put_flag(PLAIN_OFF | (share(to) if to < 100 else {"defaultVariant": "on"}))
     if seen:
-        world.look()
+        world.reconcile()
     world.delete()
-    world.look()
+    world.reconcile()
     assert (world.exists, effect(world)) == (False, switched_off())
 
 
@@ -48,7 +49,7 @@ def test_so_is_one_that_was_rewritten_without_it(how: Any) -> None:
     world = at_half()
     how(world)
     world.delete()
-    world.look()
+    world.reconcile()
     assert (world.exists, effect(world)) == (False, switched_off())
     assert world.definition is not None
     assert world.definition["metadata"]["state"] == "DISABLED"
@@ -58,17 +59,17 @@ def test_keep_leaves_even_that_as_it_is() -> None:
     world = at_half(deletionPolicy="Keep")
     world.put_flag(FOREIGN)
     world.delete()
-    world.look()
+    world.reconcile()
     assert (world.exists, world.definition) == (False, FOREIGN)
 
 
 def test_a_flag_that_was_never_ours_is_left_alone() -> None:
     """The first look wrote nothing yet but the finalizer."""
     world = World(initialPercent=100)
-    world.look()
+    world.reconcile()
     world.put_flag(FOREIGN)
     world.delete()
-    world.look()
+    world.reconcile()
     assert (world.exists, world.definition) == (False, FOREIGN)
 
 
@@ -80,7 +81,7 @@ def test_a_rejection_that_only_status_remembers_is_marked_again() -> None:
     world.raw["metadata"]["finalizers"] = [FINALIZER]
     world.put_flag(PLAIN_OFF | {"defaultVariant": "on"})
     world.delete()
-    world.look()
+    world.reconcile()
     assert world.definition is not None
     assert world.definition["metadata"]["rejected"] == "v7"
 
@@ -93,15 +94,15 @@ def test_an_unreadable_document_keeps_the_object_until_it_is_mended() -> None:
     good = break_document(world)
     world.delete()
     for _ in range(3):
-        decision = world.look()
+        decision = world.reconcile()
         assert (world.exists, decision.actions) == (True, ())
         assert decision.requeue_after is not None
-    assert stalled_for(world.status) is Reason.FLAG_SET_UNREADABLE
+    assert stalled_for(world.status) is Reason.UNREADABLE
     message = next(one.message for one in world.status.conditions if one.status == "True" and one.type == "Stalled")
     assert "the deletion waits for that" in message
     assert world.config_map is not None
     world.config_map["data"][DOCUMENT_KEY] = good
-    world.look()
+    world.reconcile()
     assert (world.exists, effect(world)) == (False, switched_off())
 
 
@@ -110,7 +111,7 @@ def test_it_ends_with_what_it_waits_for(end: str) -> None:
     world = at_half()
     break_document(world)
     world.delete()
-    world.look()
+    world.reconcile()
     assert world.config_map is not None
     match end:
         case "ConfigMap deleted":
@@ -119,7 +120,7 @@ def test_it_ends_with_what_it_waits_for(end: str) -> None:
             world.config_map["data"] = {}
         case "namespace deleted":
             world.namespace_terminating = True
-    world.look()
+    world.reconcile()
     assert not world.exists
 
 
@@ -128,12 +129,12 @@ def test_what_is_to_be_kept_waits_only_where_a_lease_would_end_it(policy: str, l
     world = at_half(deletionPolicy=policy, flag={"leaseSeconds": lease})
     good = break_document(world)
     world.delete()
-    world.look()
+    world.reconcile()
     assert world.exists is not gone
     assert world.config_map is not None
     world.config_map["data"][DOCUMENT_KEY] = good
     if world.exists:
-        world.look()
+        world.reconcile()
     assert not world.exists
     assert (world.document()["flags"][KEY] is None, world.lease) == (False, None)
 
@@ -143,4 +144,4 @@ def test_an_object_without_the_finalizer_waits_for_nothing() -> None:
     world.raw["metadata"]["finalizers"] = ["example.com/theirs"]
     break_document(world)
     world.delete()
-    assert world.look().requeue_after is None
+    assert world.reconcile().requeue_after is None

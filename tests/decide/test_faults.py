@@ -11,6 +11,8 @@ from tidegate.api.records import Transition
 from tidegate.api.rollout_status import Phase, State
 from tidegate.domain.snapshot import Snapshot
 
+pytestmark = pytest.mark.levers
+
 LOOKS = 17
 """A climb without gates takes so many looks."""
 
@@ -18,7 +20,7 @@ LOOKS = 17
 def step(world: World, fault: Fault | None = None, seen: Snapshot | None = None) -> Snapshot:
     """A look, then on to the next one; what this one saw."""
     snapshot = world.snapshot()
-    world.look(fault, seen=seen)
+    world.reconcile(fault, seen=seen)
     world.now += timedelta(seconds=max(world.wait if world.wait is not None else 1.0, 0.005))
     return snapshot
 
@@ -40,7 +42,7 @@ def check_climb(world: World, *climbs: list[int]) -> None:
     assert [60 <= dwell <= 100 for dwell in dwells] == [True, True]
     numbers = [record.seq for record in world.records()]
     assert numbers == list(range(1, len(numbers) + 1))
-    told = world.told()
+    told = world.recorded()
     for once in (Transition.ATTEMPT_STARTED, Transition.ENABLED, Transition.SUCCEEDED):
         assert told.count(once) == 1
     assert told.count(Transition.STEP_EFFECTIVE) == 3
@@ -57,13 +59,13 @@ def test_the_undisturbed_climb_takes_that_many_looks() -> None:
 @pytest.mark.thorough
 @pytest.mark.parametrize("fault", list(Fault))
 @pytest.mark.parametrize("times", [1, 3])
-def test_a_fault_at_every_look_of_a_climb(fault: Fault, times: int) -> None:
+def test_a_fault_at_every_reconcile_of_a_climb(fault: Fault, times: int) -> None:
     for number in range(LOOKS):
         world = World()
         for _ in range(number):
             step(world)
         for _ in range(times):
-            world.look(fault)
+            world.reconcile(fault)
             world.now += timedelta(seconds=0.2)
         world.run_until(lambda it: it.phase is Phase.SUCCEEDED)
         world.run(1)
@@ -73,7 +75,7 @@ def test_a_fault_at_every_look_of_a_climb(fault: Fault, times: int) -> None:
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("age", [1, 2, 3])
-def test_a_look_at_an_old_reading_at_every_look_of_a_climb(age: int) -> None:
+def test_a_reconcile_at_an_old_reading_at_every_reconcile_of_a_climb(age: int) -> None:
     for number in range(age, LOOKS):
         world = World()
         seen = [step(world) for _ in range(number)]
@@ -85,14 +87,14 @@ def test_a_look_at_an_old_reading_at_every_look_of_a_climb(age: int) -> None:
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("fault", list(Fault))
-def test_a_fault_at_every_look_around_a_rollback(fault: Fault) -> None:
+def test_a_fault_at_every_reconcile_around_a_rollback(fault: Fault) -> None:
     for number in range(6):
         world = World(gates=[raw_gate()], dwell="1h", revision="v7", flag={"allow": ["alice"]})
         world.climb_to(10)
         world.readings["errors"] = 0.9
         for _ in range(number):
             step(world)
-        world.look(fault)
+        world.reconcile(fault)
         world.now += timedelta(seconds=0.2)
         world.run_until(lambda it: it.phase is Phase.ROLLED_BACK, 120)
         world.readings["errors"] = 0.0
@@ -100,21 +102,21 @@ def test_a_fault_at_every_look_around_a_rollback(fault: Fault) -> None:
         assert (world.percent, world.phase, world.status.state) == (0, Phase.ROLLED_BACK, State.ROLLBACK)
         assert world.status.rejected_revision == "v7"
         assert "targeting" not in (world.definition or {})
-        assert world.told().count(Transition.ROLLED_BACK) == 1
+        assert world.recorded().count(Transition.ROLLED_BACK) == 1
         assert [percent for _, percent in exposures(world)] == [0, 10, 0]
         assert world.is_converged()
 
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("fault", list(Fault))
-def test_a_fault_at_every_look_around_a_new_revision(fault: Fault) -> None:
+def test_a_fault_at_every_reconcile_around_a_new_revision(fault: Fault) -> None:
     for number in range(5):
         world = World(revision="v1")
         world.climb_to(50)
         world.edit(revision="v2")
         for _ in range(number):
             step(world)
-        world.look(fault)
+        world.reconcile(fault)
         world.now += timedelta(seconds=0.2)
         world.run_until(lambda it: it.phase is Phase.SUCCEEDED)
         assert (world.status.attempt, world.percent) == (2, 100)
@@ -123,29 +125,29 @@ def test_a_fault_at_every_look_around_a_new_revision(fault: Fault) -> None:
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("fault", list(Fault))
-def test_a_fault_at_every_look_around_switching_off_and_deleting(fault: Fault) -> None:
+def test_a_fault_at_every_reconcile_around_switching_off_and_deleting(fault: Fault) -> None:
     for number in range(4):
         world = World()
         world.climb_to(50)
         world.edit(enabled=False)
         for _ in range(number):
             step(world)
-        world.look(fault)
+        world.reconcile(fault)
         world.run(5)
         assert (world.percent, world.phase) == (0, Phase.DISABLED)
         world.edit(enabled=True)
         world.climb_to(10)
         world.delete()
-        world.look(fault)
+        world.reconcile(fault)
         if world.exists:
-            world.look()
+            world.reconcile()
         assert (world.exists, world.percent) == (False, 0)
 
 
 def test_a_status_that_can_never_be_written_exposes_nobody() -> None:
     world = World()
     for _ in range(50):
-        world.look(Fault.STATUS_REFUSED)
+        world.reconcile(Fault.STATUS_REFUSED)
         world.now += timedelta(seconds=10)
     assert (world.percent, world.status.attempt) == (0, 0)
     assert len(world.writes) <= 2, "and the flag set is not written over and over"

@@ -10,9 +10,9 @@ from tidegate.api.conditions import Reason
 from tidegate.api.feature_rollout import NoData as NoDataRule
 from tidegate.api.gates import Gate
 from tidegate.api.rollout_status import GateSource, GateStatus, Verdict
-from tidegate.decide.rollout.gates import Context, judge
+from tidegate.decide.gates.verdict import Context, judge
+from tidegate.domain.answers import Answer, Buckets, CountAnswer, Failure, GateAnswer
 from tidegate.domain.counting import Tally
-from tidegate.domain.readings import Answer, Buckets, CountAnswer, Failure, GateAnswer
 
 ADVANCE, HOLD, ROLLBACK, NO_DATA, NOT_APPLICABLE = (
     Verdict.ADVANCE,

@@ -9,6 +9,8 @@ from tests.decide.world import World
 from tidegate.api.records import Transition
 from tidegate.api.rollout_status import GateSource, Phase, State, Verdict
 
+pytestmark = pytest.mark.levers
+
 
 def guard(**fields: Any) -> dict[str, Any]:
     return raw_gate("uptime", **fields)
@@ -27,7 +29,7 @@ def test_before_the_first_exposure_a_breach_is_waited_for_and_never_rolls_back(r
     assert (world.phase, world.status.state, world.percent) == (Phase.WAITING, State.DISABLED, 0)
     assert "guard uptime (in breach" in (world.status.waiting_for or "")
     assert verdict_of(world) is Verdict.HOLD
-    assert Transition.ROLLED_BACK not in world.told()
+    assert Transition.ROLLED_BACK not in world.recorded()
     world.readings["uptime"] = 0.0
     world.climb_to(10)
 
@@ -72,14 +74,14 @@ def test_reach_defaults_to_the_bake(bake: str, rolled_back: bool) -> None:
     assert (world.status.state is State.ROLLBACK) is rolled_back
 
 
-def test_a_breach_out_of_reach_is_told_once_and_holds() -> None:
+def test_a_breach_out_of_reach_is_recorded_once_and_holds() -> None:
     world = World(guards=(guard(rollback={"gt": 0.15, "confirm": 1}, reach="1m"),), dwell="5m")
     world.climb_to(10)
     world.run(120)
     world.readings["uptime"] = 0.9
     world.run(3600)
     assert (world.percent, world.phase) == (10, Phase.PROGRESSING)
-    assert world.told().count(Transition.GUARD_BREACHED) == 1
+    assert world.recorded().count(Transition.GUARD_BREACHED) == 1
     assert "guard uptime (in breach" in (world.status.waiting_for or "")
     world.readings["uptime"] = 0.0
     world.climb_to(50)
@@ -90,7 +92,7 @@ def test_an_adopted_feature_did_not_rise_so_no_guard_switches_it_off() -> None:
     world.readings["uptime"] = 0.9
     world.run(600)
     assert (world.percent, world.phase) == (100, Phase.BAKING)
-    assert Transition.GUARD_BREACHED in world.told()
+    assert Transition.GUARD_BREACHED in world.recorded()
 
 
 def test_a_guard_counts_samples_from_before_the_exposure() -> None:
@@ -125,7 +127,7 @@ def test_a_guard_that_is_added_mid_run_is_heeded_and_one_that_is_removed_forgott
     world.readings["uptime"] = 0.12
     world.run(300)
     assert world.percent == 10
-    assert Transition.POLICY_EDITED in world.told()
+    assert Transition.POLICY_EDITED in world.recorded()
     world.policy = policy(generation=3)
     world.climb_to(50)
     assert [gate.name for gate in world.status.gates] == ["errors"]
@@ -137,17 +139,17 @@ def test_a_guard_that_may_not_roll_back_never_does(on_breach: str, advances: boo
     world.climb_to(10)
     world.readings["uptime"] = 0.9
     world.run(600)
-    assert Transition.ROLLED_BACK not in world.told()
-    assert world.told().count(Transition.GUARD_BREACHED) == 1
+    assert Transition.ROLLED_BACK not in world.recorded()
+    assert world.recorded().count(Transition.GUARD_BREACHED) == 1
     assert (world.percent == 100) is advances
     assert (world.percent == 10) is not advances
 
 
-def test_a_guard_that_is_only_told_holds_nobody_back_even_without_data() -> None:
+def test_a_guard_that_is_only_recorded_holds_nobody_back_even_without_data() -> None:
     world = World(guards=(guard(onBreach="notify"),), noData={"deadline": "30s", "then": "rollback"})
     world.readings["uptime"] = None
     world.run_until(lambda it: it.phase is Phase.BAKING)
-    assert Transition.ROLLED_BACK not in world.told()
+    assert Transition.ROLLED_BACK not in world.recorded()
 
 
 @pytest.mark.parametrize("bake", ["0s", "60s", "7d"])

@@ -9,7 +9,9 @@ from tests.decide.world import World
 from tidegate.api.conditions import Reason
 from tidegate.api.records import Transition
 from tidegate.api.rollout_status import GateSource, GateStatus, Phase, State, Verdict
-from tidegate.domain.readings import Failure
+from tidegate.domain.answers import Failure
+
+pytestmark = pytest.mark.levers
 
 ROLL_BACK = {"deadline": "90s", "then": "rollback"}
 SILENT = Failure(Reason.PROMETHEUS_UNREACHABLE, "connection refused")
@@ -38,7 +40,7 @@ def test_within_reach_they_roll_back_past_the_deadline() -> None:
     assert [(reading.source, reading.verdict) for reading in told.readings] == [("policy", "ROLLBACK")]
 
 
-def test_beyond_reach_they_hold_and_that_is_told_once() -> None:
+def test_beyond_reach_they_hold_and_that_is_recorded_once() -> None:
     it = world(ROLL_BACK, reach="1m", dwell="5m")
     it.climb_to(10)
     it.run(120)
@@ -49,7 +51,7 @@ def test_beyond_reach_they_hold_and_that_is_told_once() -> None:
     assert len(told) == 1
     assert "exposure did not rise within the guard's reach (1m): held, not rolled back" in told[0].message
     assert "guard uptime" in (it.status.waiting_for or "")
-    assert Transition.ROLLED_BACK not in it.told()
+    assert Transition.ROLLED_BACK not in it.recorded()
     it.readings["uptime"] = 0.0
     it.climb_to(50)
 
@@ -61,7 +63,7 @@ def test_a_reach_that_ends_before_the_deadline_rolls_nothing_back() -> None:
     it.readings["uptime"] = None
     it.run(600)
     assert (it.percent, guard(it).verdict) == (10, Verdict.HOLD)
-    assert it.told().count(Transition.GUARD_BREACHED) == 1
+    assert it.recorded().count(Transition.GUARD_BREACHED) == 1
 
 
 @pytest.mark.parametrize("reach", ["1m", "1h"])
@@ -71,8 +73,8 @@ def test_with_hold_they_hold_whatever_the_reach(reach: str) -> None:
     it.readings["uptime"] = None
     it.run(3600)
     assert (it.percent, guard(it).verdict) == (10, Verdict.NO_DATA)
-    assert it.told().count(Transition.NO_DATA_DEADLINE) == 1
-    assert Transition.GUARD_BREACHED not in it.told()
+    assert it.recorded().count(Transition.NO_DATA_DEADLINE) == 1
+    assert Transition.GUARD_BREACHED not in it.recorded()
     assert "guard uptime (no data" in (it.status.waiting_for or "")
 
 
@@ -86,7 +88,7 @@ def test_series_that_come_back_in_time_begin_the_clock_anew() -> None:
         it.readings["uptime"] = 0.0
         it.run(20)
     assert it.percent == 10
-    assert Transition.ROLLED_BACK not in it.told()
+    assert Transition.ROLLED_BACK not in it.recorded()
 
 
 def test_a_silent_source_rolls_nothing_back() -> None:
@@ -95,7 +97,7 @@ def test_a_silent_source_rolls_nothing_back() -> None:
     it.readings["uptime"] = SILENT
     it.run(7200)
     assert (it.percent, guard(it).verdict) == (10, Verdict.NO_DATA)
-    assert not {Transition.ROLLED_BACK, Transition.GUARD_BREACHED, Transition.NO_DATA_DEADLINE} & set(it.told())
+    assert not {Transition.ROLLED_BACK, Transition.GUARD_BREACHED, Transition.NO_DATA_DEADLINE} & set(it.recorded())
 
 
 def test_at_100_percent_the_clock_stands_still() -> None:
@@ -104,7 +106,7 @@ def test_at_100_percent_the_clock_stands_still() -> None:
     it.readings["uptime"] = None
     it.run(1800)
     assert (it.percent, guard(it).verdict) == (100, Verdict.NO_DATA)
-    assert Transition.ROLLED_BACK not in it.told()
+    assert Transition.ROLLED_BACK not in it.recorded()
 
 
 def test_an_adopted_share_did_not_rise_so_missing_series_take_nothing_back() -> None:
@@ -113,4 +115,4 @@ def test_an_adopted_share_did_not_rise_so_missing_series_take_nothing_back() -> 
     it.readings["uptime"] = None
     it.run(3600)
     assert (it.percent, it.status.state) == (50, State.ROLLING_OUT)
-    assert it.told().count(Transition.GUARD_BREACHED) == 1
+    assert it.recorded().count(Transition.GUARD_BREACHED) == 1

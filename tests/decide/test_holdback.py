@@ -10,10 +10,10 @@ from tests.builders import raw_gate, target
 from tests.decide.world import World
 from tests.levers.evaluator import Evaluator
 from tidegate.api.conditions import Reason
-from tidegate.api.feature_rollout import Canary, Step
 from tidegate.api.records import Transition
 from tidegate.api.rollout_status import Phase, State
-from tidegate.levers.flag import definition_for
+from tidegate.api.strategies import Canary, Step
+from tidegate.levers.flag.definition import definition_for
 
 GATES = [raw_gate(rollback={"gt": 0.15, "confirm": 1})]
 
@@ -43,7 +43,7 @@ def test_steps_inside_the_control_group_are_not_followed(percents: list[int], ho
     with pytest.raises(ValueError, match=f"below {100 - holdback} %"):
         Canary.model_validate(canary(*percents, holdback=holdback)["canary"]).resolved()
     world = held_back(*percents, holdback=holdback)
-    world.look()
+    world.reconcile()
     assert world.phase is Phase.INVALID
 
 
@@ -96,7 +96,7 @@ def test_a_new_revision_of_what_is_full_keeps_its_percent_and_runs_the_gates_aga
     world.put_flag(definition_for(target(), live))
     world.run_until(lambda it: it.phase is Phase.SUCCEEDED)
     world.edit(revision="v2")
-    world.look()
+    world.reconcile()
     assert (world.status.state, world.status.percent, world.status.attempt) == (State.ROLLING_OUT, live, 2)
     world.run_until(lambda it: it.phase is Phase.SUCCEEDED)
     assert {write.percent for _, write in world.writes} == {live}
@@ -131,11 +131,11 @@ def test_beside_a_control_group_a_comparison_goes_on_at_the_last_step(holdback: 
     assert world.status.state is state
 
 
-def test_turned_up_by_hand_into_the_control_group_is_put_right() -> None:
+def test_turned_up_by_hand_into_the_control_group_is_corrected() -> None:
     world = held_back()
     world.run_until(lambda it: it.phase is Phase.BAKING)
     world.edit_flag(defaultVariant="on")
-    world.look()
+    world.reconcile()
     assert world.percent == 95
 
 
@@ -192,7 +192,7 @@ def test_a_raise_into_the_new_control_group_is_withdrawn() -> None:
     world.edit(strategy=canary(holdback=20))
     world.run_until(lambda it: it.phase is Phase.SUCCEEDED)
     assert [write.percent for _, write in world.writes if write.raises] == [10, 50, 80]
-    assert Transition.STEP_WITHDRAWN in world.told()
+    assert Transition.STEP_WITHDRAWN in world.recorded()
 
 
 def test_a_larger_holdback_on_the_way_keeps_the_current_percent() -> None:

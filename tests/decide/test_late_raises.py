@@ -8,6 +8,8 @@ from tests.builders import raw_gate
 from tests.decide.world import World
 from tidegate.domain.snapshot import Snapshot
 
+pytestmark = pytest.mark.levers
+
 GATES = [raw_gate()]
 
 
@@ -43,11 +45,11 @@ def test_a_raise_that_arrives_after_it_was_taken_back(from_percent: int, take_ba
     world = World(guards=(raw_gate("guard", rollback={"gt": 0.15, "confirm": 1}),), gates=GATES)
     seen = on_its_way(world, from_percent)
     take_back(world)
-    world.look()
+    world.reconcile()
     after = world.percent
     assert after is not None
     assert after <= from_percent
-    world.look(seen=seen)
+    world.reconcile(seen=seen)
     assert world.percent == after
 
 
@@ -57,11 +59,11 @@ def test_a_raise_that_arrives_after_the_object_was_deleted(from_percent: int, po
     world = World(gates=GATES, deletionPolicy=policy)
     seen = on_its_way(world, from_percent)
     world.delete()
-    world.look()
+    world.reconcile()
     assert not world.exists
     after = world.percent
     assert after == (from_percent if policy == "Keep" else 0)
-    world.look(seen=seen)
+    world.reconcile(seen=seen)
     assert world.percent == after
 
 

@@ -11,8 +11,10 @@ from tests.builders import policy, raw_gate
 from tests.decide.world import World
 from tidegate.api.conditions import Reason
 from tidegate.api.rollout_status import Verdict
-from tidegate.domain.readings import Failure
-from tidegate.domain.snapshot import Problem
+from tidegate.domain.answers import Failure
+from tidegate.domain.problems import Problem
+
+pytestmark = pytest.mark.levers
 
 SILENT = Failure(Reason.PROMETHEUS_UNREACHABLE, "connection refused")
 MISSING = Problem(Reason.POLICY_MISSING, "RolloutPolicy production does not exist")
@@ -39,8 +41,8 @@ def test_any_rollback_wins_anything_but_advance_holds_and_what_does_not_apply_is
     for name, verdict in (("errors", gate), ("uptime", guard)):
         world.readings[name], world.whens[name] = READINGS[verdict], float(verdict is not Verdict.NOT_APPLICABLE)
     world.now += timedelta(seconds=10)
-    world.look()
-    assert world.percent == (0 if Verdict.ROLLBACK in (gate, guard) else 10), "back in the same look, up not before the dwell is over"
+    world.reconcile()
+    assert world.percent == (0 if Verdict.ROLLBACK in (gate, guard) else 10), "back in the same reconcile, up not before the dwell is over"
     world.run(80)
     assert world.percent == following(gate, guard)
 
@@ -101,6 +103,7 @@ MISSING_ALONE: list[tuple[Callable[[World], None], str]] = [
 ]
 
 
+@pytest.mark.flag
 @pytest.mark.parametrize(("take_away", "said"), MISSING_ALONE, ids=[how.__name__ for how, _ in MISSING_ALONE])
 def test_whatever_is_missing_alone_holds_and_is_named_alone(take_away: Callable[[World], None], said: str) -> None:
     world = climbing()

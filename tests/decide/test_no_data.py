@@ -10,8 +10,10 @@ from tidegate.api.conditions import Reason
 from tidegate.api.feature_rollout import NoData as NoDataRule
 from tidegate.api.records import Transition
 from tidegate.api.rollout_status import GateSource, GateStatus, Phase, State, Verdict
-from tidegate.decide.rollout.gates import judge
-from tidegate.domain.readings import Answer, Failure, GateAnswer
+from tidegate.decide.gates.verdict import judge
+from tidegate.domain.answers import Answer, Failure, GateAnswer
+
+pytestmark = pytest.mark.levers
 
 FAILURE = Failure(Reason.PROMETHEUS_UNREACHABLE, "connection refused")
 ROLL_BACK = NoDataRule.model_validate({"deadline": "60s", "then": "rollback"})
@@ -98,7 +100,7 @@ def test_held_past_the_deadline_is_recorded_once() -> None:
     world.readings["errors"] = None
     world.run(900)
     assert world.percent == 10
-    assert world.told().count(Transition.NO_DATA_DEADLINE) == 1
+    assert world.recorded().count(Transition.NO_DATA_DEADLINE) == 1
     assert "gate errors (no data" in (world.status.waiting_for or "")
 
 
@@ -120,7 +122,7 @@ def test_a_source_that_is_silent_for_longer_than_the_deadline_holds_everything()
     assert (world.percent, world.phase) == (50, Phase.PROGRESSING)
     world.readings |= {"errors": 0.0, "uptime": 0.0}
     world.climb_to(100)
-    assert Transition.ROLLED_BACK not in world.told()
+    assert Transition.ROLLED_BACK not in world.recorded()
 
 
 def test_a_bake_does_not_end_while_its_source_is_silent() -> None:

@@ -14,9 +14,11 @@ from tests.decide.world import Fault, World
 from tidegate.api.conditions import Reason
 from tidegate.api.gates import OnBreach
 from tidegate.api.rollout_status import FeatureRolloutStatus, Phase, State
-from tidegate.decide.rollout.steps import dwell_at
-from tidegate.domain.snapshot import FlagReading, Policy, Problem
-from tidegate.levers.flag import definition_for
+from tidegate.domain.exposure import Reading
+from tidegate.domain.problems import Problem
+from tidegate.domain.snapshot import Policy
+from tidegate.domain.steps import dwell_at
+from tidegate.levers.flag.definition import definition_for
 from tidegate.observe.parsing import parse_rollout
 
 MISSING = Problem(Reason.POLICY_MISSING, "RolloutPolicy production does not exist")
@@ -80,10 +82,10 @@ class PlannedLife(RuleBasedStateMachine):
 
     # the operator
 
-    def look(self, fault: Fault | None = None) -> None:
+    def reconcile(self, fault: Fault | None = None) -> None:
         world = self.world
         before, writes, shown = world.status, len(world.writes), world.percent
-        decision = world.look(fault)
+        decision = world.reconcile(fault)
         assert decision.requeue_after is not None or decision.status.phase in TERMINAL, "a state that nothing wakes up"
         assert len(decision.status.gates) <= 32
         for _, write in world.writes[writes:]:
@@ -91,8 +93,8 @@ class PlannedLife(RuleBasedStateMachine):
             if write.percent > (shown or 0) and not (shown is None and write.percent == before.percent):
                 self.check_raise(before)
         after = world.status
-        if (after.percent, after.attempt) != (before.percent, before.attempt):
-            self.stood = (after.percent, world.now) if after.percent else None
+        if (after.step_percent, after.attempt) != (before.step_percent, before.attempt):
+            self.stood = (after.step_percent, world.now) if after.step_percent else None
 
     def check_raise(self, before: FeatureRolloutStatus) -> None:
         """Formed anew from what the gates were made to read, and from when the step before was read back."""
@@ -102,15 +104,15 @@ class PlannedLife(RuleBasedStateMachine):
         spec, used = parse_rollout(self.world.raw).followed_spec(), self.world.policy
         assert spec is not None
         assert isinstance(used, Policy)
-        wanted = [gate.label for gate in spec.gates] if before.percent else []
+        wanted = [gate.label for gate in spec.gates] if before.is_exposed else []
         wanted += [guard.name for guard in used.spec.guards if guard.on_breach is not OnBreach.NOTIFY]
         assert [name for name in wanted if not plans.lets_go(name, self.hows[name])] == [], "a raise against what a gate reads"
-        if before.percent and self.stood is not None and self.stood[0] == before.percent:
-            assert self.world.now - self.stood[1] >= dwell_at(spec.strategy.canary.resolved(), before.percent), "a dwell was cut short"
+        if before.step_percent and self.stood is not None and self.stood[0] == before.step_percent:
+            assert self.world.now - self.stood[1] >= dwell_at(spec.strategy.ladder(), before.step_percent), "a dwell was cut short"
 
     def look_on(self, looks: int) -> None:
         for _ in range(looks):
-            self.look()
+            self.reconcile()
             self.world.now += timedelta(seconds=min(max(self.world.wait or 0.0, 0.005), 10.0))
 
     @rule(looks=st.integers(1, 15))
@@ -124,7 +126,7 @@ class PlannedLife(RuleBasedStateMachine):
     @rule(fault=st.sampled_from(Fault), times=st.integers(1, 3))
     def a_look_goes_wrong(self, fault: Fault, times: int) -> None:
         for _ in range(times):
-            self.look(fault)
+            self.reconcile(fault)
             self.world.now += timedelta(seconds=1)
 
     # the numbers
@@ -195,7 +197,7 @@ class PlannedLife(RuleBasedStateMachine):
     @rule(percent=st.integers(0, 100), looks=LOOKS)
     def the_flag_is_turned_by_hand(self, percent: int, looks: int) -> None:
         shown = self.world.percent
-        if self.world.definition is None or shown is None or self.world.reading.rewritten is not None:
+        if self.world.definition is None or shown is None or self.world.reading.unreadable is not None:
             return
         by_hand = definition_for(target(), percent)
         self.world.edit_flag(**{key: value for key, value in by_hand.items() if key in ("defaultVariant", "targeting")})
@@ -203,10 +205,10 @@ class PlannedLife(RuleBasedStateMachine):
         self.look_on(looks)
 
     def is_a_word(self, percent: int) -> bool:
-        """Below what was decided and made, what a person sets is their word, until they take it back or begin again."""
+        """Below what was decided and made, what a person sets is their override, until they take it back or begin again."""
         status, found = self.world.status, self.world.reading
-        made, raising, marker = status.percent or 0, status.raising, found.marker
-        if raising is not None and marker is not None and found.written == raising.percent and marker.attempt == status.attempt:
+        made, raising, mark = (status.step_percent or 0) if status.is_exposed else 0, status.raising, found.mark
+        if raising is not None and mark is not None and mark.percent == raising.percent and mark.attempt == status.attempt:
             made = raising.percent
         is_shown = status.state in (State.ROLLING_OUT, State.ENABLED) and status.attempt > 0
         return is_shown and self.world.raw["spec"].get("revision") == status.revision and percent < made
@@ -237,14 +239,14 @@ class PlannedLife(RuleBasedStateMachine):
         world.unknown_metrics = ()
         world.policy = self.usual_policy()
         world.edit(strategy={"canary": {"steps": [{"percent": 100, "dwell": "10s"}]}}, stepDeadline=None, paused=True, enabled=True)
-        self.look()
+        self.reconcile()
         world.edit(paused=False)
-        reading = world.snapshot().flag
-        is_lower = isinstance(reading, FlagReading) and (reading.percent or 0) < (world.status.percent or 0)
-        if is_lower or world.status.lowered_percent is not None:
+        reading = world.snapshot().reading
+        is_lower = isinstance(reading, Reading) and (reading.percent or 0) < (world.status.step_percent or 0)
+        if is_lower or world.status.override is not None:
             self.a_new_revision(0)
         for _ in range(200):
-            self.look()
+            self.reconcile()
             if world.phase in TERMINAL and world.is_converged():
                 break
             world.now += timedelta(seconds=max(world.wait or 0.0, 0.005))

@@ -8,11 +8,12 @@ import pytest
 from tests.builders import after, answer
 from tidegate.api.conditions import Condition, ConditionType, Reason
 from tidegate.api.rollout_policy import RolloutPolicySpec, RolloutPolicyStatus
-from tidegate.decide.policy import LOOK_AGAIN, LOOK_AGAIN_SOON, decide_policy
+from tidegate.decide.policy import AGAIN, AGAIN_SOON, decide_policy
+from tidegate.domain.answers import Answer, Failure
 from tidegate.domain.baselines import baseline_fault, due_baselines
 from tidegate.domain.policy_view import PolicyView
-from tidegate.domain.readings import Answer, Failure
-from tidegate.domain.snapshot import Policy, Problem
+from tidegate.domain.problems import Problem
+from tidegate.domain.snapshot import Policy
 
 PROMETHEUS = {"url": "http://prometheus:9090"}
 LATENCY = {"name": "latency", "query": "latency_seconds", "over": "1d"}
@@ -105,10 +106,10 @@ def test_a_baselines_query_is_checked(query: str, fault: str | None) -> None:
 @pytest.mark.parametrize(
     ("given", "again"),
     [
-        (view(spec()), LOOK_AGAIN),
-        (view(spec(LATENCY), latency=answer(1)), LOOK_AGAIN),
-        (view(spec(LATENCY), latency=answer()), LOOK_AGAIN_SOON),
-        (view(spec(), source=SILENT), LOOK_AGAIN_SOON),
+        (view(spec()), AGAIN),
+        (view(spec(LATENCY), latency=answer(1)), AGAIN),
+        (view(spec(LATENCY), latency=answer()), AGAIN_SOON),
+        (view(spec(), source=SILENT), AGAIN_SOON),
     ],
 )
 def test_what_is_amiss_is_looked_at_again_soon(given: PolicyView, again: float) -> None:

@@ -12,9 +12,10 @@ from tests.builders import policy, raw_gate, target
 from tests.decide.world import Fault, World
 from tidegate.api.conditions import Reason
 from tidegate.api.rollout_status import Phase, State
-from tidegate.domain.readings import Failure
-from tidegate.domain.snapshot import FlagReading, Problem
-from tidegate.levers.flag import definition_for
+from tidegate.domain.answers import Failure
+from tidegate.domain.exposure import Reading
+from tidegate.domain.problems import Problem
+from tidegate.levers.flag.definition import definition_for
 
 READINGS = {
     "good": 0.0,
@@ -75,17 +76,18 @@ class Life(RuleBasedStateMachine):
         self.allowed = {0, initial, *steps[:-1], 100 - holdback}
         self.told: dict[int, str] = {}
         self.rejected: tuple[int, str | None] | None = None
+        self.fallen: dict[str, int] = {}
         self.word: int | None = None
         self.said = 0
         self.look_on(looks)
 
     # the operator
 
-    def look(self, fault: Fault | None = None) -> None:
+    def reconcile(self, fault: Fault | None = None) -> None:
         if not self.world.exists:
             return
         seq, deleting = self.world.status.seq, "deletionTimestamp" in self.world.raw["metadata"]
-        decision = self.world.look(fault)
+        decision = self.world.reconcile(fault)
         if deleting:
             return
         assert decision.requeue_after is not None or decision.status.phase in TERMINAL, "a state that nothing wakes up"
@@ -94,7 +96,7 @@ class Life(RuleBasedStateMachine):
     def look_on(self, looks: int) -> None:
         """So many looks, each when it is due, ten seconds apart at most."""
         for _ in range(looks):
-            self.look()
+            self.reconcile()
             self.world.now += timedelta(seconds=min(max(self.world.wait or 0.0, 0.005), 10.0))
 
     @rule(looks=st.integers(1, 20))
@@ -110,13 +112,13 @@ class Life(RuleBasedStateMachine):
         if self.world.lease is not None and self.world.lease > 0:
             self.world.now += timedelta(seconds=self.world.lease + off)
             assert (self.world.percent == 0) is (off >= 0 or self.world.reading.percent == 0)
-            self.look(fault)
+            self.reconcile(fault)
             self.look_on(looks)
 
     @rule(fault=st.sampled_from(Fault), times=st.integers(1, 4))
     def a_look_goes_wrong(self, fault: Fault, times: int) -> None:
         for _ in range(times):
-            self.look(fault)
+            self.reconcile(fault)
             self.world.now += timedelta(seconds=1)
 
     @rule(looks=LOOKS)
@@ -125,7 +127,7 @@ class Life(RuleBasedStateMachine):
             seen, uid = self.world.snapshot(), self.world.raw["metadata"]["uid"]
             self.look_on(looks)
             if self.world.exists and self.world.raw["metadata"]["uid"] == uid:
-                self.world.look(seen=seen)
+                self.world.reconcile(seen=seen)
 
     # the world
 
@@ -193,6 +195,14 @@ class Life(RuleBasedStateMachine):
             self.world.edit(revision=f"v{self.revision}")
             self.look_on(looks)
 
+    @rule(back=st.integers(1, 3), looks=LOOKS)
+    def an_older_revision_again(self, back: int, looks: int) -> None:
+        """A Git revert."""
+        if self.world.exists:
+            self.word = None
+            self.world.edit(revision=f"v{max(self.revision - back, 0)}")
+            self.look_on(looks)
+
     @rule(broken=st.booleans(), looks=LOOKS)
     def the_spec_breaks_or_is_mended(self, broken: bool, looks: int) -> None:
         if self.world.exists:
@@ -205,7 +215,7 @@ class Life(RuleBasedStateMachine):
             segment = self.world.raw["spec"]["target"]["flag"].get("segment") if self.world.exists else None
             by_hand = definition_for(target(segment=segment), percent)
             self.say(percent)
-            self.world.edit_flag(**{key: value for key, value in by_hand.items() if key in ("defaultVariant", "targeting")})
+            self.world.edit_flag(**{key: value for key, value in by_hand.items() if key in ("state", "defaultVariant", "targeting")})
             self.allowed.add(percent)
             self.look_on(looks)
 
@@ -245,7 +255,7 @@ class Life(RuleBasedStateMachine):
         self.word = None
         self.world.delete()
         for _ in range(5):
-            self.look()
+            self.reconcile()
         assert not self.world.exists
         self.world.create()
         self.world.raw["spec"] = spec
@@ -253,10 +263,10 @@ class Life(RuleBasedStateMachine):
         self.look_on(looks)
 
     def say(self, percent: int) -> None:
-        """A person sets the flag: below what was decided and made, that is their word until they take it back or begin again."""
-        world, status, marker = self.world, self.world.status, self.world.reading.marker
-        made, raising, written = status.percent or 0, status.raising, self.world.reading.written
-        if raising is not None and written == raising.percent and marker is not None and marker.attempt == status.attempt:
+        """A person sets the flag: below what was decided and made, that is their override until they take it back or begin again."""
+        world, status, mark = self.world, self.world.status, self.world.reading.mark
+        made, raising = (status.step_percent or 0) if status.is_exposed else 0, status.raising
+        if raising is not None and mark is not None and mark.percent == raising.percent and mark.attempt == status.attempt:
             made = raising.percent
         is_shown = world.exists and status.state in (State.ROLLING_OUT, State.ENABLED) and status.attempt > 0
         begins = world.exists and world.raw["spec"].get("revision") != status.revision
@@ -264,7 +274,7 @@ class Life(RuleBasedStateMachine):
         self.said = len(world.writes)
 
     def forget_what_was_not_seen(self) -> None:
-        if self.world.status.lowered_percent is None:
+        if self.world.status.override is None:
             self.word = None
 
     # what must always hold
@@ -291,20 +301,25 @@ class Life(RuleBasedStateMachine):
         for run in self.world.runs.values():
             numbers = [record.seq for record in run.records]
             assert numbers == sorted(set(numbers)), "a record was appended twice"
-        self.told |= known
+        self.told |= appended
 
     @invariant()
     def a_rejected_revision_is_never_exposed(self) -> None:
-        marker = (self.world.definition or {}).get("metadata", {})
+        mark = (self.world.definition or {}).get("metadata", {})
         status = self.world.status
         if status.state is State.ROLLBACK:
             assert status.raising is None
             self.rejected = (status.attempt, status.revision)
         elif self.rejected is not None and (status.attempt, status.revision) == self.rejected and self.world.exists:
             assert status.phase in (Phase.DISABLED, Phase.PENDING, Phase.INVALID), status.phase
-        if marker.get("state") == "ROLLBACK" and self.world.writes:
+        for revision in status.rejected:
+            self.fallen.setdefault(revision, len(self.world.writes))
+        for revision, writes in self.fallen.items():
+            risen = [write for _, write in self.world.writes[writes:] if write.mark.revision == revision and write.percent]
+            assert risen == [], "a revision that fell is exposed again"
+        if mark.get("state") == "ROLLBACK" and self.world.writes:
             last = self.world.writes[-1][1]
-            assert last.marker.state is not State.ROLLBACK or last.percent == 0
+            assert last.mark.state is not State.ROLLBACK or last.percent == 0
 
     def teardown(self) -> None:
         """From here on nothing goes wrong any more, and a person has set right what only a person can."""
@@ -315,15 +330,15 @@ class Life(RuleBasedStateMachine):
         world.scrape_age = 1.0
         world.policy = policy(GUARD)
         world.edit(paused=False, gates=GATES)
-        self.word, flag = None, world.snapshot().flag
-        if not isinstance(flag, FlagReading) or flag.rewritten:
+        self.word, flag = None, world.snapshot().reading
+        if not isinstance(flag, Reading) or flag.unreadable:
             world.put_flag(None)
-        is_lower = world.reading.percent is not None and world.reading.percent < (world.status.percent or 0)
-        if is_lower or world.status.lowered_percent is not None:
+        is_lower = world.reading.percent is not None and world.reading.percent < (world.status.step_percent or 0)
+        if is_lower or world.status.override is not None or world.raw["spec"]["revision"] in world.status.rejected:
             self.revision += 1
             world.edit(revision=f"v{self.revision}")
         for _ in range(400):
-            world.look()
+            world.reconcile()
             if world.status.phase in TERMINAL and world.is_converged():
                 break
             assert world.wait is not None or not world.is_converged()
@@ -332,7 +347,6 @@ class Life(RuleBasedStateMachine):
         assert world.is_converged()
         assert world.percent in (self.fulls | {100} if world.phase is Phase.SUCCEEDED else {0})
         assert world.lease is None
-        assert world.status.lapsed_percent is None
         self.records_are_neither_lost_nor_doubled()
 
 

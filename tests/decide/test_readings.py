@@ -7,8 +7,8 @@ import pytest
 
 from tests.builders import answer, series
 from tidegate.api.conditions import Reason
-from tidegate.decide.rollout.readings import MAX_SERIES, NoData, NoDataReason, Value, read_samples, read_value
-from tidegate.domain.readings import Answer, Failure
+from tidegate.decide.gates.readings import MAX_SERIES, NoData, NoDataReason, Value, read_samples, read_value
+from tidegate.domain.answers import Answer, Failure
 
 STALENESS = timedelta(seconds=30)
 
@@ -47,7 +47,7 @@ def test_series_that_cannot_be_judged(given: Answer, reason: NoDataReason) -> No
 @pytest.mark.parametrize(
     "reason", [Reason.PROMETHEUS_UNREACHABLE, Reason.PROMETHEUS_TIMEOUT, Reason.PROMETHEUS_ERROR, Reason.PROMETHEUS_WARNING]
 )
-def test_a_source_that_fails_is_told_apart_from_missing_series(reason: Reason) -> None:
+def test_a_source_that_fails_is_recorded_apart_from_missing_series(reason: Reason) -> None:
     assert read(Failure(reason, "said so")) == NoData(reason.value, "said so", from_source=True)
     assert read_samples(Failure(reason, "said so"), STALENESS) == NoData(reason.value, "said so", from_source=True)
 

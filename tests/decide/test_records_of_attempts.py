@@ -4,10 +4,13 @@ from datetime import timedelta
 
 import pytest
 
-from tests.builders import raw_gate
+from tests.builders import raw_gate, stalled_for
 from tests.decide.world import Fault, World
+from tidegate.api.conditions import Reason
 from tidegate.api.records import Transition
-from tidegate.api.rollout_status import Phase
+from tidegate.api.rollout_status import Phase, State
+
+pytestmark = pytest.mark.levers
 
 GATES = [raw_gate(rollback={"gt": 0.15, "confirm": 1})]
 
@@ -17,16 +20,16 @@ def told_by(world: World, run: str) -> list[Transition]:
 
 
 @pytest.mark.parametrize("fault", [Fault.KILLED_AFTER_ACT, Fault.STATUS_REFUSED])
-def test_a_rollback_that_status_missed_is_told_in_the_run_that_it_rolled_back(fault: Fault) -> None:
+def test_a_rollback_that_status_missed_is_recorded_in_the_run_that_it_rolled_back(fault: Fault) -> None:
     """The flag is lowered, status is not written, and a person asks for another revision before the next look."""
     world = World(gates=GATES, revision="v1")
     world.climb_to(50)
     world.readings["errors"] = 0.9
     world.now += timedelta(seconds=10)
-    world.look(fault)
+    world.reconcile(fault)
     world.readings["errors"] = 0.0
     world.edit(revision="v2")
-    world.look()
+    world.reconcile()
     assert {name: (run.attempt, run.revision, run.rejected) for name, run in world.runs.items()} == {
         "search-1": (1, "v1", True),
         "search-2": (2, "v2", False),
@@ -37,15 +40,15 @@ def test_a_rollback_that_status_missed_is_told_in_the_run_that_it_rolled_back(fa
 
 def test_records_that_wait_when_the_next_attempt_begins_go_where_they_belong() -> None:
     world = World(gates=GATES, revision="v1")
-    world.look(Fault.APPEND_REFUSED)
+    world.reconcile(Fault.APPEND_REFUSED)
     world.run_until(lambda it: it.status.pending is None)
     world.climb_to(10)
     world.edit(paused=True)
-    world.look(Fault.APPEND_REFUSED)
+    world.reconcile(Fault.APPEND_REFUSED)
     world.edit(paused=False, revision="v2")
-    world.look(Fault.APPEND_REFUSED)
+    world.reconcile(Fault.APPEND_REFUSED)
     world.edit(revision="v3")
-    world.look()
+    world.reconcile()
     assert told_by(world, "search-1")[-2:] == [Transition.SPEC_EDITED, Transition.PAUSED]
     assert told_by(world, "search-2") == [Transition.ATTEMPT_STARTED, Transition.SPEC_EDITED]
     assert (world.runs["search-2"].attempt, world.runs["search-2"].revision) == (2, "v2")
@@ -62,3 +65,74 @@ def test_every_record_names_its_attempt_and_revision() -> None:
     world.climb_to(10)
     for name, run in world.runs.items():
         assert {(f"search-{record.attempt}", record.revision) for record in run.records} == {(name, run.revision)}
+
+
+def test_no_record_is_lost_while_none_can_be_appended() -> None:
+    """The RolloutRun is refused for hours, the feature falls, and something keeps switching it on."""
+    world = World(gates=GATES, revision="v1")
+    world.climb_to(50)
+    world.readings["errors"] = 0.9
+    while world.status.state is not State.ROLLBACK:
+        world.now += timedelta(seconds=10)
+        world.reconcile(Fault.APPEND_REFUSED)
+    world.readings["errors"] = 0.0
+    for _ in range(200):
+        world.now += timedelta(seconds=70)
+        world.turn(100)
+        world.reconcile(Fault.APPEND_REFUSED)
+        assert world.percent == 0
+    assert world.status.pending is not None
+    assert len(world.status.pending.records) < 5
+    world.run(700)
+    assert world.status.pending is None
+    assert world.recorded().count(Transition.ROLLED_BACK) == 1
+    drifted = [record for record in world.records() if record.transition is Transition.DRIFTED]
+    assert sum(record.count or 1 for record in drifted) >= 190, "counted in one record, within one a minute"
+    assert [record.seq for record in world.records()] == list(range(1, world.status.seq + 1))
+
+
+def test_nothing_begins_on_top_of_records_that_can_not_be_appended() -> None:
+    world = World(gates=GATES, revision="v0")
+    world.climb_to(10)
+    for number in range(1, 200):
+        world.edit(revision=f"v{number}")
+        world.now += timedelta(seconds=10)
+        world.reconcile(Fault.APPEND_REFUSED)
+    assert world.status.pending is not None
+    assert len(world.status.pending.records) <= 64
+    waiting = {record.seq for record in world.status.pending.records}
+    world.run(60)
+    assert waiting <= {record.seq for record in world.records()}
+    assert [record.seq for record in world.records()] == list(range(1, world.status.seq + 1))
+    assert (world.status.revision, world.status.phase) == ("v199", Phase.PROGRESSING)
+
+
+@pytest.mark.flag
+def test_what_was_appended_before_a_crash_is_not_counted_on() -> None:
+    """The record is in the run and still in status: the next of its kind is another record."""
+    world = World(gates=GATES, percents=(50, 100), dwell="1h")
+    world.climb_to(50)
+    world.turn(60)
+    world.reconcile(Fault.KILLED_AFTER_APPEND)
+    world.now += timedelta(seconds=65)
+    world.turn(70)
+    world.run(70)
+    drifted = [record for record in world.records() if record.transition is Transition.DRIFTED]
+    assert world.status.drift is not None
+    assert sum(record.count or 1 for record in drifted) == world.status.drift.total == 2
+
+
+@pytest.mark.flag
+def test_an_edit_that_came_with_a_refused_write_is_recorded_once_it_is_made() -> None:
+    world = World(gates=GATES, percents=(50, 100), dwell="1h")
+    world.climb_to(50)
+    edits = world.recorded().count(Transition.SPEC_EDITED)
+    world.edit(bake="333s", target={"flag": {"key": "new-search", "configMap": "shop-flags", "allow": ["eve"]}})
+    world.refusal = "the ConfigMap is immutable"
+    world.reconcile()
+    assert stalled_for(world.status) is Reason.NOT_WRITABLE
+    world.refusal = None
+    world.run(5)
+    assert world.recorded().count(Transition.SPEC_EDITED) == edits + 1
+    assert world.status.valid_spec is not None
+    assert world.status.valid_spec["bake"] == "333s"

@@ -1,4 +1,4 @@
-"""A flag that somebody replaced without Tidegate's mark is still ours: judged, rolled back, put right, and never raised from."""
+"""A flag that somebody replaced without Tidegate's mark is still ours: judged, rolled back, corrected, and never raised from."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -12,8 +12,8 @@ from tests.decide.test_by_hand import share
 from tests.decide.world import World
 from tidegate.api.conditions import Reason
 from tidegate.api.rollout_status import Phase, State
-from tidegate.levers.flag import switched_off
-from tidegate.levers.flag_set import FLAG_SET_LABEL
+from tidegate.levers.flag.definition import switched_off
+from tidegate.levers.flag.flag_set import FLAG_SET_LABEL
 
 GATES = [raw_gate(rollback={"gt": 0.15, "confirm": 1})]
 FOREIGN: dict[str, Any] = PLAIN_OFF | {"targeting": {"if": [{"==": [{"var": "tier"}, "pro"]}, "on", "off"]}}
@@ -48,12 +48,12 @@ HOW: list[Callable[[World], None]] = [*(lambda world, flag=flag: world.put_flag(
 @pytest.mark.thorough
 @pytest.mark.parametrize("how", HOW)
 @pytest.mark.parametrize("percent", [10, 50, 100])
-def test_mid_run_it_is_put_right_and_goes_on(how: Callable[[World], None], percent: int) -> None:
+def test_mid_run_it_is_corrected_and_goes_on(how: Callable[[World], None], percent: int) -> None:
     world = World(gates=GATES, flag={"allow": ["alice"], "deny": ["bob"]})
     world.climb_to(percent)
     before = effect(world)
     how(world)
-    world.look()
+    world.reconcile()
     assert effect(world) == before
     assert world.config_map is not None
     assert world.config_map["metadata"]["labels"][FLAG_SET_LABEL] == "true"
@@ -67,7 +67,7 @@ def test_rollback_rules_keep_working(how: Callable[[World], None]) -> None:
     how(world)
     world.readings["errors"] = 0.9
     world.now += timedelta(seconds=10)
-    world.look()
+    world.reconcile()
     assert (effect(world), world.status.state) == (switched_off(), State.ROLLBACK)
 
 
@@ -98,12 +98,12 @@ def test_switched_off_it_goes_off(how: Callable[[World], None]) -> None:
     "how", [*HOW, lambda world: world.put_flag(PLAIN_OFF | share(10)), lambda world: world.edit_flag(state="DISABLED")]
 )
 def test_a_raise_is_never_made_from_it(how: Callable[[World], None]) -> None:
-    """It is put right first, at the percent of before; the raise is decided again."""
+    """It is corrected first, at the percent of before; the raise is decided again."""
     world = World(gates=GATES)
     world.climb_to(10)
     world.run_until(lambda it: it.status.raising is not None and it.status.pending is None)
     how(world)
-    world.look()
+    world.reconcile()
     assert (world.percent, world.status.percent) == (10, 10)
     world.climb_to(50)
 
@@ -111,11 +111,11 @@ def test_a_raise_is_never_made_from_it(how: Callable[[World], None]) -> None:
 def test_what_was_never_ours_is_left_alone() -> None:
     """The document arrives between the first look, which found no flag, and its write."""
     world = World(gates=GATES, initialPercent=100)
-    world.look()
+    world.reconcile()
     world.put_flag(FOREIGN)
     world.run(60)
     assert effect(world) == FOREIGN
-    assert stalled_for(world.status) is Reason.FLAG_NOT_ADOPTABLE
+    assert stalled_for(world.status) is Reason.NOT_ADOPTABLE
 
 
 def test_a_flag_set_that_lost_its_label_and_the_flag_is_not_written_to() -> None:
@@ -126,4 +126,4 @@ def test_a_flag_set_that_lost_its_label_and_the_flag_is_not_written_to() -> None
     world.config_map["metadata"]["labels"] = {"app": "somebody-else"}
     world.run(60)
     assert world.definition is None
-    assert stalled_for(world.status) is Reason.FLAG_NOT_ADOPTABLE
+    assert stalled_for(world.status) is Reason.NOT_ADOPTABLE

@@ -9,7 +9,9 @@ from tests.decide.world import World
 from tidegate.api.conditions import Reason
 from tidegate.api.records import Transition
 from tidegate.api.rollout_status import Phase, State
-from tidegate.domain.snapshot import Problem
+from tidegate.domain.problems import Problem
+
+pytestmark = pytest.mark.levers
 
 GATES = [raw_gate(rollback={"gt": 0.15, "confirm": 1})]
 
@@ -20,7 +22,7 @@ def pending(world: World) -> None:
 
 
 def waiting(world: World) -> None:
-    world.look()
+    world.reconcile()
 
 
 def progressing(world: World) -> None:
@@ -68,7 +70,7 @@ def test_begins_at_zero(reach: Callable[[World], None]) -> None:
     world = World(gates=GATES, revision="v1")
     reach(world)
     world.edit(revision="v2")
-    world.look()
+    world.reconcile()
     assert world.percent == 0
     assert (world.status.attempt, world.status.revision, world.status.state, world.phase) == (2, "v2", State.DISABLED, Phase.WAITING)
     assert (world.status.run, world.status.raising, world.status.gates, world.status.exposed_at) == ("search-2", None, (), None)
@@ -81,7 +83,7 @@ def test_of_an_enabled_flag_keeps_its_percent_and_runs_the_gates_again(reach: Ca
     world = World(gates=GATES, revision="v1", dwell="60s", bake="120s")
     reach(world)
     world.edit(revision="v2")
-    world.look()
+    world.reconcile()
     began = world.elapsed()
     assert (world.percent, world.status.state, world.phase) == (100, State.ROLLING_OUT, Phase.PROGRESSING)
     assert (world.status.attempt, world.status.step) == (2, 3)
@@ -92,7 +94,7 @@ def test_of_an_enabled_flag_keeps_its_percent_and_runs_the_gates_again(reach: Ca
     world.run_until(lambda it: it.phase is Phase.BAKING)
     assert world.elapsed() - began >= 60
     world.run_until(lambda it: it.phase is Phase.SUCCEEDED)
-    assert {write.percent for at, write in world.writes if (at.timestamp() - began) > 0 and write.marker.attempt == 2} == {100}
+    assert {write.percent for at, write in world.writes if (at.timestamp() - began) > 0 and write.mark.attempt == 2} == {100}
 
 
 @pytest.mark.parametrize("reach", KEEPS, ids=lambda it: it.__name__)

@@ -10,9 +10,9 @@ from tests.decide.world import Fault, World
 from tidegate.api.conditions import ConditionType, Reason
 from tidegate.api.records import Transition
 from tidegate.api.rollout_status import Phase, State
-from tidegate.decide.rollout import decide
-from tidegate.domain.decision import WriteFlag
-from tidegate.levers.flag import switched_off
+from tidegate.decide.rollout.deciding import decide
+from tidegate.levers.flag.definition import switched_off
+from tidegate.levers.flag.flag_set import WriteFlag
 
 IMMEDIATE = raw_gate(rollback={"gt": 0.15, "confirm": 1})
 
@@ -40,7 +40,7 @@ def test_any_rollback_leads_to_zero_in_the_same_look(percent: int) -> None:
     world = climbing(percent, flag={"allow": ["alice"], "deny": ["bob"]})
     world.readings["errors"] = 0.9
     world.now += timedelta(seconds=10)
-    decision = world.look()
+    decision = world.reconcile()
     assert [action.percent for action in decision.actions if isinstance(action, WriteFlag)] == [0]
     assert without_metadata(world.definition) == switched_off()
     assert (world.status.state, world.phase) == (State.ROLLBACK, Phase.ROLLING_BACK)
@@ -52,7 +52,7 @@ def test_one_of_many_gates_is_enough() -> None:
     world.readings["errors"] = 0.9
     world.readings |= {f"gate-{number}": None for number in range(5)}
     world.now += timedelta(seconds=10)
-    world.look()
+    world.reconcile()
     assert world.percent == 0
 
 
@@ -89,7 +89,7 @@ def test_it_is_absorbing() -> None:
         world.run(600)
         assert (world.phase, world.status.state, world.percent) == (Phase.ROLLED_BACK, State.ROLLBACK, 0)
     assert len(world.writes) == writes
-    assert world.look().requeue_after is None
+    assert world.reconcile().requeue_after is None
 
 
 def test_only_another_revision_begins_again() -> None:
@@ -132,44 +132,44 @@ def test_a_refused_status_write_delays_no_rollback(refused: int) -> None:
     world.readings["errors"] = 0.9
     for _ in range(5):
         world.now += timedelta(seconds=10)
-        world.look(Fault.STATUS_REFUSED)
+        world.reconcile(Fault.STATUS_REFUSED)
     assert world.percent == 0
     assert world.status.state is State.ROLLING_OUT, "status says nothing of it yet"
     for _ in range(refused):
         world.readings["errors"] = 0.0  # the numbers are fine again: that changes nothing
         world.now += timedelta(seconds=10)
-        world.look(Fault.STATUS_REFUSED)
+        world.reconcile(Fault.STATUS_REFUSED)
         assert world.percent == 0
     world.run_until(lambda it: it.phase is Phase.ROLLED_BACK, 60)
-    assert Transition.ROLLED_BACK in world.told()
+    assert Transition.ROLLED_BACK in world.recorded()
 
 
 @pytest.mark.parametrize("fault", [Fault.KILLED_AFTER_ACT, Fault.STATUS_REFUSED])
-def test_the_marker_outranks_status(fault: Fault) -> None:
+def test_the_mark_outranks_status(fault: Fault) -> None:
     """The lowering was made, and the process died before it could say so: whoever comes next must not climb back."""
     world = climbing(revision="v7")
     world.readings["errors"] = 0.9
     world.now += timedelta(seconds=10)
-    world.look(fault)
+    world.reconcile(fault)
     assert (world.percent, world.status.state) == (0, State.ROLLING_OUT)
     world.readings["errors"] = 0.0
     world.run_until(lambda it: it.phase is Phase.ROLLED_BACK, 60)
     world.run(3600)
     assert (world.percent, world.status.rejected_revision) == (0, "v7")
     record = next(one for one in world.records() if one.transition is Transition.ROLLED_BACK)
-    assert "gate errors: 0.9" in record.message, "the cause survives in the marker"
+    assert "the mark of a rollback" in record.message, "what stands beside the lever gives no text"
 
 
 def test_a_new_revision_after_an_unwritten_rollback_begins_at_zero() -> None:
     world = climbing(revision="v7")
     world.readings["errors"] = 0.9
     world.now += timedelta(seconds=10)
-    world.look(Fault.KILLED_AFTER_ACT)
+    world.reconcile(Fault.KILLED_AFTER_ACT)
     world.readings["errors"] = 0.0
     world.edit(revision="v8")
-    world.look()
+    world.reconcile()
     assert (world.percent, world.status.attempt, world.status.revision) == (0, 2, "v8")
-    assert Transition.ROLLED_BACK in world.told()
+    assert Transition.ROLLED_BACK in world.recorded()
     world.climb_to(10)
 
 
@@ -178,10 +178,10 @@ def test_a_lowering_that_is_refused_is_tried_until_it_holds() -> None:
     world.readings["errors"] = 0.9
     for _ in range(4):
         world.now += timedelta(seconds=10)
-        world.look(Fault.ACTION_REFUSED)
+        world.reconcile(Fault.ACTION_REFUSED)
         assert world.percent == 50
     world.now += timedelta(seconds=1)
-    world.look()
+    world.reconcile()
     assert world.percent == 0
 
 
@@ -189,16 +189,16 @@ def test_a_rolled_back_flag_that_somebody_turns_up_is_turned_off_again() -> None
     world = fallen()
     world.edit_flag(defaultVariant="on")
     assert world.percent == 100
-    world.look()
+    world.reconcile()
     assert without_metadata(world.definition) == switched_off()
     world.run(5)
     assert world.phase is Phase.ROLLED_BACK
 
 
-def test_a_rolled_back_flag_that_somebody_removes_is_put_back_as_off() -> None:
+def test_a_rolled_back_flag_that_somebody_removes_is_restored_as_off() -> None:
     world = fallen()
     world.put_flag(None)
-    world.look()
+    world.reconcile()
     assert without_metadata(world.definition) == switched_off()
     assert world.definition is not None
     assert world.definition["metadata"]["state"] == "ROLLBACK"
@@ -211,7 +211,7 @@ def test_a_decision_on_an_old_reading_cannot_undo_a_rollback() -> None:
     assert any(isinstance(action, WriteFlag) and action.raises for action in decide(seen, world.now).actions)
     world.readings["errors"] = 0.9
     world.now += timedelta(seconds=10)
-    world.look()
+    world.reconcile()
     assert world.percent == 0
-    world.look(seen=seen)
+    world.reconcile(seen=seen)
     assert world.percent == 0

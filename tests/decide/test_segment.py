@@ -10,7 +10,7 @@ from tests.decide.world import World
 from tests.levers.evaluator import Evaluator
 from tidegate.api.conditions import Reason
 from tidegate.api.rollout_status import Phase, State
-from tidegate.levers.flag import definition_for, switched_off
+from tidegate.levers.flag.definition import definition_for, switched_off
 
 GATES = [raw_gate(rollback={"gt": 0.15, "confirm": 1})]
 PRO = [{"attribute": "tier", "in": ["pro", "enterprise"]}]
@@ -36,7 +36,7 @@ def shares(world: World) -> tuple[float, float]:
 @pytest.mark.parametrize("lease", [None, 60])
 def test_it_climbs_in_its_segment_and_is_off_outside_at_every_step(lease: int | None) -> None:
     world = World(gates=GATES, flag={"segment": PRO} | ({"leaseSeconds": lease} if lease else {}))
-    world.look()
+    world.reconcile()
     assert shares(world) == (0, 0)
     for percent in (10, 50, 100):
         world.climb_to(percent)
@@ -61,7 +61,7 @@ def test_an_edited_segment_counts_at_once_at_the_same_percent() -> None:
     world = segmented(dwell="1h")
     world.climb_to(10)
     world.edit_target(segment=FREE)
-    world.look()
+    world.reconcile()
     assert effect(world) == definition_for(target(segment=FREE), 10)
     assert world.status.percent == 10
 
@@ -74,7 +74,7 @@ def test_a_share_of_others_is_not_taken_over(live: list[dict[str, Any]] | None, 
     world.put_flag(written)
     world.run(120)
     assert world.definition == written
-    assert stalled_for(world.status) is Reason.FLAG_NOT_ADOPTABLE
+    assert stalled_for(world.status) is Reason.NOT_ADOPTABLE
     assert "a share of others than the segment" in (world.status.waiting_for or "")
     assert "spec.target.flag.segment" in (world.status.waiting_for or "")
     world.put_flag(definition_for(target(segment=wanted), percent))
@@ -86,7 +86,7 @@ def test_a_share_of_others_is_not_taken_over(live: list[dict[str, Any]] | None, 
 def test_a_share_of_the_same_segment_is_taken_over(percent: int) -> None:
     world = segmented()
     world.put_flag(definition_for(target(segment=PRO), percent))
-    world.look()
+    world.reconcile()
     assert (world.status.percent, world.percent) == (percent, percent)
     assert world.status.state is (State.ENABLED if percent == 100 else State.ROLLING_OUT)
 
@@ -95,7 +95,7 @@ def test_a_share_of_the_same_segment_is_taken_over(percent: int) -> None:
 def test_what_is_off_or_shall_be_off_is_taken_over_whatever_its_segment(enabled: bool) -> None:
     world = segmented(enabled=enabled)
     world.put_flag(definition_for(target(segment=FREE), 0 if enabled else 30))
-    world.look()
+    world.reconcile()
     assert (world.percent, world.status.attempt) == (0, 1)
     assert stalled_for(world.status) is None
 
@@ -113,5 +113,5 @@ def test_a_kept_flag_keeps_its_segment() -> None:
     world = World(gates=GATES, flag={"segment": PRO, "leaseSeconds": 60}, deletionPolicy="Keep")
     world.climb_to(50)
     world.delete()
-    world.look()
+    world.reconcile()
     assert effect(world) == definition_for(target(segment=PRO), 50)

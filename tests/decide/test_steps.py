@@ -5,9 +5,11 @@ import pytest
 from tests.builders import raw_gate, spec
 from tests.decide.world import World
 from tidegate.api.rollout_status import Phase, State
-from tidegate.decide.rollout.steps import dwell_at, next_after, number_of
+from tidegate.domain.steps import dwell_at, next_after, number_of
 
-STEPS = spec(percents=(10, 50, 100)).strategy.canary.resolved()
+pytestmark = pytest.mark.levers
+
+STEPS = spec(percents=(10, 50, 100)).strategy.ladder()
 
 
 @pytest.mark.parametrize(
@@ -20,7 +22,7 @@ def test_where_a_percent_stands(percent: int, number: int, following: int | None
 
 def test_between_two_steps_the_dwell_of_the_lower_one_counts() -> None:
     written = [{"percent": 10, "dwell": "1m"}, {"percent": 50, "dwell": "2m"}, {"percent": 100, "dwell": "3m"}]
-    steps = spec(strategy={"canary": {"steps": written}}).strategy.canary.resolved()
+    steps = spec(strategy={"canary": {"steps": written}}).strategy.ladder()
     assert [dwell_at(steps, percent).total_seconds() for percent in (5, 10, 49, 50, 99, 100)] == [60, 60, 60, 120, 120, 180]
 
 
@@ -40,7 +42,7 @@ def test_the_current_percent_stays_and_the_next_step_is_the_first_above_it(edite
     world = World()
     world.climb_to(50)
     world.set_steps(*edited)
-    world.look()
+    world.reconcile()
     assert (world.percent, world.status.percent, world.status.step, world.status.steps) == (50, 50, step, len(edited))
     world.run_until(lambda it: it.percent != 50)
     assert world.percent == following

@@ -12,8 +12,8 @@ from tests.decide.world import World
 from tidegate.api.conditions import Reason
 from tidegate.api.records import Transition
 from tidegate.api.rollout_status import Phase, State
-from tidegate.domain.snapshot import Problem
-from tidegate.levers.flag import definition_for, switched_off
+from tidegate.domain.problems import Problem
+from tidegate.levers.flag.definition import definition_for, switched_off
 
 GATES = [raw_gate(rollback={"gt": 0.15, "confirm": 1})]
 EVERYWHERE = [waiting, progressing, at_full_but_not_enabled, raise_under_way, baking, succeeded, rolled_back]
@@ -29,13 +29,13 @@ def test_enabled_false_switches_off_in_the_same_look(reach: Reach) -> None:
     world = World(gates=GATES, flag={"allow": ["alice"]})
     reach(world)
     world.edit(enabled=False)
-    world.look()
+    world.reconcile()
     assert effect(world) == switched_off()
     assert (world.phase, world.status.state) == (Phase.DISABLED, State.DISABLED)
     world.run(5)
     assert (world.status.percent, world.status.waiting_for) == (0, None)
     assert world.raw["metadata"]["finalizers"] == []
-    assert world.look().requeue_after is None
+    assert world.reconcile().requeue_after is None
 
 
 @pytest.mark.parametrize("reach", [it for it in EVERYWHERE if it is not rolled_back], ids=lambda it: it.__name__)
@@ -45,7 +45,7 @@ def test_enabled_again_is_a_new_attempt_from_zero(reach: Reach) -> None:
     world.edit(enabled=False)
     world.run(600)
     world.edit(enabled=True)
-    world.look()
+    world.reconcile()
     assert (world.phase, world.percent, world.status.attempt) == (Phase.WAITING, 0, 2)
     world.run_until(lambda it: it.phase is Phase.SUCCEEDED)
 
@@ -63,7 +63,7 @@ def test_switching_off_needs_neither_a_policy_nor_a_valid_spec() -> None:
     world.climb_to(50)
     world.policy = Problem(Reason.POLICY_MISSING, "RolloutPolicy production does not exist")
     world.edit(enabled=False, gates=[raw_gate(query="rate(")])
-    world.look()
+    world.reconcile()
     assert (world.phase, effect(world)) == (Phase.DISABLED, switched_off())
 
 
@@ -81,7 +81,7 @@ def test_paused_holds_the_step_and_goes_on_where_it_was(percent: int) -> None:
     assert "spec.paused is true" in (world.status.waiting_for or "")
     world.edit(paused=False)
     world.run_until(lambda it: it.phase is Phase.SUCCEEDED)
-    assert [one for one in world.told() if one in (Transition.PAUSED, Transition.RESUMED)] == [Transition.PAUSED, Transition.RESUMED]
+    assert [one for one in world.recorded() if one in (Transition.PAUSED, Transition.RESUMED)] == [Transition.PAUSED, Transition.RESUMED]
 
 
 def test_paused_before_the_start_exposes_nobody() -> None:
@@ -111,7 +111,7 @@ def test_paused_keeps_the_rollback_rules_armed(percent: int) -> None:
     assert world.status.state is State.ROLLBACK
 
 
-def test_paused_while_baking_or_at_rest_changes_nothing() -> None:
+def test_paused_while_baking_or_terminal_changes_nothing() -> None:
     world = World(gates=GATES, bake="120s")
     baking(world)
     world.edit(paused=True)
@@ -155,7 +155,7 @@ def test_a_step_held_longer_than_its_deadline_pauses_and_says_so() -> None:
     world.readings["errors"] = 0.0
     world.run(3600)
     assert (world.percent, world.phase) == (10, Phase.PAUSED), "it waits for a person"
-    assert world.told().count(Transition.STEP_DEADLINE_EXCEEDED) == 1
+    assert world.recorded().count(Transition.STEP_DEADLINE_EXCEEDED) == 1
 
 
 @pytest.mark.parametrize("how", ["longer deadline", "no deadline", "pause and resume"])
@@ -199,15 +199,15 @@ def test_a_pause_that_outlasts_the_deadline_rests() -> None:
     world = held(gates=[])
     world.edit(paused=True)
     world.run(3600, limit=300)
-    assert world.look().requeue_after is not None
+    assert world.reconcile().requeue_after is not None
 
 
-def test_a_deadline_is_told_once_though_the_spec_breaks_meanwhile() -> None:
+def test_a_deadline_is_recorded_once_though_the_spec_breaks_meanwhile() -> None:
     world = held()
     world.run_until(lambda it: it.phase is Phase.PAUSED)
     world.edit(gates=[raw_gate(query="rate(")])
     world.run(600)
-    assert world.told().count(Transition.STEP_DEADLINE_EXCEEDED) == 1
+    assert world.recorded().count(Transition.STEP_DEADLINE_EXCEEDED) == 1
     assert world.is_converged()
 
 
@@ -222,7 +222,7 @@ def test_allow_and_deny_are_followed_while_the_percent_stays(reach: Reach) -> No
     assert before is not None
     lists = {"allow": ["alice", "bob"], "deny": ["eve"]}
     world.edit(target={"flag": world.raw["spec"]["target"]["flag"] | lists})
-    world.look()
+    world.reconcile()
     assert world.percent == before
     assert effect(world) == definition_for(target(**lists), before)
 

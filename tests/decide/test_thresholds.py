@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from tests.builders import gate, series
 from tidegate.api.gates import AdvanceRule, RollbackRule
+from tidegate.decide.gates.readings import Value
+from tidegate.decide.gates.thresholds import breaching_series, failing_series, shown_series, thresholds_in_words
 from tidegate.decide.numbers import number
-from tidegate.decide.rollout.readings import Value
-from tidegate.decide.rollout.thresholds import breaching_series, failing_series, shown_series, thresholds_in_words
 
 
 def value(*values: float) -> Value:

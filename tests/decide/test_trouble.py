@@ -9,9 +9,11 @@ from tests.decide.world import World
 from tidegate.api.conditions import ConditionType, Reason
 from tidegate.api.records import Transition
 from tidegate.api.rollout_status import Phase, State
+from tidegate.domain.answers import Failure
 from tidegate.domain.decision import FINALIZER
-from tidegate.domain.readings import Failure
-from tidegate.domain.snapshot import Problem
+from tidegate.domain.problems import Problem
+
+pytestmark = pytest.mark.levers
 
 GATES = [raw_gate(rollback={"gt": 0.15, "confirm": 1})]
 MISSING = Problem(Reason.POLICY_MISSING, "RolloutPolicy production does not exist")
@@ -31,7 +33,7 @@ def test_an_invalid_spec_changes_nothing_and_keeps_the_last_rollback_rules_armed
     world.run(600)
     assert (world.phase, world.percent, world.status.state) == (Phase.INVALID, percent, State.ROLLING_OUT)
     assert stalled_for(world.status) in (Reason.INVALID_SPEC, Reason.INVALID_QUERY)
-    assert world.told().count(Transition.SPEC_INVALID) == 1
+    assert world.recorded().count(Transition.SPEC_INVALID) == 1
     assert world.is_converged()
     world.readings["errors"] = 0.9
     world.run_until(lambda it: it.percent == 0, 21)
@@ -64,7 +66,7 @@ def test_a_raise_under_way_is_taken_back_by_an_invalid_spec() -> None:
 def test_a_spec_that_was_never_valid_touches_nothing_and_is_looked_at_again(how: str) -> None:
     world = World(gates=GATES)
     world.raw["spec"] |= BROKEN[how]
-    decision = world.look()
+    decision = world.reconcile()
     assert (decision.actions, world.config_map) == ((), None)
     assert (world.phase, world.status.attempt) == (Phase.INVALID, 0)
     assert decision.requeue_after is not None
@@ -74,7 +76,7 @@ def test_a_spec_that_was_never_valid_touches_nothing_and_is_looked_at_again(how:
 def test_the_message_names_the_field() -> None:
     world = World(gates=GATES)
     world.raw["spec"] |= BROKEN["query"]
-    world.look()
+    world.reconcile()
     stalled = condition(world.status, ConditionType.STALLED)
     assert stalled is not None
     assert stalled.message.startswith("spec.gates[0].query (gate errors): not valid PromQL")
@@ -128,7 +130,7 @@ def test_a_bake_goes_on_without_its_policy() -> None:
 
 
 @pytest.mark.parametrize("at_rest", [Phase.SUCCEEDED, Phase.ROLLED_BACK, Phase.DISABLED])
-def test_at_rest_a_policy_is_not_missed(at_rest: Phase) -> None:
+def test_terminal_a_policy_is_not_missed(at_rest: Phase) -> None:
     world = World(gates=GATES)
     if at_rest is Phase.ROLLED_BACK:
         world.climb_to(10)
@@ -152,7 +154,7 @@ def test_the_policy_is_pinned_and_an_edit_recorded() -> None:
     assert (pinned.name, pinned.generation) == ("production", 1)
     world.policy = policy(generation=2)
     world.run(5)
-    assert world.told().count(Transition.POLICY_EDITED) == 1
+    assert world.recorded().count(Transition.POLICY_EDITED) == 1
     assert world.status.policy is not None
     assert world.status.policy.generation == 2
 
@@ -160,7 +162,7 @@ def test_the_policy_is_pinned_and_an_edit_recorded() -> None:
 # the flag
 
 
-@pytest.mark.parametrize("reason", [Reason.CLAIMED, Reason.FLAG_SET_UNREADABLE, Reason.FLAG_NOT_ADOPTABLE])
+@pytest.mark.parametrize("reason", [Reason.CLAIMED, Reason.UNREADABLE, Reason.NOT_ADOPTABLE])
 @pytest.mark.parametrize("percent", [0, 50])
 def test_a_flag_out_of_hand_is_left_alone_and_looked_at_again(reason: Reason, percent: int) -> None:
     world = World(gates=GATES)
@@ -172,18 +174,19 @@ def test_a_flag_out_of_hand_is_left_alone_and_looked_at_again(reason: Reason, pe
     assert len(world.writes) == writes
     assert stalled_for(world.status) is reason
     assert "it is not ours to write" in (world.status.waiting_for or "")
-    assert world.look().requeue_after is not None
+    assert world.reconcile().requeue_after is not None
     world.flag_problem = None
     world.climb_to(100)
 
 
+@pytest.mark.flag
 def test_a_hand_written_flag_that_cannot_be_read_is_refused_with_a_reason() -> None:
     world = World(gates=GATES)
     world.put_flag({"state": "ENABLED", "variants": {"a": "x", "b": "y"}, "defaultVariant": "a"})
     before = world.definition
     world.run(60)
     assert world.definition == before
-    assert stalled_for(world.status) is Reason.FLAG_NOT_ADOPTABLE
+    assert stalled_for(world.status) is Reason.NOT_ADOPTABLE
     assert FINALIZER not in world.raw["metadata"].get("finalizers", [])
 
 

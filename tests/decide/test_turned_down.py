@@ -11,7 +11,7 @@ from tests.decide.world import Fault, World
 from tidegate.api.conditions import Reason
 from tidegate.api.records import Transition
 from tidegate.api.rollout_status import Phase, State
-from tidegate.levers.flag import definition_for
+from tidegate.levers.flag.definition import definition_for
 
 GATES = [raw_gate()]
 UNREADABLE = {"targeting": {"if": [{"==": [{"var": "tier"}, "pro"]}, "on", "off"]}}
@@ -25,7 +25,7 @@ def stored_raise(world: World) -> None:
     """A raise is in status, and its record can't be appended: it waits."""
     for _ in range(20):
         world.now += timedelta(seconds=10)
-        world.look(Fault.APPEND_REFUSED)
+        world.reconcile(Fault.APPEND_REFUSED)
     assert (world.percent, world.status.raising is None, world.status.pending is None) == (10, False, False)
 
 
@@ -37,13 +37,13 @@ def test_a_stored_raise_does_not_undo_a_lowering(to: int, append_works: bool) ->
     world.climb_to(10)
     stored_raise(world)
     turn_down(world, to)
-    world.look(None if append_works else Fault.APPEND_REFUSED)
+    world.reconcile(None if append_works else Fault.APPEND_REFUSED)
     assert (world.percent, world.status.raising) == (to, None)
     world.run(3600)
     assert world.percent == to
-    assert stalled_for(world.status) is Reason.FLAG_LOWERED_ELSEWHERE
-    assert world.told().count(Transition.FLAG_LOWERED_ELSEWHERE) == 1
-    assert Transition.STEP_WITHDRAWN in world.told()
+    assert stalled_for(world.status) is Reason.LOWERED_ELSEWHERE
+    assert world.recorded().count(Transition.LOWERED_ELSEWHERE) == 1
+    assert Transition.STEP_WITHDRAWN in world.recorded()
     assert world.is_converged()
     world.edit_flag(**share(10))
     world.climb_to(50)
@@ -56,21 +56,21 @@ def test_a_raise_whose_decision_saw_the_flag_before_it_was_turned_down_is_refuse
     world.run_until(lambda it: it.status.raising is not None and it.status.pending is None)
     seen = world.snapshot()
     turn_down(world, to)
-    world.look(seen=seen)
+    world.reconcile(seen=seen)
     assert world.percent == to
 
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("to", [0, 10, 20])
 def test_a_raise_that_was_made_and_turned_down_before_it_was_read_back(to: int) -> None:
-    """The raise was in force: below it, everything is a person's word, also the percent of the step before."""
+    """The raise was in force: below it, everything is a manual override, also the percent of the step before."""
     world = World(gates=GATES)
     world.climb_to(10)
     world.run_until(lambda it: it.percent == 50 and it.status.raising is not None)
     turn_down(world, to)
     world.run(3600)
-    assert (world.percent, world.status.percent) == (to, 50)
-    assert stalled_for(world.status) is Reason.FLAG_LOWERED_ELSEWHERE
+    assert (world.percent, world.status.step_percent) == (to, 50)
+    assert stalled_for(world.status) is Reason.LOWERED_ELSEWHERE
     world.edit_flag(**share(50))
     world.climb_to(100)
 
@@ -81,11 +81,11 @@ def test_a_feature_that_was_live_already_and_turned_down_before_it_was_read_back
     world.run_until(lambda it: it.percent == 40 and it.status.raising is not None)
     turn_down(world, to)
     world.run(600)
-    assert (world.percent, world.status.percent) == (to, 40)
-    assert stalled_for(world.status) is Reason.FLAG_LOWERED_ELSEWHERE
+    assert (world.percent, world.status.step_percent) == (to, 40)
+    assert stalled_for(world.status) is Reason.LOWERED_ELSEWHERE
 
 
-def test_a_raise_that_somebody_else_made_by_hand_is_not_taken_for_ours() -> None:
+def test_a_raise_that_an_external_writer_made_by_hand_is_not_taken_for_ours() -> None:
     """The raise to 50 % is decided and not made; a hand sets 50 %, and then the gate turns."""
     world = World(gates=GATES)
     world.climb_to(10)
@@ -93,8 +93,8 @@ def test_a_raise_that_somebody_else_made_by_hand_is_not_taken_for_ours() -> None
     world.edit_flag(**share(50))
     world.readings["errors"] = 0.12
     world.now += timedelta(seconds=10)
-    world.look()
-    assert (world.percent, world.status.percent, world.status.raising) == (10, 10, None)
+    world.reconcile()
+    assert (world.percent, world.status.step_percent, world.status.raising) == (10, 10, None)
 
 
 # removed, or rewritten, after it was turned down
@@ -118,13 +118,13 @@ def test_a_flag_that_was_turned_down_and_then_removed_comes_back_as_it_was_seen_
         case "rewritten":
             world.edit_flag(**UNREADABLE)
     world.run(3600)
-    assert (world.percent, world.status.percent) == (to, full)
-    assert stalled_for(world.status) is Reason.FLAG_LOWERED_ELSEWHERE
-    assert world.told().count(Transition.FLAG_LOWERED_ELSEWHERE) == 1
+    assert (world.percent, world.status.step_percent) == (to, full)
+    assert stalled_for(world.status) is Reason.LOWERED_ELSEWHERE
+    assert world.recorded().count(Transition.LOWERED_ELSEWHERE) == 1
     assert world.is_converged()
     world.edit_flag(**(share(50) if full == 50 else {"defaultVariant": "on"}))
     world.run_until(lambda it: it.phase is Phase.SUCCEEDED)
-    assert world.status.lowered_percent is None
+    assert world.status.override is None
 
 
 def test_lowered_further_and_removed_it_comes_back_at_the_last_that_was_seen() -> None:
@@ -133,7 +133,7 @@ def test_lowered_further_and_removed_it_comes_back_at_the_last_that_was_seen() -
     for to in (30, 20):
         turn_down(world, to)
         world.run(30)
-    assert world.status.lowered_percent == 20
+    assert world.status.override == 20
     world.put_flag(None)
     world.run(30)
     assert world.percent == 20
@@ -146,8 +146,8 @@ def test_a_new_revision_of_an_enabled_feature_that_was_turned_down_and_removed_b
     world.run(30)
     world.put_flag(None)
     world.edit(revision="v2")
-    world.look()
-    assert (world.percent, world.status.state, world.status.lowered_percent) == (0, State.DISABLED, None)
+    world.reconcile()
+    assert (world.percent, world.status.state, world.status.override) == (0, State.DISABLED, None)
     world.climb_to(10)
 
 
@@ -159,6 +159,4 @@ def test_what_is_restored_lower_treats_clients_as_the_spec_says() -> None:
     world.put_flag(None)
     world.run(1)
     live: dict[str, Any] = {key: value for key, value in (world.definition or {}).items() if key != "metadata"}
-    target = world.snapshot().rollout.followed_spec()
-    assert target is not None
-    assert live == definition_for(target.target.flag, 20)
+    assert live == definition_for(world.target, 20)

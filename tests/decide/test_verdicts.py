@@ -8,8 +8,8 @@ import pytest
 from tests.builders import answer, context, gate
 from tidegate.api.conditions import Reason
 from tidegate.api.rollout_status import GateSource, GateStatus, Verdict
-from tidegate.decide.rollout.gates import Context, judge
-from tidegate.domain.readings import Answer, Failure, GateAnswer
+from tidegate.decide.gates.verdict import Context, judge
+from tidegate.domain.answers import Answer, Failure, GateAnswer
 
 FAILURE = Failure(Reason.PROMETHEUS_TIMEOUT, "no complete answer within 5 s")
 

@@ -1,6 +1,6 @@
-"""A world of one rollout: an object store, a flag set and scripted answers around the real parsing, levers and `decide`.
+"""A world of one rollout: an object store, a lever's object and scripted answers around the real parsing, levers and `decide`.
 
-A look goes the operator's way: observe → decide → act → report. Faults are injected between any two of these. The rule that every raise
+A reconcile plays the product's own script (domain/script.py). Faults are injected between any two of its items. The rule that every raise
 must obey is checked at each write, on the state of the store at that moment.
 """
 
@@ -13,42 +13,68 @@ from enum import StrEnum
 from typing import Any
 
 from tests.builders import CONFIG_MAP, KEY, START, T0, policy, raw_spec, series
+from tests.decide.dial import Dial, DialLever, Turn
 from tidegate.api.conditions import Reason
 from tidegate.api.feature_rollout import FeatureRolloutSpec
 from tidegate.api.gates import OnBreach, RelativeTo, Since
 from tidegate.api.records import Record, Transition
 from tidegate.api.rollout_status import FeatureRolloutStatus, GateSource, Phase, State, Verdict
-from tidegate.decide.rollout import decide
+from tidegate.api.targets import FlagTarget
+from tidegate.decide.rollout.deciding import decide
+from tidegate.domain.answers import Answer, Buckets, CountAnswer, Failure, GateAnswer, GateId
 from tidegate.domain.asks import Asked, Wording, all_gates, buckets_query, gates_to_ask, last_tick, start_source, wording
 from tidegate.domain.counting import Tally
-from tidegate.domain.decision import FINALIZER, Action, AddFinalizer, Decision, RemoveFinalizer, WriteFlag
+from tidegate.domain.decision import FINALIZER, Action, AddFinalizer, Decision, RemoveFinalizer
+from tidegate.domain.exposure import Lever, Reading, Write
+from tidegate.domain.history import newest_run, rejected_revisions
+from tidegate.domain.problems import Problem
 from tidegate.domain.queries import compile_query
-from tidegate.domain.readings import Answer, Buckets, CountAnswer, Failure, GateAnswer, GateId
-from tidegate.domain.runs import newest_run
-from tidegate.domain.snapshot import FlagReading, Policy, Problem, Rollout, RunView, Snapshot
-from tidegate.levers.flag import DOCUMENT_KEY
-from tidegate.levers.flag_set import (
+from tidegate.domain.script import (
+    CONFLICT,
+    FAILED,
+    OK,
+    Act,
+    Append,
+    ClearPending,
+    Drop,
+    Item,
+    Keep,
+    Outcome,
+    Show,
+    WriteStatus,
+    rejects,
+    significant,
+)
+from tidegate.domain.script import (
+    reconcile as script_of,
+)
+from tidegate.domain.snapshot import Policy, Rollout, RunView, Snapshot
+from tidegate.levers.choosing import lever_for
+from tidegate.levers.deadman import in_force
+from tidegate.levers.flag.definition import definition_for
+from tidegate.levers.flag.flag_set import (
+    DOCUMENT_KEY,
     EPOCH_ANNOTATION,
     FLAG_SET_LABEL,
     FlagSet,
     UnreadableError,
+    WriteFlag,
     merged,
     parse_flag_set,
     read_flag,
     to_config_map,
 )
-from tidegate.levers.lease import in_force
+from tidegate.levers.flag.mark import to_metadata
 from tidegate.levers.managed_fields import FIELD_MANAGER
 from tidegate.observe.evidence import Evidence
 from tidegate.observe.parsing import parse_rollout
-from tidegate.report.rollouts import significant
 
 Script = float | Failure | None | Callable[[float], float | Failure | None]
 """A gate's reading: a number, a failure of the source, None for no series, or a function of the seconds since T0 giving one of them."""
 
 
-LOOK_AGAIN = 0.05
-"""Seconds until the next look after one that was cut short."""
+AGAIN = 0.05
+"""Seconds until the next reconcile after one that was cut short."""
 
 
 BY_HAND = "kubectl-edit"
@@ -56,7 +82,7 @@ BY_HAND = "kubectl-edit"
 
 
 class Fault(StrEnum):
-    """What goes wrong in one look."""
+    """What goes wrong in one reconcile."""
 
     KILLED_BEFORE_ACT = "killed before act"
     ACTION_REFUSED = "action refused"
@@ -71,19 +97,34 @@ KILLS = frozenset({Fault.KILLED_BEFORE_ACT, Fault.KILLED_AFTER_ACT, Fault.KILLED
 
 
 class CutShortError(Exception):
-    """The look ended here."""
+    """An item of the script did not go through."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__()
+        self.outcome = outcome
+
+
+_REFUSED = {Act: Fault.ACTION_REFUSED, WriteStatus: Fault.STATUS_REFUSED, Append: Fault.APPEND_REFUSED}
+_KILLED_AFTER = {WriteStatus: Fault.KILLED_AFTER_STATUS, Append: Fault.KILLED_AFTER_APPEND}
+
+
+def _kills_before(fault: Fault | None, item: Item) -> bool:
+    return fault is Fault.KILLED_AFTER_ACT and isinstance(item, Show)
 
 
 @dataclass
 class Run:
     attempt: int
     revision: str | None
-    target: tuple[str, str] | None = (CONFIG_MAP, KEY)
+    target: str | None = f"flag/{CONFIG_MAP}/{KEY}"
     records: list[Record] = field(default_factory=list)
     rejected: bool = False
 
 
 class World:
+    lever_kind = "flag"
+    """Which lever is moved: "flag" or "dial" (tests/decide/conftest.py)."""
+
     def __init__(self, *, guards: tuple[dict[str, Any], ...] = (), interval: str = "10s", **spec: Any) -> None:
         self.now = T0
         self.config_map: dict[str, Any] | None = None
@@ -99,7 +140,10 @@ class World:
         self.evidence = Evidence()
         self.namespace_terminating = False
         self.flag_problem: Problem | None = None
-        self.writes: list[tuple[datetime, WriteFlag]] = []
+        self.refusal: str | None = None
+        """Why the flag set takes no write, for good."""
+        self.dial = Dial() if self.lever_kind == "dial" else None
+        self.writes: list[tuple[datetime, Write]] = []
         self.last: Decision | None = None
         self.wait: float | None = 0.0
         self._version = 1
@@ -149,6 +193,30 @@ class World:
         flag_set = parse_flag_set(self.config_map)
         self._store(replace(flag_set, document=document), manager)
 
+    def turn(self, percent: int | None) -> None:
+        """An external writer sets what clients have, whatever the lever is; None removes the object."""
+        if self.dial is not None:
+            self.dial.percent, self.dial.unsettled = percent, 0
+            self.dial.mark = None if percent is None else self.dial.mark
+        elif percent is None:
+            self.put_flag(None)
+        else:
+            on = definition_for(self.target, percent)
+            self.edit_flag(**{key: on[key] for key in ("defaultVariant", "targeting") if key in on})
+
+    def forge(self, **changes: Any) -> None:
+        """An external writer changes what the mark says, whatever the lever is, and leaves the rest."""
+        known = self.reading.mark
+        assert known is not None
+        if self.dial is not None:
+            self.dial.mark = replace(known, **changes)
+        else:
+            self.put_flag({**(self.definition or {}), "metadata": to_metadata(replace(known, **changes))}, FIELD_MANAGER)
+
+    @property
+    def target(self) -> FlagTarget:
+        return FlagTarget.model_validate(self.raw["spec"]["target"]["flag"])
+
     def edit_flag(self, *, manager: Any = BY_HAND, **changes: Any) -> None:
         """A person changes fields of the flag, and leaves Tidegate's mark beside it alone."""
         self.put_flag({k: v for k, v in (self.definition or {}).items() if k != "targeting"} | changes, manager)
@@ -179,10 +247,12 @@ class World:
         return found
 
     @property
-    def reading(self) -> FlagReading:
-        """The flag as it is written."""
+    def reading(self) -> Reading:
+        """The lever's object as it is written."""
+        if self.dial is not None:
+            return replace(self.dial, unsettled=0).read()
         found = read_flag(parse_flag_set(self.config_map), KEY)
-        return found if isinstance(found, FlagReading) else FlagReading(None, None, None)
+        return found if isinstance(found, Reading) else Reading(None)
 
     @property
     def percent(self) -> int | None:
@@ -192,7 +262,7 @@ class World:
     @property
     def lease(self) -> float | None:
         """Seconds until the flag turns itself off; None where it doesn't."""
-        return None if self.reading.lease is None else self.reading.lease - self.now.timestamp()
+        return None if self.reading.expires is None else self.reading.expires - self.now.timestamp()
 
     @property
     def status(self) -> FeatureRolloutStatus:
@@ -209,7 +279,7 @@ class World:
     def records(self) -> list[Record]:
         return sorted((record for run in self.runs.values() for record in run.records), key=lambda record: record.seq)
 
-    def told(self) -> list[Transition]:
+    def recorded(self) -> list[Transition]:
         return [record.transition for record in self.records()]
 
     def elapsed(self) -> float:
@@ -224,103 +294,116 @@ class World:
             missing = Problem(Reason.INVALID_SPEC, "no valid spec was seen yet")
             return Snapshot(rollout, missing, missing)
         usable = isinstance(self.policy, Policy) and not rollout.deleting
+        lever: Lever = lever_for(spec.target) if self.dial is None else DialLever()
+        runs = self._runs() if rollout.needs_runs else ()
         return Snapshot(
             rollout=rollout,
             policy=self.policy,
-            flag=self.flag_problem or self._flag(rollout),
+            reading=self.flag_problem or self._reading(rollout),
+            lever=lever,
             namespace_terminating=self.namespace_terminating,
             answers=self._answers(rollout, spec, self.policy) if usable and isinstance(self.policy, Policy) else {},
             evidence=self.evidence.of(rollout.uid, rollout.status.attempt),
-            newest_run=self._newest_run() if rollout.status.attempt == 0 else None,
-            newest_of_flag=self._newest_run(None, (CONFIG_MAP, KEY)) if rollout.status.attempt == 0 else None,
+            newest_run=newest_run(runs),
+            rejected=rejected_revisions(runs, lever.identity),
             medians=self._medians(rollout, spec, self.policy) if usable and isinstance(self.policy, Policy) else {},
             unknown_metrics=self.unknown_metrics if rollout.status.exposed_at is None else (),
         )
 
-    def look(self, fault: Fault | None = None, *, seen: Snapshot | None = None) -> Decision:
+    def reconcile(self, fault: Fault | None = None, *, seen: Snapshot | None = None) -> Decision:
         """One reconcile; `seen` makes it decide on what was read earlier. With `fault` it ends where that strikes."""
         snapshot = seen if seen is not None else self.snapshot()
         decision = self.last = decide(snapshot, self.now)
         self.wait = decision.requeue_after
-        try:
-            self._carry_out(snapshot, decision, fault)
-        except CutShortError:
-            self.wait = LOOK_AGAIN
+        if not self._play(snapshot, decision, fault):
+            self.wait = AGAIN
             if fault in KILLS:
                 self.evidence = Evidence()
         return decision
 
     def run(self, seconds: float, *, limit: int = 5000) -> None:
-        """Looks whenever a look is due, for so many seconds. At least one look is taken; `limit` catches a loop that never rests."""
+        """Reconciles whenever that is due, for so many seconds. At least once; `limit` catches a loop that never rests."""
         end = self.now + timedelta(seconds=seconds)
         for _ in range(limit):
             if self.exists:
-                self.look()
+                self.reconcile()
             following = end if self.wait is None or not self.exists else self.now + timedelta(seconds=max(self.wait, 0.005))
             if following >= end:
                 self.now = end
                 return
             self.now = following
-        raise AssertionError(f"{limit} looks in {seconds} s: it never rests (phase {self.phase}, waiting for {self.status.waiting_for})")
+        raise AssertionError(
+            f"{limit} reconciles in {seconds} s: it never ends (phase {self.phase}, waiting for {self.status.waiting_for})"
+        )
 
     def run_until(self, wanted: Callable[["World"], bool], seconds: float = 3600, *, limit: int = 5000) -> float:
-        """Looks until `wanted`; returns the seconds since T0 at which it came true."""
+        """Reconciles until `wanted`; returns the seconds since T0 at which it came true."""
         end = self.now + timedelta(seconds=seconds)
         for _ in range(limit):
-            self.look()
+            self.reconcile()
             if wanted(self):
                 return self.elapsed()
-            assert self.wait is not None, f"at rest in {self.phase}: {self.status.waiting_for}"
+            assert self.wait is not None, f"terminal in {self.phase}: {self.status.waiting_for}"
             self.now += timedelta(seconds=max(self.wait, 0.005))
             assert self.now <= end, f"not within {seconds} s: {self.phase}, waiting for {self.status.waiting_for}"
-        raise AssertionError(f"not within {limit} looks: {self.phase}, waiting for {self.status.waiting_for}")
+        raise AssertionError(f"not within {limit} reconciles: {self.phase}, waiting for {self.status.waiting_for}")
 
     def climb_to(self, percent: int) -> float:
         """Until status says that this exposure is in force."""
-        return self.run_until(lambda world: world.status.percent == percent and world.status.effective_at is not None)
+        return self.run_until(lambda world: world.status.step_percent == percent and world.status.effective_at is not None)
 
     def is_converged(self) -> bool:
-        """Whether a look would do nothing."""
+        """Whether a reconcile would do nothing."""
         snapshot = self.snapshot()
         decision = decide(snapshot, self.now)
         return decision.actions == () and significant(decision.status) == significant(snapshot.rollout.status)
 
     # inside
 
-    def _carry_out(self, snapshot: Snapshot, decision: Decision, fault: Fault | None) -> None:
-        _strike(fault, Fault.KILLED_BEFORE_ACT)
-        uid, version = snapshot.rollout.uid, snapshot.rollout.resource_version
-        try:
-            for action in sorted(decision.actions, key=_urgency):
-                _strike(fault, Fault.ACTION_REFUSED)
-                version = self._act(action, snapshot, version)
-        except CutShortError:
-            if fault is Fault.ACTION_REFUSED and decision.status.state is State.ROLLBACK:
-                self._report(snapshot, decision.status, version, fault)
-            self.evidence.keep(uid, decision.status)
-            raise
-        _strike(fault, Fault.KILLED_AFTER_ACT)
-        self._report(snapshot, decision.status, version, fault)
+    def _play(self, snapshot: Snapshot, decision: Decision, fault: Fault | None) -> bool:
+        """Plays the script to its end, or to where the fault strikes; whether all went well."""
+        script, version, is_well = script_of(snapshot.rollout, decision, self.now), snapshot.rollout.resource_version, True
+        item = next(script)
+        if fault is Fault.KILLED_BEFORE_ACT:
+            return False
+        while True:
+            if _kills_before(fault, item):
+                return False
+            outcome = OK
+            if _REFUSED.get(type(item)) is fault and fault is not None:
+                outcome = FAILED
+            else:
+                try:
+                    version = self._do(item, snapshot, version)
+                except CutShortError as error:
+                    outcome = error.outcome
+            is_well = is_well and outcome.is_ok
+            if outcome.is_ok and _KILLED_AFTER.get(type(item)) is fault and fault is not None:
+                return False
+            try:
+                item = script.send(outcome)
+            except StopIteration:
+                return is_well
 
-    def _report(self, snapshot: Snapshot, status: FeatureRolloutStatus, version: str, fault: Fault | None) -> None:
-        uid = snapshot.rollout.uid
-        if significant(snapshot.rollout.status) != significant(status):
-            if fault is Fault.STATUS_REFUSED:
-                self.evidence.keep(uid, status)
-                raise CutShortError
-            version = self._write_status(status, version)
-            self.evidence.drop(uid)
-        _strike(fault, Fault.KILLED_AFTER_STATUS)
-        if status.pending is not None:
-            _strike(fault, Fault.APPEND_REFUSED)
-            self._append(status)
-            _strike(fault, Fault.KILLED_AFTER_APPEND)
-            if self.exists:
-                self._write_status(status.model_copy(update={"pending": None}), version)
+    def _do(self, item: Item, snapshot: Snapshot, version: str) -> str:
+        match item:
+            case Act(action):
+                return self._act(action, snapshot, version)
+            case WriteStatus(status) | ClearPending(status):
+                return self._write_status(status, version) if self.exists else version
+            case Append(status):
+                self._append(status, snapshot)
+            case Keep(status):
+                self.evidence.keep(snapshot.rollout.uid, status)
+            case Drop():
+                self.evidence.drop(snapshot.rollout.uid)
+            case Show():
+                pass
+        return version
 
     def _act(self, action: Action, snapshot: Snapshot, version: str) -> str:
-        if isinstance(action, WriteFlag):
-            self._write_flag(action, snapshot)
+        if isinstance(action, Write):
+            self._write_lever(action, snapshot)
             return version
         finalizers = list(snapshot.rollout.finalizers)
         after = [*finalizers, FINALIZER] if isinstance(action, AddFinalizer) else [name for name in finalizers if name != FINALIZER]
@@ -331,21 +414,34 @@ class World:
             self._collect()
         return str(self._version)
 
+    def _write_lever(self, write: Write, snapshot: Snapshot) -> None:
+        if isinstance(write, WriteFlag):
+            self._write_flag(write, snapshot)
+        else:
+            assert isinstance(write, Turn)
+            assert self.dial is not None
+            self._check_raise(write, snapshot, self.dial.percent)
+            refused = self.dial.set(write, self.now)
+            if refused is not None:
+                raise CutShortError(FAILED if self.dial.refuses else CONFLICT)
+        self.writes.append((self.now, write))
+
     def _write_flag(self, write: WriteFlag, snapshot: Snapshot) -> None:
+        if self.refusal is not None:
+            raise CutShortError(Outcome(is_ok=False, refusal=self.refusal))
         before = parse_flag_set(self.config_map)
         after, refused = merged(before, [write], self.now)
         if refused:
-            raise CutShortError(refused[0].message)
-        old, new = read_flag(before, KEY, ours=write.reclaims), read_flag(after, KEY)
-        assert isinstance(old, FlagReading)
-        assert isinstance(new, FlagReading)
+            raise CutShortError(Outcome(is_ok=False, refusal=refused[0].message) if refused[0].is_full else CONFLICT)
+        old, new = read_flag(before, KEY, owned=write.owned), read_flag(after, KEY)
+        assert isinstance(old, Reading)
+        assert isinstance(new, Reading)
         assert new.percent == write.percent
-        if old.rewritten:
-            assert write.percent <= ((self.last.status.percent if self.last else None) or 0), "raised from what can't be read"
+        if old.unreadable:
+            assert write.percent <= ((self.last.status.step_percent if self.last else None) or 0), "raised from what can't be read"
         self._check_raise(write, snapshot, in_force(old, self.now).percent)
-        self._check_lease(write, snapshot, new.lease)
+        self._check_lease(write, snapshot, new.expires)
         self._store(after)
-        self.writes.append((self.now, write))
 
     def _store(self, flag_set: FlagSet, manager: str | None = FIELD_MANAGER) -> None:
         """As the API server does it: whoever writes the document takes it over from whoever had it."""
@@ -357,14 +453,13 @@ class World:
             entries.append(managed(manager, document, self.now))
         self.config_map = stored | {"metadata": stored["metadata"] | {"resourceVersion": "1", "managedFields": entries}}
 
-    def _check_raise(self, write: WriteFlag, snapshot: Snapshot, old: int | None) -> None:
+    def _check_raise(self, write: Write, snapshot: Snapshot, old: int | None) -> None:
         """Exposure rises only by an intent that was read back from the store, with its records appended, while every gate says ADVANCE."""
         if old is not None and write.percent <= old:
             return
         status = snapshot.rollout.status
-        seen_last = status.percent if status.lowered_percent is None else status.lowered_percent
-        if old is None and write.percent in (0, seen_last):
-            return  # a flag that somebody removed is put back as it was
+        if old is None and (write.percent == 0 or (snapshot.rollout.owns and write.percent == status.percent)):
+            return  # what was removed is restored as it was
         assert status.raising is not None, "a raise without a durable intent"
         assert status.raising.percent == write.percent
         assert status.pending is None, "a raise before its record is in the run"
@@ -376,23 +471,24 @@ class World:
         assert not spec.paused
         assert spec.enabled
         said = {(gate.source, gate.name): gate.verdict for gate in (self.last.status.gates if self.last else ())}
-        own = spec.gates if status.percent else ()
+        own = spec.gates if status.is_exposed else ()
         guards = [guard for guard in snapshot.policy.spec.guards if guard.on_breach is not OnBreach.NOTIFY]
         wanted = [(GateSource.ROLLOUT, one.label) for one in own] + [(GateSource.POLICY, one.name) for one in guards]
         agreed = (Verdict.ADVANCE, Verdict.NOT_APPLICABLE)
         assert all(said.get(one) in agreed for one in wanted), "a raise while a gate does not say ADVANCE"
 
-    def _check_lease(self, write: WriteFlag, snapshot: Snapshot, lease: int | None) -> None:
+    def _check_lease(self, write: Write, snapshot: Snapshot, lease: int | None) -> None:
         """What moves has a lease of the right length where one is asked for; what doesn't, and what is left behind, has none."""
         spec = snapshot.rollout.followed_spec()
         assert spec is not None
-        seconds, full = spec.target.flag.lease_seconds, spec.strategy.canary.full
+        assert spec.target.flag is not None
+        seconds, full = spec.target.flag.lease_seconds, spec.strategy.full
         if lease is not None:
-            assert write.marker.state is State.ROLLING_OUT
+            assert write.mark.state is State.ROLLING_OUT
             assert not snapshot.rollout.deleting
             assert seconds is not None
             assert seconds * 2 / 3 - 1 <= lease - self.now.timestamp() <= seconds * 4 / 3 + 1
-        elif seconds is not None and write.marker.state is State.ROLLING_OUT and not snapshot.rollout.deleting:
+        elif seconds is not None and write.mark.state is State.ROLLING_OUT and not snapshot.rollout.deleting:
             assert write.percent == 0 or write.percent >= full, "what moves has no lease"
 
     def _write_status(self, status: FeatureRolloutStatus, version: str) -> str:
@@ -405,27 +501,38 @@ class World:
         self._bump()
         return str(self._version)
 
-    def _append(self, status: FeatureRolloutStatus) -> None:
+    def _append(self, status: FeatureRolloutStatus, snapshot: Snapshot) -> None:
+        assert snapshot.lever is not None
         for record in status.pending.records if status.pending else ():
             assert record.attempt is not None
-            run = self.runs.setdefault(f"search-{record.attempt}", Run(record.attempt, record.revision))
+            run = self.runs.setdefault(f"search-{record.attempt}", Run(record.attempt, record.revision, snapshot.lever.identity))
             if record.seq > (run.records[-1].seq if run.records else 0):
                 run.records.append(record)
-                run.rejected = run.rejected or record.transition is Transition.ROLLED_BACK
+                run.rejected = run.rejected or rejects(record)
 
-    def _newest_run(self, *targets: tuple[str, str] | None) -> RunView | None:
-        """Of these targets; of any where none is given."""
-        return newest_run(
-            RunView(name, run.attempt, run.revision, run.rejected, run.records[-1].seq if run.records else 0, target=run.target)
-            for name, run in self.runs.items()
-            if not targets or run.target in targets
+    def _runs(self) -> tuple[RunView, ...]:
+        """In the order in which they were made."""
+        return tuple(
+            RunView(
+                name,
+                "search",
+                run.attempt,
+                run.revision,
+                run.rejected,
+                run.records[-1].seq if run.records else 0,
+                target=run.target,
+                created=T0 + timedelta(seconds=number),
+            )
+            for number, (name, run) in enumerate(self.runs.items())
         )
 
-    def _flag(self, rollout: Rollout) -> FlagReading | Problem:
+    def _reading(self, rollout: Rollout) -> Reading | Problem:
+        if self.dial is not None:
+            return self.dial.read()
         try:
-            return read_flag(parse_flag_set(self.config_map), KEY, ours=rollout.had_flag)
+            return read_flag(parse_flag_set(self.config_map), KEY, owned=rollout.owns)
         except UnreadableError as error:
-            return Problem(Reason.FLAG_SET_UNREADABLE, str(error))
+            return Problem(Reason.UNREADABLE, str(error))
 
     def _answers(self, rollout: Rollout, spec: FeatureRolloutSpec, used: Policy) -> dict[GateId, GateAnswer]:
         at = last_tick(self.now, used.spec.prometheus.interval) - used.spec.prometheus.delay
@@ -475,7 +582,7 @@ class World:
 
     def _check_version(self, version: str) -> None:
         if not self.exists or version != self.raw["metadata"]["resourceVersion"]:
-            raise CutShortError("not found, or a conflict")
+            raise CutShortError(CONFLICT)
 
     def _bump(self) -> None:
         self._version += 1
@@ -494,15 +601,3 @@ def needs_base(relative: RelativeTo) -> bool:
 def managed(manager: str, fields: dict[str, Any], at: datetime) -> dict[str, Any]:
     """An entry of metadata.managedFields."""
     return {"manager": manager, "operation": "Update", "time": f"{at:%Y-%m-%dT%H:%M:%SZ}", "fieldsV1": fields}
-
-
-def _strike(fault: Fault | None, here: Fault) -> None:
-    if fault is here:
-        raise CutShortError(here.value)
-
-
-def _urgency(action: Action) -> int:
-    """The order of act: lowerings, finalizer, raises, and letting go last."""
-    if isinstance(action, WriteFlag):
-        return 2 if action.raises else 0
-    return 1 if isinstance(action, AddFinalizer) else 3

@@ -21,7 +21,14 @@ def at(seconds: float) -> datetime:
 def rolling(percent: int, step: int, effective: float, **more: Any) -> FeatureRolloutStatus:
     """A rollout on its way up."""
     return FeatureRolloutStatus(
-        state=State.ROLLING_OUT, phase=Phase.PROGRESSING, percent=percent, step=step, steps=3, effective_at=at(effective), **more
+        state=State.ROLLING_OUT,
+        phase=Phase.PROGRESSING,
+        percent=percent,
+        step_percent=percent,
+        step=step,
+        steps=3,
+        effective_at=at(effective),
+        **more,
     )
 
 

@@ -8,19 +8,22 @@ from pathlib import Path
 
 import pytest
 
-from tidegate_dev import native, network, shared_places
+from tidegate_dev import cgroups, native, network, shared_places
 from tidegate_dev.network import Network
 from tidegate_dev.shared_places import SharedPlaces
 
 
 @pytest.fixture(autouse=True)
 def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[SharedPlaces]:
-    """A machine of the test's own, as far as shared places and network links go. Its root is short: a socket's path ends at 107 bytes."""
+    """A machine of the test's own, as far as shared places, network links and control groups go. Its root is short: a socket's path ends
+    at 107 bytes."""
     root = Path(tempfile.mkdtemp(prefix="tidegate-"))
     places = SharedPlaces(root)
     monkeypatch.setattr(shared_places, "MACHINE", places)
     monkeypatch.setattr(network, "link_exists", lambda _: False)
     monkeypatch.setattr(Network, "ensure", _real_network)
+    # A real cluster may run beside the tests: what its control groups hold is not for them to end.
+    monkeypatch.setattr(cgroups, "_groups", lambda _: iter(()))
     yield places
     shutil.rmtree(root)
 

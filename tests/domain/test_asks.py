@@ -21,24 +21,26 @@ ALL = ["errors", "slow", "uptime"]
     ("fields", "names"),
     [
         ({"attempt": 0}, []),
-        ({"phase": Phase.WAITING, "percent": 0}, GUARDS),
+        ({"phase": Phase.WAITING, "step_percent": 0}, GUARDS),
         ({"phase": Phase.WAITING}, GUARDS),
         ({"phase": Phase.PENDING}, GUARDS),
-        ({"phase": Phase.PROGRESSING, "state": State.ROLLING_OUT, "percent": 10}, ALL),
-        ({"phase": Phase.PROGRESSING, "state": State.ROLLING_OUT, "percent": 0}, GUARDS),
+        ({"phase": Phase.PROGRESSING, "state": State.ROLLING_OUT, "step_percent": 10}, ALL),
+        ({"phase": Phase.PROGRESSING, "state": State.ROLLING_OUT, "step_percent": 10, "percent": 0}, ALL),  # a manual override
+        ({"phase": Phase.PROGRESSING, "state": State.ROLLING_OUT, "step_percent": 10, "effective_at": None}, GUARDS),  # an expired lease
+        ({"phase": Phase.PROGRESSING, "state": State.ROLLING_OUT, "step_percent": 0}, GUARDS),
         ({"phase": Phase.PROGRESSING, "state": State.ROLLING_OUT}, GUARDS),
-        ({"phase": Phase.PAUSED, "state": State.ROLLING_OUT, "percent": 10}, ALL),
-        ({"phase": Phase.INVALID, "state": State.ROLLING_OUT, "percent": 10}, ALL),
-        ({"phase": Phase.BAKING, "state": State.ENABLED, "percent": 100}, ALL),
-        ({"phase": Phase.SUCCEEDED, "state": State.ENABLED, "percent": 100}, []),
-        ({"phase": Phase.ROLLING_BACK, "state": State.ROLLBACK, "percent": 10}, []),
-        ({"phase": Phase.ROLLED_BACK, "state": State.ROLLBACK, "percent": 0}, []),
-        ({"phase": Phase.INVALID, "state": State.ROLLBACK, "percent": 10}, []),
-        ({"phase": Phase.DISABLED, "percent": 0}, []),
+        ({"phase": Phase.PAUSED, "state": State.ROLLING_OUT, "step_percent": 10}, ALL),
+        ({"phase": Phase.INVALID, "state": State.ROLLING_OUT, "step_percent": 10}, ALL),
+        ({"phase": Phase.BAKING, "state": State.ENABLED, "step_percent": 100}, ALL),
+        ({"phase": Phase.SUCCEEDED, "state": State.ENABLED, "step_percent": 100}, []),
+        ({"phase": Phase.ROLLING_BACK, "state": State.ROLLBACK, "step_percent": 10}, []),
+        ({"phase": Phase.ROLLED_BACK, "state": State.ROLLBACK, "step_percent": 0}, []),
+        ({"phase": Phase.INVALID, "state": State.ROLLBACK, "step_percent": 10}, []),
+        ({"phase": Phase.DISABLED, "step_percent": 0}, []),
     ],
 )
 def test_guards_from_the_start_own_gates_from_the_first_exposure_nothing_after_the_end(fields: dict[str, Any], names: list[str]) -> None:
-    status = FeatureRolloutStatus(**({"attempt": 1} | fields))
+    status = FeatureRolloutStatus(**({"attempt": 1, "effective_at": after(0)} | fields))
     assert [asked.gate.name for asked in gates_to_ask(SPEC, POLICY, status)] == names
 
 
@@ -80,6 +82,7 @@ def gates(**fields: Any) -> tuple[Gate, ...]:
         ({"query": 'rate(x{n="$name"}[$window])'}, None),
         ({"query": "rate(x[5m)"}, "spec.gates[1].query (gate odd): not valid PromQL"),
         ({"query": "x[5m]"}, "spec.gates[1].query (gate odd): gives a range"),
+        ({"query": "(" * 1000 + "x" + ")" * 1000}, "spec.gates[1].query (gate odd): has more than 50 brackets within each other"),
         ({"query": 'x{a="$pod"}'}, "spec.gates[1].query (gate odd): $pod is not a placeholder"),
         ({"samples": {"count": "sum(", "min": 5}}, "spec.gates[1].samples.count (gate odd): not valid PromQL"),
         ({"samples": {"count": "trades_total", "min": 5}}, None),

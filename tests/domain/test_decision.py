@@ -6,13 +6,15 @@ from typing import Any, get_args
 
 import pytest
 
-from tests.builders import CONFIG_MAP, KEY, answer, marker, series
+from tests.builders import CONFIG_MAP, KEY, answer, mark, series
 from tidegate.api.conditions import Reason
 from tidegate.api.rollout_status import FeatureRolloutStatus
-from tidegate.domain import decision, readings, snapshot
-from tidegate.domain.decision import FINALIZER, Action, AddFinalizer, Decision, RemoveFinalizer, WriteFlag
+from tidegate.domain import answers, decision, exposure, script, snapshot
+from tidegate.domain.answers import Failure, GateAnswer
+from tidegate.domain.decision import FINALIZER, Action, AddFinalizer, Decision, RemoveFinalizer
+from tidegate.domain.exposure import Reading, Write
 from tidegate.domain.problems import QueryProblem
-from tidegate.domain.readings import Failure, GateAnswer
+from tidegate.levers.flag.flag_set import WriteFlag
 
 
 def write(**changes: Any) -> WriteFlag:
@@ -21,8 +23,8 @@ def write(**changes: Any) -> WriteFlag:
         "key": KEY,
         "percent": 10,
         "definition": {"state": "ENABLED"},
-        "marker": marker(),
-        "expected": None,
+        "mark": mark(),
+        "seen": Reading(None),
         "raises": True,
     }
     return WriteFlag(**(defaults | changes))
@@ -33,13 +35,13 @@ def test_equal_decisions_are_equal() -> None:
     status = FeatureRolloutStatus(percent=10)
     assert Decision(status, (write(), AddFinalizer()), 1.0) == Decision(FeatureRolloutStatus(percent=10), (write(), AddFinalizer()), 1.0)
     assert len({AddFinalizer(), AddFinalizer(), RemoveFinalizer()}) == 2
-    different: list[dict[str, Any]] = [{"percent": 11}, {"marker": marker(epoch=2)}, {"expected": marker()}, {"raises": False}]
+    different: list[dict[str, Any]] = [{"percent": 11}, {"mark": mark(epoch=2)}, {"seen": Reading(0)}, {"raises": False}]
     for changes in different:
         assert write() != write(**changes), changes
 
 
 def test_actions_are_these_three() -> None:
-    assert set(get_args(Action)) == {WriteFlag, AddFinalizer, RemoveFinalizer}
+    assert set(get_args(Action)) == {Write, AddFinalizer, RemoveFinalizer}
 
 
 def test_the_finalizer_has_a_domain_and_a_name() -> None:
@@ -50,7 +52,7 @@ def test_the_finalizer_has_a_domain_and_a_name() -> None:
 
 NOUNS = [
     noun
-    for module in (decision, readings, snapshot)
+    for module in (answers, decision, exposure, script, snapshot)
     for noun in vars(module).values()
     if isinstance(noun, type) and noun.__module__ == module.__name__ and is_dataclass(noun)
 ]

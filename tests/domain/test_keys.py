@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from tidegate.api.crd import KINDS
-from tidegate.domain.keys import Key, Kind
+from tidegate.domain.keys import Key, Kind, RefKind
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,6 @@ def test_keys_have_an_order_of_their_own() -> None:
     assert all(sorted(mixed) == in_order for mixed in itertools.permutations(in_order))
 
 
-def test_a_kind_is_the_word_that_the_api_server_has_for_it() -> None:
-    """But for a flag set, which is a ConfigMap."""
-    assert {kind.value for kind in Kind} - {"FlagSet"} <= {definition.kind for definition in KINDS}
-    assert f"{Kind.FEATURE_ROLLOUT}" == "FeatureRollout"
+@pytest.mark.parametrize("kind", [*Kind, RefKind.ROLLOUT_POLICY])
+def test_a_kind_is_the_word_that_the_api_server_has_for_it(kind: Kind | RefKind) -> None:
+    assert f"{kind}" in {definition.kind for definition in KINDS}

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidegate.domain.problems import QueryProblem
-from tidegate.domain.queries import MAX_SELECTORS, asks_for, bare_selector, compile_query, confined, with_matcher
+from tidegate.domain.queries import MAX_DEPTH, MAX_SELECTORS, asks_for, bare_selector, compile_query, confined, with_matcher
 
 Found = list[tuple[str, float]]
 
@@ -105,6 +105,28 @@ def meaning(tree: Any) -> object:
 def test_what_no_gate_can_use_is_refused_with_a_reason(query: str, message: str) -> None:
     with pytest.raises(QueryProblem, match=message):
         compile_query(query)
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ("(" * 1000 + "x" + ")" * 1000, f"more than {MAX_DEPTH} brackets"),
+        ("(" * 4000, f"more than {MAX_DEPTH} brackets"),
+        ("abs(" * 1000 + "x" + ")" * 1000, f"more than {MAX_DEPTH} brackets"),
+        ("{" * 1000, f"more than {MAX_DEPTH} brackets"),
+        ("max_over_time(" * 1000 + "x" + "[1h:1m])" * 1000, f"more than {MAX_DEPTH} brackets"),
+        ("-" * 1500 + "x", "use a recording rule"),
+        (" + ".join(["x"] * 1000), "use a recording rule"),
+    ],
+)
+def test_what_no_parser_survives_is_refused(query: str, message: str) -> None:
+    with pytest.raises(QueryProblem, match=message):
+        compile_query(query)
+
+
+def test_brackets_count_within_each_other_only_and_not_in_strings() -> None:
+    assert selectors(f"""x{{a="{"(" * 60}", b='{"[" * 60}'}}""" + " + (x)" * 60)
+    assert selectors("(" * (MAX_DEPTH - 1) + "x{}" + ")" * (MAX_DEPTH - 1)) == [("x{}", 0)]
 
 
 def test_sixteen_selectors_are_enough() -> None:

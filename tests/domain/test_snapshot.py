@@ -1,5 +1,6 @@
 """Which spec is followed: the written one, or the last valid one with the written one's switches."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,8 +8,9 @@ import pytest
 from tests.builders import raw_gate, spec
 from tidegate.api.conditions import Reason
 from tidegate.api.feature_rollout import FeatureRolloutSpec
-from tidegate.api.rollout_status import FeatureRolloutStatus
-from tidegate.domain.snapshot import Problem, Rollout
+from tidegate.api.rollout_status import FeatureRolloutStatus, State
+from tidegate.domain.problems import Problem
+from tidegate.domain.snapshot import Rollout
 
 PROBLEM = Problem(Reason.INVALID_QUERY, "spec.gates[0].query: not valid PromQL")
 LAST_VALID = spec(percents=(10, 100), gates=[raw_gate("errors")])
@@ -52,3 +54,30 @@ def test_one_that_was_never_valid_is_not_followed_at_all(written: FeatureRollout
 
 def test_the_full_name_is_what_a_flags_mark_carries() -> None:
     assert rollout(None).full_name == "shop/search"
+
+
+@pytest.mark.parametrize(
+    ("fields", "owns"),
+    [
+        ({}, False),
+        ({"attempt": 1}, False),  # it was never seen in force
+        ({"attempt": 1, "step_percent": 0}, True),
+        ({"attempt": 1, "state": State.ROLLBACK}, True),
+    ],
+)
+def test_a_target_is_owned_by_status_alone(fields: dict[str, Any], owns: bool) -> None:
+    assert replace(rollout(None), status=FeatureRolloutStatus(**fields)).owns is owns
+
+
+@pytest.mark.parametrize(
+    ("fields", "begins"),
+    [
+        ({}, True),
+        ({"attempt": 1, "revision": "v2"}, False),
+        ({"attempt": 1, "revision": "v1"}, True),
+        ({"attempt": 1}, True),
+    ],
+)
+def test_earlier_runs_are_read_where_a_revision_begins(fields: dict[str, Any], begins: bool) -> None:
+    assert replace(rollout(spec(revision="v2")), status=FeatureRolloutStatus(**fields)).needs_runs is begins
+    assert replace(rollout(None), status=FeatureRolloutStatus(**fields)).needs_runs is not bool(fields)

@@ -46,7 +46,7 @@ def rollback(**rule: Any) -> dict[str, Any]:
 
 CASES: tuple[Case, ...] = (
     ("no target", {"target": None}, ("spec.target", "Required")),
-    ("no flag in the target", {"target": {}}, ("spec.target.flag", "Required")),
+    ("no flag in the target", {"target": {}}, ("spec.target", "give exactly one target: flag")),
     ("no key", {"target": {"flag": {"configMap": "flags"}}}, ("spec.target.flag.key", "Required")),
     ("empty key", flag(key=""), ("spec.target.flag.key", "at least 1 chars")),
     ("key with a space", flag(key="new search"), ("spec.target.flag.key", "should match")),

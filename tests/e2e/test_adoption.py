@@ -121,7 +121,7 @@ async def test_a_config_map_that_is_no_flag_set_is_left_alone_until_it_is_labell
     await world.policy()
     before = await write_by_hand(world, {"feature": by_share(30)}, labels={})
     await world.rollout(canary={"percents": [10, 60, 100], "dwell": "1s"})
-    told = await world.condition("feature", "Stalled", "FlagNotAdoptable")
+    told = await world.condition("feature", "Stalled", "NotAdoptable")
     assert "is not a flag set: label it tidegate.io/flag-set=true" in told["message"]
     assert (await document_of(world))[0] == before
     await world.api.patch("configmaps", world.namespace, FLAG_SET, {"metadata": {"labels": {"tidegate.io/flag-set": "true"}}})

@@ -5,6 +5,7 @@ undisturbed climb; and the records tell the same story, without a gap or a repet
 """
 
 import time
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -15,7 +16,18 @@ from tests.e2e.support.audit import dwells_begun_anew, shortest_dwell
 from tests.e2e.support.ends import differences, end_of
 from tests.e2e.support.exposure import Trace
 from tests.e2e.support.host_operator import Host, HostOperator
-from tests.e2e.support.kill_points import FLAG, MOMENTS, Death, KillPoint, die_at, flag_set_of, in_batches, writes_for
+from tests.e2e.support.kill_points import (
+    FLAG,
+    MOMENTS,
+    Death,
+    KillPoint,
+    die_at,
+    flag_set_of,
+    in_batches,
+    one_of_each_kind,
+    points_of,
+    writes_for,
+)
 
 DWELL = 1.0
 LAG = 0.5
@@ -73,19 +85,30 @@ async def climb_through(
     return faults, death
 
 
-@pytest.mark.parametrize("part", range(PARTS))
-async def test_killed_at_every_write_of_a_climb(host: Host, part: int) -> None:
-    operator = await host.operator()
+async def survives(host: Host, chosen: Callable[[list[str]], list[KillPoint]]) -> None:
+    """Climbs once in peace, and then to each kill point that is chosen of the writes it took."""
+    operator = await host.leading()
     await host.policy(operator)
-    operator.start()
-    await host.led_by(operator)
     await host.api.create("featurerollouts", climb(host, "calm"))
     expected = await ended(host, "calm")
-    points = [KillPoint(write, moment) for write in writes_for(operator, "calm") for moment in MOMENTS]
-    mine = points[len(points) * part // PARTS : len(points) * (part + 1) // PARTS]
-    print(f"{len(points)} kill points in all, {len(mine)} in part {part}")
-    assert len(points) > 100, "a climb of three steps has some forty writes"
-    assert await in_batches(mine, lambda chosen: climb_through(host, operator, chosen, expected)) == []
+    points = chosen(writes_for(operator, "calm"))
+    print(f"{len(points)} kill points: {[str(point) for point in points[:: len(MOMENTS)]]}")
+    assert await in_batches(points, lambda some: climb_through(host, operator, some, expected)) == []
+
+
+async def test_killed_at_each_kind_of_write_of_a_climb(host: Host) -> None:
+    await survives(host, lambda writes: points_of(one_of_each_kind(writes)))
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("part", range(PARTS))
+async def test_killed_at_every_write_of_a_climb(host: Host, part: int) -> None:
+    def chosen(writes: list[str]) -> list[KillPoint]:
+        points = points_of(writes)
+        assert len(points) > 100, "a climb of three steps has some forty writes"
+        return points[len(points) * part // PARTS : len(points) * (part + 1) // PARTS]
+
+    await survives(host, chosen)
 
 
 async def test_killed_in_the_middle_of_a_dwell(host: Host) -> None:

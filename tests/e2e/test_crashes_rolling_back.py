@@ -10,7 +10,7 @@ from typing import Any
 from tests.e2e.support.api import Json, eventually
 from tests.e2e.support.ends import differences, end_of
 from tests.e2e.support.host_operator import Host, HostOperator
-from tests.e2e.support.kill_points import FLAG, MOMENTS, Death, KillPoint, die_at, flag_set_of, in_batches, writes_for
+from tests.e2e.support.kill_points import FLAG, Death, KillPoint, die_at, flag_set_of, in_batches, points_of, writes_for
 
 
 def rollout(host: Host, name: str, batch: str) -> Json:
@@ -74,7 +74,7 @@ async def test_killed_at_every_write_of_a_rollback(host: Host) -> None:
     expected = await fallen(host, "calm")
     assert expected["flag"]["defaultVariant"] == "off"
     assert expected["status"]["rejectedRevision"] == ""
-    points = [KillPoint(write, moment) for write in writes_for(operator, "calm", before) for moment in MOMENTS]
+    points = points_of(writes_for(operator, "calm", before))
     print(f"{len(points)} kill points: {[str(point) for point in points[::3]]}")
     assert len(points) > 15, "a rollback has some eight writes"
     assert await in_batches(points, lambda chosen: fall_through(host, operator, chosen, expected)) == []

@@ -73,7 +73,7 @@ async def test_events_that_wait_are_posted_before_the_end(host: Host) -> None:
         operator.start()
         await host.led_by(operator)
         await host.world.rollout(canary={"percents": [25, 100], "dwell": "1h"})
-        await host.world.until(percent=25, pending=None)  # no look waits for an Event
+        await host.world.until(percent=25, pending=None)  # no reconcile waits for an Event
         operator.signal(signal.SIGTERM)
 
         async def noticed() -> bool:

@@ -49,7 +49,7 @@ async def test_a_flag_set_that_can_not_be_read_is_never_overwritten(world: World
     await make_flag_set(world, text)
     await world.policy()
     await world.rollout(canary=QUICK)
-    stalled = await world.condition("feature", "Stalled", "FlagSetUnreadable")
+    stalled = await world.condition("feature", "Stalled", "Unreadable")
     assert stalled["status"] == "True"
     assert stalled["message"].startswith(f"ConfigMap {FLAG_SET}: {DOCUMENT} {why}"), stalled["message"]
     await (await Witness.begin(world)).climbed()
@@ -68,7 +68,7 @@ async def test_a_flag_set_that_breaks_on_the_way_is_left_and_the_way_back_follow
     await world.until(percent=25)
     sound, broken = await text_of(world), "{"
     await rewrite(world, broken)
-    await world.condition("feature", "Stalled", "FlagSetUnreadable")
+    await world.condition("feature", "Stalled", "Unreadable")
     await world.set("errors", 1)
     await world.queryable("errors", 1)
     await (await Witness.begin(world)).climbed()
@@ -85,7 +85,7 @@ async def test_flags_that_can_not_be_taken_over_are_left_as_they_are(world: Worl
     for name in FOREIGN:
         await world.rollout(name, canary=QUICK)
     for name, (_, why) in FOREIGN.items():
-        stalled = await world.condition(name, "Stalled", "FlagNotAdoptable")
+        stalled = await world.condition(name, "Stalled", "NotAdoptable")
         assert f"flag {name} exists and can't be taken over" in stalled["message"]
         assert why in stalled["message"], stalled["message"]
     assert await text_of(world) == document

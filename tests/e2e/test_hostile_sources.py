@@ -24,7 +24,17 @@ async def memory(world: World) -> float:
     return value
 
 
-@pytest.mark.parametrize("mode", ["10000-series", "100000-series", "huge", "slow-drip", "hang", "redirect"])
+@pytest.mark.parametrize(
+    "mode",
+    [
+        pytest.param("10000-series", marks=pytest.mark.proof),
+        "100000-series",
+        "huge",
+        pytest.param("slow-drip", marks=pytest.mark.proof),
+        pytest.param("hang", marks=pytest.mark.proof),
+        "redirect",
+    ],
+)
 async def test_a_hostile_source_costs_neither_memory_nor_other_rollouts_time(world: World, mode: str) -> None:
     fake = FakePrometheus.of(world)
     await world.policy(url=fake.url, timeout="2s")

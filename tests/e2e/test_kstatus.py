@@ -73,7 +73,8 @@ async def test_a_rollback_is_stalled_and_not_completed(world: World) -> None:
     assert conditions(body)["Stalled"] == ("True", "RolledBack")
     assert conditions(body)["Completed"] == ("False", "RolledBack")
     stalled = await world.condition("feature", "Stalled", "RolledBack")
-    assert stalled["message"] == "rolled back: set spec.revision to a new value to try again; revision v1 stays rejected"
+    remedy = "set spec.revision to a new value, or raise spec.retry to try it again"
+    assert stalled["message"] == f"rolled back: {remedy}; revision v1 stays rejected"
     await world.set("errors", 0)
     await world.queryable("errors", 0)
     await world.edit(revision="v2")

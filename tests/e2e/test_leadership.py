@@ -45,7 +45,7 @@ async def climbed(host: Host) -> None:
     assert shortest_dwell(await host.world.records()) >= DWELL
 
 
-@pytest.mark.parametrize("at", [25, 50])
+@pytest.mark.parametrize("at", [25, pytest.param(50, marks=pytest.mark.proof)])
 async def test_the_leader_is_killed(host: Host, at: int) -> None:
     leader, standby = await two_replicas(host)
     async with host.world.traced() as trace, paced(host.world) as pace:

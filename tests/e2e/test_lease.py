@@ -77,7 +77,7 @@ async def test_a_killed_operator_leaves_nothing_on(host: Host) -> None:
     assert not sees(document, "feature", "alice"), "the allow list goes with the lease"
 
     await restarted(host, operator)
-    stalled = await world.until(percent=0, lapsedPercent=50, state="ROLLING_OUT", phase="Paused", pending=None)
+    stalled = await world.until(percent=0, stepPercent=50, state="ROLLING_OUT", phase="Paused", pending=None)
     assert "effectiveAt" not in stalled
     assert await world.exposure() == 0, "paused: nothing rises"
     await world.edit(paused=False)
@@ -163,8 +163,8 @@ async def test_another_replica_takes_over_in_time(host: Host) -> None:
     assert await audited(host.world, "feature") == CLIMB
 
 
-async def test_a_lapse_that_could_not_be_recorded_is_recorded_later_and_taken_for_nobody_s_word(host: Host) -> None:
-    """The flag is written at 0 % first. Killed before status says why, its successor finds the reason in the flag."""
+async def test_an_expiry_that_could_not_be_recorded_is_recorded_later_and_taken_for_no_manual_override(host: Host) -> None:
+    """The flag is written at 0 % first. Killed before status says why, its successor finds what only an expiry writes."""
     world = host.world
     operator = await held_at_half(host)
     operator.kill()
@@ -176,18 +176,19 @@ async def test_a_lapse_that_could_not_be_recorded_is_recorded_later_and_taken_fo
             async def noticed() -> bool:
                 return any(call.applied for call in lowered.fired)
 
-            await eventually("the lapse is written to the flag", noticed, 30)
+            await eventually("the expiry is written to the flag", noticed, 30)
         operator.kill()
-    marker = json.loads((await document_of(world))[0])["flags"]["feature"]["metadata"]
-    assert (marker["percent"], marker["lapsed"]) == (0, 50)
-    assert (await world.status())["percent"] == 50, "status knows nothing of it yet"
+    mark = json.loads((await document_of(world))[0])["flags"]["feature"]["metadata"]
+    assert (mark["percent"], mark["state"]) == (0, "ROLLING_OUT")
+    status = await world.status()
+    assert (status["stepPercent"], "effectiveAt" in status) == (50, True), "status knows nothing of it yet"
     await restarted(host, operator)
 
     async def back() -> bool:
         return (await world.exposure() or 0) > ON
 
     await eventually("the feature is on again", back, 30)
-    await world.until(percent=50, lapsedPercent=None, pending=None)
+    await world.until(percent=50, stepPercent=50, pending=None)
     assert await audited(world, "feature") == CLIMB + BACK
 
 

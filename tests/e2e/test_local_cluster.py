@@ -19,6 +19,7 @@ from tests.e2e.support.second import Second, importing, pending, until
 from tidegate_dev import archives, settings
 from tidegate_dev.helm import Helm
 
+pytestmark = pytest.mark.proof
 FOLDER = Path(tempfile.gettempdir())
 GATEWAY = """
 apiVersion: gateway.networking.k8s.io/v1

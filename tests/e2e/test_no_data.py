@@ -180,7 +180,7 @@ async def test_missing_series_roll_back_at_the_deadline_where_that_is_asked_for(
         await world.until("goes", state="ROLLBACK", phase="RolledBack", percent=0)
         lasted = goes.first(0) - since
         print(f"\nrolled back {lasted:.2f} s after the series were gone (deadline: 4s)")
-        assert 4 - 1 <= lasted <= 4 + 3 + pace.slack, "the clock starts at the first look without data, within an interval"
+        assert 4 - 1 <= lasted <= 4 + 3 + pace.slack, "the clock starts at the first reconcile without data, within an interval"
         await fake.evaluated(gates[0]["query"], 3)
         assert (stays.percents, full.percents) == ([10], [100])
     assert "longer than noData.deadline" in record_of(await world.records("goes"), "RolledBack")["message"]

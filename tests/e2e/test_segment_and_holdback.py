@@ -20,7 +20,7 @@ async def test_a_segment_climbs_and_nobody_else_sees_anything(world: World) -> N
         fields = {"segment": PRO, "allow": ["alice"], "deny": ["user-1"]}
         await world.rollout(canary={"percents": [25, 50, 100], "dwell": "2s"}, bake="1s", flag_fields=fields)
         status = await world.until(phase="Succeeded", state="ENABLED", percent=100)
-    assert status["hashGeneration"] == "v3"
+    assert status["flag"]["hashGeneration"] == "v3"
     assert await world.sees("alice"), "the allow list is outside of any segment"
     before: frozenset[str] = frozenset()
     steps: list[int | None] = []
@@ -74,7 +74,7 @@ async def test_a_flag_for_another_segment_is_not_taken_over(world: World) -> Non
     text = json.dumps({"flags": {"feature": flag}})
     await world.api.create("configmaps", {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {DOCUMENT: text}})
     await world.rollout(canary={"percents": [25, 50, 100], "dwell": "2s"}, bake="1s", flag_fields={"segment": PRO})
-    stalled = await world.condition("feature", "Stalled", "FlagNotAdoptable")
+    stalled = await world.condition("feature", "Stalled", "NotAdoptable")
     assert "a share of others than the segment" in stalled["message"]
     assert (await world.api.get("configmaps", world.namespace, FLAG_SET))["data"][DOCUMENT] == text
     await world.edit(target={"flag": {"segment": [{"attribute": "tier", "in": ["free"]}]}})

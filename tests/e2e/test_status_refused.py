@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.support.api import Api, Json, RefusedError, eventually
+from tests.e2e.support.admission import refusing
+from tests.e2e.support.api import Api, Json, eventually
 from tests.e2e.support.audit import audited
 from tests.e2e.support.faults import Call, answers, on
 from tests.e2e.support.host_operator import Host, HostOperator
@@ -29,38 +30,18 @@ async def refused(host: Host, operator: HostOperator, how: int | str) -> AsyncIt
         with operator.proxy.rule(on("PATCH", STATUS), before=answers(how)):
             yield
         return
-    name = host.world.namespace
-    policy: Json = {
-        "failurePolicy": "Fail",
-        "matchConstraints": {
-            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}},
-            "resourceRules": [
-                {"apiGroups": ["tidegate.io"], "apiVersions": ["*"], "resources": [STATUS], "operations": ["CREATE", "UPDATE"]}
-            ],
-        },
-        "validations": [{"expression": "false", "message": "no status today"}],
-    }
-    version = "admissionregistration.k8s.io/v1"
-    binding = {"policyName": name, "validationActions": ["Deny"]}
-    for kind, spec in (("ValidatingAdmissionPolicy", policy), ("ValidatingAdmissionPolicyBinding", binding)):
-        plural = kind.lower()[:-1] + "ies" if kind.endswith("y") else kind.lower() + "s"
-        await host.api.create(plural, {"apiVersion": version, "kind": kind, "metadata": {"name": name}, "spec": spec})
-    try:
-        async with Api.connect(host.kubeconfig, host.token) as account:
-            await eventually("status writes are denied", lambda: denied(host, account), 30)
-        yield
-    finally:
-        await host.api.delete("validatingadmissionpolicybindings", "", name)
-        await host.api.delete("validatingadmissionpolicies", "", name)
-
-
-async def denied(host: Host, account: Api) -> bool:
     path = f"apis/tidegate.io/v1alpha1/namespaces/{host.world.namespace}/featurerollouts/confirmed/status?dryRun=All"
-    try:
-        await account.request("PATCH", path, {"status": {}}, "application/merge-patch+json")
-    except RefusedError as error:
-        return "no status today" in error.message
-    return False
+    async with (
+        Api.connect(host.kubeconfig, host.token) as account,
+        refusing(
+            host.api,
+            host.world.namespace,
+            f"tidegate.io/{STATUS}",
+            "no status today",
+            lambda: account.request("PATCH", path, {"status": {}}, "application/merge-patch+json"),
+        ),
+    ):
+        yield
 
 
 def evaluated_every(operator: HostOperator, query: str, since: float, until: float) -> float:
@@ -73,7 +54,9 @@ def tries(operator: HostOperator, since: float) -> list[Call]:
     return [call for call in operator.proxy.writes(since) if call.kind == STATUS]
 
 
-@pytest.mark.parametrize("how", [500, 403, "admission policy"])
+@pytest.mark.parametrize(
+    "how", [pytest.param(500, marks=pytest.mark.proof), pytest.param(403, marks=pytest.mark.proof), "admission policy"]
+)
 async def test_status_writes_are_refused(host: Host, how: Any) -> None:
     world = host.world
     operator = await host.operator()

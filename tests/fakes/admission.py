@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-_POLICY = Path(__file__).parents[2] / "helm/tidegate/templates/admission-epoch.yaml"
+_POLICY = Path(__file__).parents[2] / "helm/tidegate/templates/_epoch.tpl"
 _EPOCH = "tidegate.io/epoch"
 _LARGEST = 1024 * 1024
 

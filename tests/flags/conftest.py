@@ -16,7 +16,7 @@ from openfeature.schemas.protobuf.flagd.sync.v1.sync_pb2_grpc import FlagSyncSer
 from tests.fakes.apiserver import ApiServer
 from tests.flags.process import loopback_address
 from tests.flags.support import OfrepClient, ServerThread, StartServer, SyncClient, eventually
-from tidegate.flags.settings import FlagServerSettings
+from tidegate.flags.flag_settings import FlagServerSettings
 
 
 @pytest.fixture

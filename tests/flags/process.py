@@ -8,12 +8,12 @@ from contextlib import asynccontextmanager
 
 import requests
 
-from tidegate.flags.settings import FlagServerSettings
+from tidegate.flags.flag_settings import FlagServerSettings
 
 PROGRAM = """
 import logging, sys
 from tidegate.flags.server import run
-from tidegate.flags.settings import FlagServerSettings
+from tidegate.flags.flag_settings import FlagServerSettings
 logging.basicConfig(level=logging.INFO)
 run(FlagServerSettings(kubeconfig=sys.argv[1], grpc_host=sys.argv[2], http_host=sys.argv[2]))
 """

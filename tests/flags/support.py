@@ -13,8 +13,8 @@ from openfeature.client import OpenFeatureClient
 from openfeature.evaluation_context import EvaluationContext
 
 from tidegate.flags.changes import Change, Deleted, FlagSetKey, Interrupted, Synced, Upserted
+from tidegate.flags.flag_settings import FlagServerSettings
 from tidegate.flags.server import serve
-from tidegate.flags.settings import FlagServerSettings
 
 USER = EvaluationContext("user-1")
 

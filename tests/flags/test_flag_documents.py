@@ -7,7 +7,7 @@ import pytest
 
 from tidegate.flags.changes import FlagSetKey
 from tidegate.flags.document import DocumentError, parse_document
-from tidegate.flags.settings import FlagServerSettings
+from tidegate.flags.flag_settings import FlagServerSettings
 
 
 def one(**changed: Any) -> str:

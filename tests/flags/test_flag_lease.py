@@ -11,7 +11,7 @@ from openfeature.evaluation_context import EvaluationContext
 
 from tests.builders import KEY, target
 from tests.flags.support import OfrepClient, StartServer, SyncClient, eventually
-from tidegate.levers.flag import definition_for
+from tidegate.levers.flag.definition import definition_for
 
 SECONDS = 4
 """How long the leases of these tests last: longer than a busy machine takes to hand the document on."""

@@ -18,8 +18,8 @@ from tests.flags.process import flag_server, is_ready, until
 from tests.flags.support import USER, MemorySource, SyncClient, document, flag, flag_set
 from tidegate.clients.errors import CredentialsError
 from tidegate.flags.changes import Change, Synced
+from tidegate.flags.flag_settings import FlagServerSettings
 from tidegate.flags.server import run, serve
-from tidegate.flags.settings import FlagServerSettings
 
 StartProcess = Callable[[], AbstractAsyncContextManager[asyncio.subprocess.Process]]
 

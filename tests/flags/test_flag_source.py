@@ -11,8 +11,8 @@ import pytest
 from tests.fakes.apiserver import ApiServer, Fault
 from tests.flags.support import flag_set
 from tidegate.flags.changes import Change, Deleted, FlagSetKey, Interrupted, Synced, Upserted
+from tidegate.flags.scope_watch import WatchTimes
 from tidegate.flags.source import KubernetesFlagSetSource
-from tidegate.flags.watching import WatchTimes
 
 QUICK = WatchTimes(connect=2.0, silence=5.0, lifetime=60.0, first_pause=0.02, longest_pause=0.1)
 

@@ -21,7 +21,7 @@ from openfeature.schemas.protobuf.flagd.sync.v1.sync_pb2_grpc import FlagSyncSer
 
 from tests.flags.support import USER, StartServer, SyncClient, document, eventually, flag, sees
 from tidegate.flags.changes import Synced
-from tidegate.flags.settings import FlagServerSettings
+from tidegate.flags.flag_settings import FlagServerSettings
 
 
 def refusal(call: Iterable[object]) -> tuple[grpc.StatusCode, str]:

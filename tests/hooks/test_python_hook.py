@@ -25,7 +25,7 @@ from prometheus_client import REGISTRY, CollectorRegistry
 
 from flag_metrics import MOST_FEATURES, MOST_VARIANTS, NONE, OTHER, FlagMetrics
 from tests.builders import KEY, target
-from tidegate.levers.flag import definition_for
+from tidegate.levers.flag.definition import definition_for
 
 GUIDE = Path(__file__).resolve().parents[2] / "docs/hooks.md"
 USERS = [EvaluationContext(f"user-{number}") for number in range(200)]

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from tests.builders import CONFIG_MAP, marker
-from tidegate.api.feature_rollout import FlagTarget
-from tidegate.domain.decision import WriteFlag
-from tidegate.levers.flag import Definition, definition_for, read_marker
-from tidegate.levers.flag_set import FlagSet, merged
+from tests.builders import CONFIG_MAP, mark
+from tidegate.api.targets import FlagTarget
+from tidegate.domain.exposure import Mode, Reading, Wish
+from tidegate.levers.flag.flag_set import FlagSet, WriteFlag, merged, read_flag
+from tidegate.levers.flag.lever import FlagLever
 
 PERCENTS = (0, 5, 25, 50, 100)
 FEW, MANY = 20_000, 100_000
@@ -33,9 +33,9 @@ class Case:
     clients: int = FEW
     lease: int | None = None
 
-    def definition(self, percent: int) -> Definition:
-        target = FlagTarget.model_validate({"key": self.flag, "configMap": CONFIG_MAP, **self.target})
-        return definition_for(target, percent, self.lease)
+    @property
+    def lever(self) -> FlagLever:
+        return FlagLever(FlagTarget.model_validate({"key": self.flag, "configMap": CONFIG_MAP, **self.target}))
 
     @property
     def rest(self) -> list[int]:
@@ -74,7 +74,7 @@ CASES = (
     Case("segment", SEGMENT, USERS, never=OUTSIDE, clients=SOME),
     Case("holdback", most=95, anonymous_at_100=False, clients=SOME),
     Case("leased", lease=YEARS_AHEAD, clients=SOME),
-    Case("lapsed", {"allow": ["user-1"]}, never=range(SOME), anonymous_at_100=False, clients=SOME, lease=YEARS_AGO),
+    Case("expired", {"allow": ["user-1"]}, never=range(SOME), anonymous_at_100=False, clients=SOME, lease=YEARS_AGO),
     Case(
         "all-of-it",
         {**SEGMENT, "allow": ["user-1", "user-5"], "deny": ["user-10"]},
@@ -91,12 +91,11 @@ CASES = (
 
 def written(flag_set: FlagSet, percent: int) -> FlagSet:
     """The flag set after the operator took every case to this percent, or as far as it goes."""
-    writes = []
+    writes: list[WriteFlag] = []
     for case in CASES:
-        share = min(percent, case.most)
-        live = flag_set.flags.get(case.flag)
-        seen = None if live is None else read_marker(live)
-        writes.append(WriteFlag(CONFIG_MAP, case.flag, share, case.definition(share), marker(), seen, raises=True))
+        share, seen = min(percent, case.most), read_flag(flag_set, case.flag)
+        assert isinstance(seen, Reading)
+        writes += case.lever.writes(Wish(share, Mode.SHOWN, mark(percent=share), case.lease, anew=True), seen)
     out, refused = merged(flag_set, writes, datetime.fromtimestamp(YEARS_AGO - 1000 + percent, UTC))  # while every lease still stands
     assert refused == ()
     return out

@@ -10,7 +10,7 @@ from tests.flags.process import flag_server, is_ready, loopback_address, until
 from tests.languages import node
 from tests.languages.applications import LANGUAGES, Application, started
 from tests.languages.cases import LISTS, written
-from tidegate.levers.flag_set import parse_flag_set, to_config_map
+from tidegate.levers.flag.flag_set import parse_flag_set, to_config_map
 
 CLIENTS = 500
 NOTICED_SECONDS = 120.0

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.builders import KEY, target
 from tests.languages import node
-from tidegate.levers.flag import definition_for
+from tidegate.levers.flag.definition import definition_for
 
 GUIDE_SERVES = """
 const served = {};

@@ -20,7 +20,7 @@ from tests.languages import node
 from tests.languages.applications import LANGUAGES, started
 from tests.languages.cases import CASES, LISTS, PERCENTS, Case, written
 from tests.languages.generations import GENERATIONS, predicted, row
-from tidegate.levers.flag_set import parse_flag_set, to_config_map
+from tidegate.levers.flag.flag_set import parse_flag_set, to_config_map
 
 EVERY_CASE = pytest.mark.parametrize("case", CASES, ids=lambda case: case.flag)
 EVERY_LANGUAGE = pytest.mark.parametrize("language", LANGUAGES)

@@ -7,7 +7,7 @@ import pytest
 from tests.fakes.apiserver import ApiServer
 from tests.loop.election import DEADLINE, DURATION, RETRY, Candidate, Clock
 from tidegate.clients.kubernetes import Kubernetes
-from tidegate.loop.lease import Leadership, LeaseSettings
+from tidegate.loop.election import Leadership, LeaseSettings
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 from tests.fakes.apiserver import ApiServer
-from tidegate.loop.lease import Leadership
+from tidegate.loop.election import Leadership
 
 DURATION, DEADLINE, RETRY = 3.0, 2.1, 0.02
 """In seconds. The pause between two tries is slept for real; a third of the deadline is the patience for one answer."""

@@ -42,7 +42,7 @@ async def test_a_queue_that_stands_still_is_not_healthy(http: aiohttp.ClientSess
         stalled = 89.0
         assert (await fetch(http, port, "healthz"))[0] == 200
         stalled = 91.0
-        assert await fetch(http, port, "healthz") == (503, "keys are due, and no look has ended for 91 s\n")
+        assert await fetch(http, port, "healthz") == (503, "keys are due, and no reconcile has ended for 91 s\n")
 
 
 async def test_a_loop_that_stood_still_is_not_healthy(http: aiohttp.ClientSession) -> None:

@@ -1,55 +1,58 @@
-"""Which rollouts a flag set wakes up."""
+"""Who has to be reconciled when something changes that others refer to."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.fakes.apiserver import ApiServer
-from tests.operated import FLAGS, KEY, operated
-from tidegate.domain.keys import Key, Kind
+from tests.operated import FLAGS, KEY, Operated, operated
+from tidegate.domain.keys import Key, Kind, Ref, RefKind
 from tidegate.loop.index import Index
+
+A, B = (Key(Kind.FEATURE_ROLLOUT, "shop", name) for name in "ab")
+FIRST, SECOND = (Ref(RefKind.FLAG_SET, "shop", name) for name in ("first", "second"))
+POLICY, ANY_POLICY = Ref(RefKind.ROLLOUT_POLICY, "", "production"), Ref(RefKind.ROLLOUT_POLICY, "", "")
+
+
+def test_a_key_is_found_by_what_it_refers_to_now() -> None:
+    index = Index()
+    for key in (B, A):
+        index.note(key, [FIRST, POLICY])
+    assert index.of(FIRST) == index.of(FIRST, POLICY) == (A, B), "once each, in order"
+    index.note(A, [SECOND, POLICY])
+    assert (index.of(FIRST), index.of(SECOND), index.of(POLICY)) == ((B,), (A,), (A, B))
+    assert index.of(Ref(RefKind.FLAG_SET, "bank", "first")) == index.of() == ()
+    for _ in range(2):
+        index.forget(A)
+    assert (index.of(SECOND), index.of(POLICY)) == ((), (B,))
+    index.note(B, [])
+    assert index.of(FIRST, SECOND, POLICY) == ()
 
 
 @pytest.fixture
-async def server() -> AsyncIterator[ApiServer]:
-    async with ApiServer.running() as running:
-        yield running
+async def world(tmp_path: Path) -> AsyncIterator[Operated]:
+    async with ApiServer.running() as server, operated(server, tmp_path) as world:
+        yield world
 
 
-def rollout(name: str, flag_set: Any) -> dict[str, Any]:
-    return {"metadata": {"namespace": "shop", "name": name}, "spec": {"target": {"flag": {"configMap": flag_set}}}}
+async def test_each_reconcile_notes_what_it_read_and_the_last_one_forgets_it(world: Operated) -> None:
+    flag_set = Ref(RefKind.FLAG_SET, KEY.namespace, FLAGS)
+    assert world.parts.index.of(flag_set) == world.parts.index.of(POLICY) == (KEY,)
+    await world.edit(finalizers=None)
+    await world.server.remove("featurerollouts", KEY.namespace, KEY.name)
+    world.wake()
+    await world.until(lambda: world.parts.index.of(flag_set, POLICY) == ())
 
 
-def key(name: str) -> Key:
-    return Key(Kind.FEATURE_ROLLOUT, "shop", name)
-
-
-def test_a_rollout_is_found_by_the_flag_set_that_it_names_now() -> None:
-    index = Index()
-    for name in ("a", "b"):
-        index.note(rollout(name, "flags"))
-    assert set(index.of_flag_set("shop", "flags")) == {key("a"), key("b")}
-    index.note(rollout("a", "others"))
-    assert (index.of_flag_set("shop", "flags"), index.of_flag_set("shop", "others")) == ((key("b"),), (key("a"),))
-    assert index.of_flag_set("bank", "flags") == ()
-    index.forget(key("a"))
-    index.forget(key("a"))
-    assert list(index.all()) == [key("b")]
-
-
-@pytest.mark.parametrize("spec", [None, {}, {"target": None}, {"target": {"flag": None}}, {"target": {"flag": {"configMap": 7}}}])
-def test_what_names_no_flag_set_is_no_error(spec: Any) -> None:
-    index = Index()
-    index.note({"metadata": {"namespace": "shop", "name": "a"}, "spec": spec})
-    assert list(index.all()) == []
-
-
-async def test_each_look_notes_what_it_read_and_the_last_one_forgets_it(server: ApiServer, tmp_path: Path) -> None:
-    async with operated(server, tmp_path) as world:
-        assert world.parts.index.of_flag_set(KEY.namespace, FLAGS) == (KEY,)
-        await server.put("featurerollouts", KEY.namespace, {"metadata": {"name": KEY.name, "finalizers": None}})
-        await server.remove("featurerollouts", KEY.namespace, KEY.name)
-        world.look()
-        await world.until(lambda: world.parts.index.of_flag_set(KEY.namespace, FLAGS) == ())
+async def test_a_change_is_read_anew_and_wakes_those_that_refer_to_it_and_those_that_wait_for_a_default(world: Operated) -> None:
+    await world.put("waiting", "banner", policyRef=None)
+    await world.until(lambda: world.condition("Stalled", "waiting").get("reason") == "PolicyMissing")
+    await asyncio.sleep(0.5)  # what follows from its first reconcile is over
+    waiting = Key(Kind.FEATURE_ROLLOUT, "shop", "waiting")
+    assert world.parts.index.of(ANY_POLICY) == (waiting,)
+    metadata = {"name": "production", "annotations": {"tidegate.io/is-default-policy": "true"}}
+    await world.server.put("rolloutpolicies", "", {"metadata": metadata})
+    world.parts.changed(POLICY)
+    await world.until(lambda: world.is_at(10, "waiting"), 5.0)

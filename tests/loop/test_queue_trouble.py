@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 from tests.loop.looks import Looks, key, running
 from tests.virtual_time import in_virtual_time, loop_time
 from tidegate.domain.keys import Key
-from tidegate.loop.queue import FailedLookError, Queue, QueueSettings
+from tidegate.loop.queue import FailedReconcileError, Queue, QueueSettings
 from tidegate.loop.queue_metrics import QueueMetrics
 
 
@@ -94,7 +94,7 @@ async def test_events_cannot_drive_a_failing_key_in_a_tight_loop() -> None:
 @in_virtual_time
 async def test_a_look_that_failed_may_set_a_bound_to_its_backoff() -> None:
     async def fail(_: Key) -> float | None:
-        raise FailedLookError(ConnectionError("refused"), 1.0)
+        raise FailedReconcileError(ConnectionError("refused"), 1.0)
 
     looks = Looks(fail)
     async with running(looks) as (queue, _):
@@ -107,7 +107,7 @@ async def test_a_look_that_failed_may_set_a_bound_to_its_backoff() -> None:
 @in_virtual_time
 async def test_very_many_keys_that_fail_share_a_rate_however_soon_each_wants_to_be_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
     async def fail(_: Key) -> float | None:
-        raise FailedLookError(ConnectionError("refused"), 5.0)
+        raise FailedReconcileError(ConnectionError("refused"), 5.0)
 
     monkeypatch.setattr("tidegate.loop.queue._RETRIES_A_SECOND", 4)
     looks = Looks(fail)

@@ -7,7 +7,6 @@ import pytest
 
 from tidegate.domain.keys import Key, Kind
 from tidegate.loop.backoff import Backoff
-from tidegate.loop.echoes import Echoes
 from tidegate.loop.timetable import Timetable
 
 
@@ -97,15 +96,3 @@ def test_an_event_shortens_a_wait_to_a_second_at_most() -> None:
     for _ in range(5):
         backoff.failed(key("a"), 100.0)
     assert backoff.not_before(key("a")) == pytest.approx(101.0)
-
-
-def test_echoes_remember_the_last_writes_only() -> None:
-    echoes = Echoes(capacity=3)
-    for version in ("1", "2", "3", "1", "4"):
-        echoes.wrote("uid", version)
-    assert [version for version in "1234" if echoes.heard("uid", version)] == ["1", "3", "4"]
-    assert not echoes.heard("other", "4")
-    assert echoes.heard("uid", "4"), "hearing doesn't forget"
-    assert len(echoes) == 3
-    with pytest.raises(ValueError, match="capacity"):
-        Echoes(0)

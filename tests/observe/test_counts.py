@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from tidegate.api.conditions import Reason
 from tidegate.clients.prometheus import Endpoint, InstantVector, RangeVector, Samples, Series
+from tidegate.domain.answers import CountAnswer, Failure
 from tidegate.domain.counting import to_status
-from tidegate.domain.readings import CountAnswer, Failure
 from tidegate.observe.counts import PIECE, PIECES_PER_LOOK, Counter, Counts
 from tidegate.observe.questions import Questions, Source
 

@@ -12,8 +12,8 @@ from tests.virtual_time import in_virtual_time
 from tidegate.api.conditions import Reason
 from tidegate.clients.errors import SourceBadAnswer, SourceRefused, SourceTimeout, SourceUnreachable
 from tidegate.clients.prometheus import Endpoint, InstantVector, Prometheus, Series
+from tidegate.domain.answers import Answer, Failure, SeriesValue
 from tidegate.domain.queries import compile_query
-from tidegate.domain.readings import Answer, Failure, SeriesValue
 from tidegate.observe.questions import KEPT_FOR, KEPT_SAMPLES, Questions, Source
 from tidegate.observe.silence import FAILURES_IN_A_ROW, PROBE_EVERY
 

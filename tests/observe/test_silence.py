@@ -4,7 +4,7 @@ import asyncio
 
 from tidegate.api.conditions import Reason
 from tidegate.clients.prometheus import Endpoint
-from tidegate.domain.readings import Failure
+from tidegate.domain.answers import Failure
 from tidegate.observe.silence import FAILURES_IN_A_ROW, PROBE_EVERY, Silence
 
 WRONG = Endpoint("http://wrong:9090", 5.0)

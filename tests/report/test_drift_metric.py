@@ -3,9 +3,9 @@
 from prometheus_client import CollectorRegistry
 
 from tests.decide.world import World
-from tidegate.decide.rollout import decide
+from tidegate.decide.rollout.deciding import decide
 from tidegate.domain.keys import Key, Kind
-from tidegate.report.metrics import RolloutMetrics
+from tidegate.report.rollout_metrics import RolloutMetrics
 
 KEY = Key(Kind.FEATURE_ROLLOUT, "shop", "search")
 LABELS = {"namespace": "shop", "name": "search"}
@@ -27,7 +27,7 @@ def test_a_correction_counts_once_it_stands_in_status() -> None:
     for number in (1, 2):
         world.edit_flag(defaultVariant="on")
         assert (counted(), counted()) == (number - 1, number - 1)
-        world.look()
+        world.reconcile()
         assert (counted(), counted()) == (number, number)
     metrics.forget(KEY)
     assert registry.get_sample_value("tidegate_rollout_drifts_total", LABELS) is None

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
+from tests.fakes.writing import writer
 from tests.virtual_time import in_virtual_time, loop_time
-from tidegate.act.fence import Fence
 from tidegate.clients.errors import AlreadyExists, ApiError, Forbidden, Invalid, NotFound, Refused, TooManyRequests, Unavailable
-from tidegate.clients.kubernetes import JsonObject, Kubernetes
-from tidegate.clients.resources import Resource
+from tidegate.clients.kubernetes import Kubernetes
+from tidegate.clients.resources import JsonObject, Resource
 from tidegate.domain.keys import Key, Kind
 from tidegate.report.outbox import Outbox, OutboxSettings
 
@@ -66,9 +66,9 @@ class Running:
 
 
 @asynccontextmanager
-async def running(kubernetes: Scripted, *, is_leader: Callable[[], bool] = lambda: True, **settings: Any) -> AsyncIterator[Running]:
+async def running(kubernetes: Scripted, *, is_leader: bool = True, **settings: Any) -> AsyncIterator[Running]:
     registry = CollectorRegistry()
-    outbox = Outbox(kubernetes, Fence(is_leader).check, registry, OutboxSettings(**settings))
+    outbox = Outbox(writer(kubernetes, is_leader=is_leader), registry, OutboxSettings(**settings))
     task = asyncio.create_task(outbox.run())
     try:
         yield Running(kubernetes, outbox, registry)
@@ -190,7 +190,7 @@ async def test_the_end_waits_for_what_can_be_posted_and_no_longer_than_its_grace
 
 @in_virtual_time
 async def test_a_leader_that_was_deposed_posts_nothing() -> None:
-    async with running(Scripted(), is_leader=lambda: False) as world:
+    async with running(Scripted(), is_leader=False) as world:
         world.outbox.put(key("a"), bodies("a", 1))
         await asyncio.sleep(30)
     assert world.kubernetes.tried == []

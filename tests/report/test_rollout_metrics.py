@@ -11,9 +11,11 @@ from tidegate.api.conditions import Reason
 from tidegate.api.feature_rollout import FeatureRolloutSpec
 from tidegate.api.records import Record, Transition
 from tidegate.api.rollout_status import FeatureRolloutStatus, GateSource, GateStatus, Pending, Phase, State, Verdict
+from tidegate.domain.exposure import Reading
 from tidegate.domain.keys import Key, Kind
-from tidegate.domain.snapshot import FlagReading, Policy, Problem, Rollout, Snapshot
-from tidegate.report.metrics import RolloutMetrics
+from tidegate.domain.problems import Problem
+from tidegate.domain.snapshot import Policy, Rollout, Snapshot
+from tidegate.report.rollout_metrics import RolloutMetrics
 
 SEARCH, BANNER = (Key(Kind.FEATURE_ROLLOUT, "shop", name) for name in ("search", "banner"))
 WHERE = {"namespace": "shop", "name": "search"}
@@ -41,7 +43,7 @@ def snapshot(
     **fields: Any,
 ) -> Snapshot:
     found = Rollout("shop", "search", "u1", 1, "1", False, (), written, None, before or FeatureRolloutStatus())
-    return Snapshot(replace(found, **fields), used or policy(), FlagReading(25, None, None))
+    return Snapshot(replace(found, **fields), used or policy(), Reading(25, None, None))
 
 
 class Shown:

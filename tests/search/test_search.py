@@ -14,7 +14,7 @@ from search.seeded import find
 
 PLAIN = replace(SCOPES["killed"], crashes=False, events=("tick",))
 PACKAGE = Path(__file__).resolve().parents[2] / "operator" / "tidegate"
-SEEN_AT_ONCE = ("a raise is made in the look that decides it", "a raise is made before the record of its decision is appended")
+SEEN_AT_ONCE = ("a raise is made in the reconcile that decides it", "a raise is made before the record of its decision is appended")
 
 
 @pytest.mark.thorough
@@ -28,10 +28,11 @@ def test_a_small_world_is_exhausted() -> None:
 
 
 @pytest.mark.thorough
-def test_a_place_is_the_same_after_it_was_kept() -> None:
-    search = Search(replace(SCOPES["killed and touched"], starts=(20,)))
+@pytest.mark.parametrize("scope", ["hands", "hostile", "unwritten"])
+def test_a_place_is_the_same_after_it_was_kept(scope: str) -> None:
+    search = Search(replace(SCOPES[scope], starts=(20,)))
     search.run(most=500)
-    again = Canon(search.operator.library)
+    again = Canon(search.operator.library, search.operator.prints)
     assert all(again.encode(again.decode(key)) == key for key in search.found())
 
 

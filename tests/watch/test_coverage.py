@@ -5,8 +5,8 @@ import logging
 import pytest
 
 from tidegate.watch.coverage import Coverage
+from tidegate.watch.kopf_settings import WatchSettings
 from tidegate.watch.listing import parts_of
-from tidegate.watch.settings import WatchSettings
 from tidegate.watch.watched import FLAG_SETS, POLICIES, ROLLOUTS, Part
 
 SHOP, BANK = Part(ROLLOUTS, "shop"), Part(ROLLOUTS, "bank")

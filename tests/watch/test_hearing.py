@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from tidegate.domain.keys import Key, Kind
-from tidegate.loop.echoes import Echoes
+from tidegate.clients.writer import Echoes
+from tidegate.domain.keys import Key, Kind, Ref, RefKind
 from tidegate.watch.hearing import Hearing, Sinks
-from tidegate.watch.settings import WatchSettings
+from tidegate.watch.kopf_settings import WatchSettings
 from tidegate.watch.watched import FLAG_SETS, POLICIES, ROLLOUTS, Part
 
 
@@ -20,7 +20,7 @@ class Ear:
         sinks = Sinks(
             enqueue=lambda key: self.news.append(("look", key.name)),
             gone=lambda key: self.news.append(("gone", str(key))),
-            flag_set_changed=lambda *change: self.news.append(("flags", *change)),
+            changed=lambda ref: self.news.append(("changed", ref)),
         )
         self.hearing = Hearing(WatchSettings(namespaces), sinks, self.echoes)
 
@@ -74,22 +74,23 @@ def test_our_own_deletion_is_no_echo() -> None:
     assert ear.hear("DELETED", body(6)) == [("gone", "FeatureRollout/shop/a"), ("look", "a")]
 
 
-def test_flag_sets_have_a_call_of_their_own() -> None:
+def test_a_flag_set_has_no_key_and_wakes_those_that_refer_to_it() -> None:
     ear = Ear()
     ear.hearing.event(FLAG_SETS, "ADDED", body(5))
     ear.echoes.wrote("u1", "6")
     ear.hearing.event(FLAG_SETS, "MODIFIED", body(6))
     ear.hearing.event(FLAG_SETS, "DELETED", body(7))
-    assert ear.take() == [("flags", "shop", "a"), ("flags", "shop", "a")]
+    assert ear.take() == [("changed", Ref(RefKind.FLAG_SET, "shop", "a"))] * 2, "and not for our own write"
 
 
-def test_policies_have_no_namespace() -> None:
+def test_policies_have_no_namespace_a_key_and_those_that_refer_to_them() -> None:
     ear = Ear("shop")
     policy = body(5)
     del policy["metadata"]["namespace"]
     ear.hearing.event(POLICIES, "ADDED", policy)
     ear.hearing.event(POLICIES, "DELETED", policy)
-    assert ear.take() == [("look", "a"), ("gone", str(Key(Kind.ROLLOUT_POLICY, "", "a"))), ("look", "a")]
+    changed = ("changed", Ref(RefKind.ROLLOUT_POLICY, "", "a"))
+    assert ear.take() == [changed, ("look", "a"), changed, ("gone", str(Key(Kind.ROLLOUT_POLICY, "", "a"))), ("look", "a")]
 
 
 def policy(version: int, generation: int, **annotations: str) -> dict[str, Any]:
@@ -103,14 +104,16 @@ def test_a_policy_is_looked_at_again_when_people_change_it_and_not_when_its_stat
         ear.hearing.event(POLICIES, event, body)
         return ear.take()
 
+    told = [("changed", Ref(RefKind.ROLLOUT_POLICY, "", "p")), ("look", "p")]
     assert ear.hearing.listed(POLICIES, policy(5, 1)) is not None
-    assert hear("MODIFIED", policy(6, 1)) == [], "another Tidegate told what it saw"
+    assert ear.take() == told[:1], "the list itself says what to reconcile"
+    assert hear("MODIFIED", policy(6, 1)) == [], "another Tidegate reported what it saw"
     assert hear(None, policy(7, 1)) == []
-    assert hear("MODIFIED", policy(8, 2)) == [("look", "p")]
-    assert hear("MODIFIED", policy(9, 2, default="true")) == [("look", "p")]
+    assert hear("MODIFIED", policy(8, 2)) == told
+    assert hear("MODIFIED", policy(9, 2, default="true")) == told
     assert hear("MODIFIED", policy(10, 2, default="true")) == []
-    assert hear("DELETED", policy(11, 2)) == [("gone", "RolloutPolicy/p"), ("look", "p")]
-    assert hear("ADDED", policy(12, 2)) == [("look", "p")]
+    assert hear("DELETED", policy(11, 2)) == [told[0], ("gone", "RolloutPolicy/p"), told[1]]
+    assert hear("ADDED", policy(12, 2)) == told
 
 
 def test_other_namespaces_are_none_of_our_business() -> None:

@@ -18,10 +18,11 @@ from tests.fakes.apiserver import BY_PLURAL, ApiServer, Fault
 from tidegate.clients.kubernetes import Kubernetes
 from tidegate.clients.resources import Resource
 from tidegate.clients.watch_session import watch_session
-from tidegate.loop.echoes import Echoes
+from tidegate.clients.writer import Echoes
+from tidegate.domain.keys import Ref, RefKind
 from tidegate.watch import Coverage, Sinks, Watched, WatchSettings, watch
+from tidegate.watch.kopf_settings import kopf_settings
 from tidegate.watch.kopf_thread import WatchEndedError
-from tidegate.watch.settings import kopf_settings
 from tidegate.watch.watched import Body
 
 NEVER = (3600.0, 3600.0)
@@ -43,8 +44,12 @@ class News:
         return Sinks(
             enqueue=lambda key: self.looks.append(str(key)),
             gone=lambda key: self.gone.append(str(key)),
-            flag_set_changed=lambda *change: self.flags.append(change),
+            changed=self._changed,
         )
+
+    def _changed(self, ref: Ref) -> None:
+        if ref.kind is RefKind.FLAG_SET:
+            self.flags.append((ref.namespace, ref.name))
 
     async def until(self, condition: Callable[[], object], seconds: float = 8.0) -> None:
         async with asyncio.timeout(seconds):
@@ -156,8 +161,8 @@ async def test_our_own_writes_are_not_looked_at(server: ApiServer, tmp_path: Pat
         news.looks.clear()
         news.flags.clear()
         for plural, uid, body in (
-            ("featurerollouts", stored["metadata"]["uid"], rollout("a", ours=1)),
-            ("configmaps", flags["metadata"]["uid"], flag_set("flags", ours="1")),
+            ("featurerollouts", stored["metadata"]["uid"], rollout("a", owned=1)),
+            ("configmaps", flags["metadata"]["uid"], flag_set("flags", owned="1")),
         ):
             news.echoes.wrote(uid, str(server.store.version + 1))
             await server.put(plural, "shop", body)
@@ -206,7 +211,7 @@ async def test_after_a_gap_changes_are_seen_and_only_they(server: ApiServer, tmp
         await server.put("featurerollouts", "shop", rollout("b", paused=True))
         await server.put("featurerollouts", "shop", rollout("c", theirs=1))
         news.echoes.wrote(stored["c"]["metadata"]["uid"], str(server.store.version + 1))
-        await server.put("featurerollouts", "shop", rollout("c", ours=1))
+        await server.put("featurerollouts", "shop", rollout("c", owned=1))
         server.compact()
         await server.cut_watches()
         await server.silence_watches(False)

@@ -1,4 +1,4 @@
-"""What must hold in every look: each claim is a function that gives a sentence where it does not, and says by its name what it is about.
+"""What must hold in every reconcile: a claim is a function that gives a sentence where it does not, and says by its name what it is about.
 
 A claim looks at what was read, decided and written, and at the observer's memory. Where `decide` has an opinion of its own (a verdict, a
 clock), the claim forms it anew: from the kind of the reading, and from the times of the samples.
@@ -17,19 +17,27 @@ WRITE_CLAIMS: tuple[Claim, ...] = (
     raising.no_step_is_skipped,
     raising.no_dwell_is_cut_short,
     raising.exposure_has_only_known_values,
-    raising.a_persons_lowering_is_never_undone,
+    raising.a_manual_override_is_never_undone,
     falling.a_rejected_revision_is_never_exposed_again,
     keeping.every_write_carries_a_larger_epoch,
 )
-"""Checked wherever a flag was written, at every end of the look."""
+"""Checked wherever a flag was written, at every end of the reconcile."""
+STORE_CLAIMS: tuple[Claim, ...] = (
+    falling.a_rollback_that_is_refused_is_kept,
+    keeping.records_are_appended_once_and_without_gap,
+    keeping.no_record_is_lost,
+)
+"""Checked at every end of the reconcile."""
 DECISION_CLAIMS: tuple[Claim, ...] = (
     falling.a_lowering_waits_for_nothing,
     falling.a_breach_that_counts_rolls_back_at_once,
     falling.nothing_rolls_back_without_a_cause,
     falling.a_revision_is_rejected_only_where_it_fell,
     falling.a_rollback_is_absorbing,
+    falling.no_exposure_beyond_the_step_outlasts_a_reconcile,
+    keeping.a_correction_has_something_to_correct,
     keeping.seq_never_goes_back_or_repeats,
-    keeping.whoever_is_not_at_rest_is_woken,
+    keeping.whoever_is_not_terminal_is_woken,
     keeping.nothing_waits_without_a_reason,
     keeping.deletion_leaves_nobody_exposed_before_the_end,
 )

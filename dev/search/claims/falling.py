@@ -2,30 +2,36 @@
 
 from datetime import datetime, timedelta
 
+from search.claims.common import waiting
 from search.looking import Look, Operator
+from search.memory import standing
 from search.place import Life
 from tidegate.api.gates import Gate, Guard
-from tidegate.api.rollout_status import GateStatus, Phase, State
-from tidegate.domain.decision import WriteFlag
-from tidegate.domain.readings import Answer
-from tidegate.domain.snapshot import FlagReading
-from tidegate.levers.flag import switched_off
-from tidegate.levers.lease import in_force
+from tidegate.api.rollout_status import CONTESTED_AFTER, GateStatus, Phase, State
+from tidegate.decide.rollout.drift import SHORT_WHILE
+from tidegate.domain.answers import Answer
+from tidegate.domain.exposure import Reading
+from tidegate.levers.deadman import in_force
+from tidegate.levers.flag.definition import switched_off
+from tidegate.levers.flag.flag_set import WriteFlag
 
 DEADLINE = timedelta(seconds=20)
 """`noData.deadline`, where a scope rolls back after it."""
+PAUSE = timedelta(seconds=60)
+"""For so long, at most, a correction waits while somebody keeps changing the flag."""
+_REFUSALS = (("is refused its action",), ("is refused for good its action",))
 
 
 def a_lowering_waits_for_nothing(operator: Operator, look: Look) -> str | None:
-    status, flag = look.decision.status, look.snapshot.flag
-    if not isinstance(flag, FlagReading) or look.snapshot.rollout.deleting or not status.attempt:
+    status, flag = look.decision.status, look.snapshot.reading
+    if not isinstance(flag, Reading) or look.snapshot.rollout.deleting or not status.attempt or is_paused(look):
         return None
     is_off = status.state is State.ROLLBACK or status.phase is Phase.DISABLED
     if not (is_off or (status.state is State.DISABLED and status.raising is None)) or not in_force(flag, look.now).percent:
         return None
     writes = [action for action in look.decision.actions if isinstance(action, WriteFlag)]
     if [write.percent for write in writes] != [0] or writes[0].raises:
-        return f"the status becomes {status.state}, and the flag that shows {flag.percent} % is not written to 0 % in the same look"
+        return f"the status becomes {status.state}, and the flag that shows {flag.percent} % is not written to 0 % in the same reconcile"
     if is_off and dict(writes[0].definition) != switched_off():
         return "the flag is lowered, and not for everybody"
     return None
@@ -33,8 +39,9 @@ def a_lowering_waits_for_nothing(operator: Operator, look: Look) -> str | None:
 
 def a_breach_that_counts_rolls_back_at_once(operator: Operator, look: Look) -> str | None:
     before, after = look.snapshot.rollout.status, look.decision.status
-    is_exposed = before.state in (State.ROLLING_OUT, State.ENABLED) and bool(before.percent) and before.phase is not Phase.SUCCEEDED
-    if not is_exposed or after.attempt != before.attempt or after.lapsed_percent is not None or after.state is State.ROLLBACK:
+    is_exposed = before.is_exposed and before.phase is not Phase.SUCCEEDED
+    has_expired = bool(after.step_percent) and after.effective_at is None
+    if not is_exposed or after.attempt != before.attempt or has_expired or after.state is State.ROLLBACK:
         return None
     if after.phase is Phase.DISABLED or look.is_late:
         return None
@@ -53,7 +60,7 @@ def a_breach_that_counts_rolls_back_at_once(operator: Operator, look: Look) -> s
         last = seen.breached_last if seen is not None else None
         earlier = seen.breached_samples or 0 if seen is not None and last is not None and last.timestamp() < sampled else 0
         if earlier + 1 >= (gate.rollback.confirm or 2):
-            return f"{name} is in breach on {earlier + 1} samples, and the look does not roll back"
+            return f"{name} is in breach on {earlier + 1} samples, and the reconcile does not roll back"
     return None
 
 
@@ -61,17 +68,32 @@ def _rule(operator: Operator, name: str) -> Gate:
     return operator.library.gates[name]
 
 
+def a_rollback_that_is_refused_is_kept(operator: Operator, look: Look) -> str | None:
+    """The numbers may recover before it can be made."""
+    if look.decision.status.state is not State.ROLLBACK or look.cuts not in _REFUSALS or look.after.life is not Life.ALIVE:
+        return None
+    return None if look.after.status.state is State.ROLLBACK else "the flag could not be written, and the rollback is forgotten"
+
+
 def nothing_rolls_back_without_a_cause(operator: Operator, look: Look) -> str | None:
-    before, after, flag = look.snapshot.rollout.status, look.decision.status, look.snapshot.flag
-    if after.state is not State.ROLLBACK or before.state is State.ROLLBACK or look.place.memory.fallen == look.place.choice.revision:
+    before, after = look.snapshot.rollout.status, look.decision.status
+    fallen = look.place.memory.fallen
+    found = {*after.rejected} - {*before.rejected} - fallen
+    if not found and (after.state is not State.ROLLBACK or before.state is State.ROLLBACK or after.revision in fallen):
         return None
-    if isinstance(flag, FlagReading) and flag.marker is not None and flag.marker.rejected == after.rejected_revision:
+    if _is_marked(look, found or {after.rejected_revision or ""}):
         return None
-    if before.attempt == 0 or before.phase is Phase.DISABLED:
-        return None  # found rejected, by its run
     if any(_may_have_fallen(operator, look, name) for _, name in look.snapshot.answers):
         return None
     return "it rolls back, and no gate has been in breach for as long as it must, nor without data"
+
+
+def _is_marked(look: Look, revisions: set[str]) -> bool:
+    """Whether the mark of this attempt, or any at first contact, says that one of these was rolled back."""
+    flag, rollout = look.snapshot.reading, look.snapshot.rollout
+    if not isinstance(flag, Reading) or flag.mark is None or flag.mark.rejected not in revisions:
+        return False
+    return rollout.status.attempt == 0 or flag.owned(rollout.uid, rollout.status.attempt)
 
 
 def _may_have_fallen(operator: Operator, look: Look, name: str) -> bool:
@@ -103,34 +125,51 @@ def _without_data(gate: GateStatus, now: datetime) -> timedelta:
 
 
 def a_rejected_revision_is_never_exposed_again(operator: Operator, look: Look) -> str | None:
-    fallen = look.place.memory.fallen
     for one in look.writes:
-        if fallen is not None and fallen == look.place.choice.revision and (one.after.percent or 0) > (one.before.percent or 0):
-            return f"{one.write.percent} % is written for revision {fallen}, which was rolled back"
+        revision = one.write.mark.revision
+        if revision in look.place.memory.fallen and (one.after.percent or 0) > (one.before.percent or 0):
+            return f"{one.write.percent} % is written for revision {revision}, which was rolled back"
     return None
 
 
 def a_revision_is_rejected_only_where_it_fell(operator: Operator, look: Look) -> str | None:
-    before, after, memory = look.snapshot.rollout.status, look.decision.status, look.place.memory
-    if before.attempt or after.rejected_revision is None or look.is_late:
+    before, after = look.snapshot.rollout.status, look.decision.status
+    if before.attempt or after.rejected_revision is None or look.is_late or after.rejected_revision in look.place.memory.fallen:
         return None
-    return None if memory.fallen == after.rejected_revision else f"revision {after.rejected_revision} never fell, and is found rejected"
+    return None if _is_marked(look, {after.rejected_revision}) else f"revision {after.rejected_revision} never fell, and is found rejected"
 
 
 def a_rollback_is_absorbing(operator: Operator, look: Look) -> str | None:
     place, status, spec = look.place, look.decision.status, look.snapshot.rollout.followed_spec()
-    if (
-        look.is_late
-        or place.life is not Life.ALIVE
-        or spec is None
-        or not isinstance(look.snapshot.flag, FlagReading)
-        or not status.attempt
-    ):
+    if look.is_late or place.life is not Life.ALIVE or spec is None or not isinstance(look.snapshot.reading, Reading) or not status.attempt:
         return None
     before = look.snapshot.rollout.status
+    if (status.retry or 0) > (before.retry or 0) and before.attempt:
+        return None  # a person asked for it
     was_rejected = before.state is State.ROLLBACK and before.rejected_revision == spec.revision
-    if not was_rejected and not (place.memory.fallen is not None and place.memory.fallen == spec.revision == place.choice.revision):
+    if not was_rejected and not (spec.revision in place.memory.fallen and spec.revision == place.choice.revision):
         return None
     if status.state is State.ROLLBACK if spec.enabled else status.phase is Phase.DISABLED:
         return None
-    return f"revision {spec.revision} was rolled back, and the look makes it {status.state} ({status.phase})"
+    if len(waiting(before)) >= operator.library.scope.backlog and status.attempt == before.attempt:
+        return None  # too many records wait: nothing begins, whatever is asked for
+    return f"revision {spec.revision} was rolled back, and the reconcile makes it {status.state} ({status.phase})"
+
+
+def no_exposure_beyond_the_step_outlasts_a_reconcile(operator: Operator, look: Look) -> str | None:
+    """Whoever raises the flag, with whichever mark. A contest only delays it."""
+    status, flag = look.after.status, look.snapshot.reading
+    if look.is_late or look.after.life is not Life.ALIVE or not isinstance(flag, Reading) or not status.attempt or is_paused(look):
+        return None
+    if status.step_percent is None or look.snapshot.rollout.status.attempt == 0:
+        return None  # nothing is ours yet
+    written = max((one.write.percent for one in look.writes), default=0)
+    shown = operator.lever.shown(look.after.flags, look.now)
+    return f"clients have {shown} %, by status it is {status.step_percent} %" if shown > max(standing(status), written) else None
+
+
+def is_paused(look: Look) -> bool:
+    """Whether the contest withholds a correction for now."""
+    drift = look.decision.status.drift
+    recent = () if drift is None else tuple(at for at in drift.corrected_at if look.now - at < SHORT_WHILE)
+    return len(recent) >= CONTESTED_AFTER and look.now - recent[-1] < PAUSE and not look.decision.actions

@@ -1,11 +1,12 @@
-"""Nothing rises but by a decision that was stored, that every gate lets go, and that no person spoke against."""
+"""Nothing rises but by a decision that was stored, that every gate lets go, and against no manual override."""
 
 from search.claims.common import gates_that_count, is_step, rises
 from search.looking import Look, Operator
+from search.memory import standing
 from search.people import BY_HAND
-from tidegate.decide.rollout.steps import dwell_at, next_after
-from tidegate.domain.readings import Answer
+from tidegate.domain.answers import Answer
 from tidegate.domain.snapshot import Policy
+from tidegate.domain.steps import dwell_at, next_after
 
 
 def a_raise_follows_a_durable_intent(operator: Operator, look: Look) -> str | None:
@@ -73,8 +74,9 @@ def no_step_is_skipped(operator: Operator, look: Look) -> str | None:
     for one in rises(look):
         if spec is None or status.raising is None:
             continue
-        following = next_after(spec.strategy.canary.resolved(), status.percent or 0)
-        wanted = spec.initial_percent if status.raising.adopts else status.lapsed_percent or (following.percent if following else None)
+        following = next_after(spec.strategy.ladder(), status.step_percent or 0)
+        climbed = status.step_percent if status.step_percent and not standing(status) else following.percent if following else None
+        wanted = spec.initial_percent if status.raising.adopts else climbed
         if one.write.percent != wanted:
             return f"{one.write.percent} % is written, and the next step is {wanted} %"
     return None
@@ -83,11 +85,12 @@ def no_step_is_skipped(operator: Operator, look: Look) -> str | None:
 def no_dwell_is_cut_short(operator: Operator, look: Look) -> str | None:
     status, spec, stood = look.snapshot.rollout.status, look.snapshot.rollout.followed_spec(), look.place.memory.stood
     for one in rises(look):
-        if spec is None or not status.percent or stood is None or stood[0] != status.percent:
+        at = standing(status)
+        if spec is None or not at or stood is None or stood[0] != at:
             continue
         dwelt = look.place.now - stood[1]
-        if dwelt < dwell_at(spec.strategy.canary.resolved(), status.percent):
-            return f"{one.write.percent} % is written {dwelt.total_seconds():.0f} s after {status.percent} % was read back"
+        if dwelt < dwell_at(spec.strategy.ladder(), at):
+            return f"{one.write.percent} % is written {dwelt.total_seconds():.0f} s after {at} % was read back"
     return None
 
 
@@ -97,9 +100,9 @@ def exposure_has_only_known_values(operator: Operator, look: Look) -> str | None
     return next((f"{one.write.percent} % is no step" for one in look.writes if one.write.percent not in known), None)
 
 
-def a_persons_lowering_is_never_undone(operator: Operator, look: Look) -> str | None:
+def a_manual_override_is_never_undone(operator: Operator, look: Look) -> str | None:
     lowered = look.place.memory.lowered
     for one in look.writes:
         if lowered is not None and (one.after.percent or 0) > lowered:
-            return f"{one.write.percent} % is written over the {lowered} % that a person turned the flag down to"
+            return f"{one.write.percent} % is written over the manual override of {lowered} %"
     return None

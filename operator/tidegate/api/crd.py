@@ -114,7 +114,7 @@ def custom_resource_definition(definition: KindDefinition) -> dict[str, Any]:
     """One CustomResourceDefinition, ready to be applied."""
     status = structural_schema(definition.status)
     if definition.status_default:
-        # kstatus reads an object without a status as Current: until the operator has looked, it must not be
+        # kstatus reads an object without a status as Current: until the first reconcile it must not be
         status["default"] = definition.status_default
     schema: dict[str, Any] = {
         "type": "object",

@@ -1,4 +1,4 @@
-"""Gates: a Prometheus reading judged against an advance rule and a rollback rule."""
+"""Gates: answers of Prometheus, judged against an advance rule and a rollback rule."""
 
 from datetime import timedelta
 from enum import StrEnum
@@ -134,7 +134,7 @@ class StartBaseline(ApiModel):
     ),
 )
 class RelativeTo(ApiModel):
-    """What a value is compared with. Thresholds then bound (value - base) / |base|: 0.2 is 20 % above."""
+    """What a value is compared with. Thresholds then bound (value - baseline) / |baseline|: 0.2 is 20 % above."""
 
     query: Query | None = Field(
         default=None,
@@ -211,7 +211,7 @@ _DECIDES = Rule("has(self.advance) || has(self.rollback)", "a gate decides nothi
 
 
 class Measure(ApiModel):
-    """What a gate measures, and what its reading means: all of a gate but its name."""
+    """What a gate measures, and what its answer means: all of a gate but its name."""
 
     query: Query | None = Field(
         default=None,
@@ -232,10 +232,10 @@ class Measure(ApiModel):
         default=False, description="The gate's metrics may not exist before the first exposure. Otherwise a rollout waits until they do."
     )
     advance: AdvanceRule | None = Field(
-        default=None, description="Absent: any valid reading that is not in breach lets the rollout advance."
+        default=None, description="Absent: any valid answer that is not in breach lets the rollout advance."
     )
     rollback: RollbackRule | None = Field(default=None, description="Absent: this gate can hold the rollout but never roll it back.")
-    samples: Samples | None = Field(default=None, description="The evidence that both verdicts need; absent: every valid reading counts.")
+    samples: Samples | None = Field(default=None, description="The evidence that both verdicts need; absent: every valid answer counts.")
 
 
 @validated(_DECIDES, _EXACTLY_ONE, *_THRESHOLDS)
@@ -299,5 +299,5 @@ class Guard(Gate):
     )
     on_breach: OnBreach = Field(
         default=OnBreach.ROLLBACK,
-        description="rollback: back to 0 %, within reach. hold: no rollout advances. notify: it is recorded and told, nothing else.",
+        description="rollback: back to 0 %, within reach. hold: no rollout advances. notify: it is recorded and reported, nothing else.",
     )

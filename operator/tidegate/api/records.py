@@ -10,7 +10,7 @@ from tidegate.api.types import Message, Percent, Time
 
 
 class Transition(StrEnum):
-    """What a record tells. Also the reason of the Event that announces it."""
+    """What a record is about. Also the reason of the Event that reports it."""
 
     ATTEMPT_STARTED = "AttemptStarted"
     ADOPTED = "Adopted"
@@ -26,16 +26,35 @@ class Transition(StrEnum):
     SPEC_EDITED = "SpecEdited"
     POLICY_EDITED = "PolicyEdited"
     SPEC_INVALID = "SpecInvalid"
-    FLAG_LOWERED_ELSEWHERE = "FlagLoweredElsewhere"
+    LOWERED_ELSEWHERE = "LoweredElsewhere"
     DRIFTED = "Drifted"
     STEP_DEADLINE_EXCEEDED = "StepDeadlineExceeded"
     NO_DATA_DEADLINE = "NoDataDeadline"
     GUARD_BREACHED = "GuardBreached"
     LEASE_EXPIRED = "LeaseExpired"
+    RETRIED = "Retried"
+
+
+REPEATABLE = frozenset(
+    {
+        Transition.DRIFTED,
+        Transition.SPEC_EDITED,
+        Transition.SPEC_INVALID,
+        Transition.POLICY_EDITED,
+        Transition.PAUSED,
+        Transition.RESUMED,
+        Transition.STEP_WITHDRAWN,
+        Transition.LOWERED_ELSEWHERE,
+        Transition.STEP_DEADLINE_EXCEEDED,
+        Transition.NO_DATA_DEADLINE,
+        Transition.GUARD_BREACHED,
+    }
+)
+"""What may happen again and again: while no record can be appended, these are counted in one. No other record is ever left out."""
 
 
 class RecordedReading(StatusModel):
-    """The reading of one gate that stood behind a decision. Numbers are decimal strings."""
+    """What one gate measured when a decision was made. Numbers are decimal strings."""
 
     source: Annotated[str, Field(max_length=16)]
     name: Annotated[str, Field(max_length=63)]
@@ -61,5 +80,6 @@ class Record(StatusModel):
     from_percent: Percent | None = None
     to_percent: Percent | None = None
     message: Message = ""
+    count: int | None = Field(default=None, description="How often it happened before it could be appended, where more than once.")
     readings: Annotated[tuple[RecordedReading, ...], Field(max_length=32)] = ()
     hash: Annotated[str, Field(max_length=64)] | None = None

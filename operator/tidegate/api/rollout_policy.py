@@ -37,14 +37,14 @@ class PrometheusSource(ApiModel):
         default=timedelta(seconds=5), description="How long one answer may take, 1s to 60s."
     )
     delay: DurationOrZero = Field(default=timedelta(0), description="Evaluate this far in the past: for a source that ingests late.")
-    staleness: Duration = Field(default=timedelta(minutes=2), description="A reading whose newest sample is older than this is no data.")
+    staleness: Duration = Field(default=timedelta(minutes=2), description="An answer whose newest sample is older than this is no data.")
     secret_ref: SecretKeyRef | None = Field(default=None, description="Bearer token for the Authorization header.")
     ca_bundle: Annotated[str, Field(max_length=65536, pattern="^-----BEGIN CERTIFICATE-----")] | None = Field(
         default=None, description="PEM certificates to trust for the URL. Absent: the system's."
     )
     enforce_namespace_label: LabelName | None = Field(
         default=None,
-        description="A label that tells the namespace of every series, such as namespace: each selector in the gates of a rollout is then "
+        description="A label that names the namespace of every series, such as namespace: each selector in the gates of a rollout is then "
         "confined to the rollout's own. Guards and baselines, which are yours, are not. Absent: gates may read every series.",
     )
 
@@ -71,7 +71,7 @@ class Baseline(ApiModel):
 class RolloutPolicySpec(ApiModel):
     """Where numbers come from, and which of them every rollout must respect."""
 
-    prometheus: PrometheusSource = Field(description="The source of every reading.")
+    prometheus: PrometheusSource = Field(description="The source of every answer.")
     guards: Annotated[tuple[Guard, ...], Field(max_length=16)] = Field(
         default=(),
         description="Gates applied to every rollout under the policy.",

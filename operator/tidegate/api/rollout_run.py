@@ -6,7 +6,8 @@ from pydantic import Field
 
 from tidegate.api.base import ApiModel, Rule, StatusModel, validated
 from tidegate.api.records import Record
-from tidegate.api.types import FlagKey, ObjectName
+from tidegate.api.targets import Target
+from tidegate.api.types import ObjectName
 
 MAX_RECORDS = 100
 """Per object: 100 records with 32 readings each stay under half of the 1.5 MiB that etcd takes. A longer attempt goes on in another."""
@@ -14,13 +15,8 @@ MAX_RECORDS = 100
 
 ROLLOUT_LABEL = "tidegate.io/rollout"
 """Stands on every RolloutRun, with the name of its FeatureRollout."""
-
-
-class RunTarget(ApiModel):
-    """The flag that was rolled out: a rejection is about it, whatever the rollout was called."""
-
-    config_map: ObjectName = Field(description="The ConfigMap that holds the flag set.")
-    key: FlagKey = Field(description="The flag's key.")
+TARGET_LABEL = "tidegate.io/target"
+"""Stands on every RolloutRun, with a hash of what it moved: a rejection is about that, whatever the rollout was called."""
 
 
 class PreviousRun(ApiModel):
@@ -39,7 +35,7 @@ class RolloutRunSpec(ApiModel):
     attempt: Annotated[int, Field(ge=1)] = Field(description="Number of the attempt.")
     part: Annotated[int, Field(ge=1)] = Field(default=1, description="Number of this object within the attempt.")
     revision: Annotated[str, Field(max_length=63)] | None = Field(default=None, description="The revision that was rolled out.")
-    target: RunTarget | None = Field(default=None, description="The flag. Absent in runs that an older version wrote.")
+    target: Target | None = Field(default=None, description="What was rolled out, as spec.target said when the run began.")
     previous: PreviousRun | None = Field(default=None, description="The run before this one.")
 
 

@@ -7,7 +7,6 @@ from pydantic import Field
 
 from tidegate.api.base import StatusModel
 from tidegate.api.conditions import Conditions
-from tidegate.api.drift import Drift
 from tidegate.api.records import Record
 from tidegate.api.types import Message, Percent, Time
 
@@ -37,13 +36,23 @@ class Phase(StrEnum):
 
 
 class Verdict(StrEnum):
-    """What one gate says."""
+    """The verdict of one gate."""
 
     ADVANCE = "ADVANCE"
     HOLD = "HOLD"
     ROLLBACK = "ROLLBACK"
     NO_DATA = "NO_DATA"
     NOT_APPLICABLE = "NOT_APPLICABLE"
+
+
+class HeldBy(StrEnum):
+    """What keeps a gate that would roll back, or has been without data for too long, from more than holding."""
+
+    DEADLINE = "Deadline"
+    ON_BREACH_HOLD = "OnBreachHold"
+    ON_BREACH_NOTIFY = "OnBreachNotify"
+    UNEXPOSED = "Unexposed"
+    REACH = "Reach"
 
 
 class GateSource(StrEnum):
@@ -58,7 +67,7 @@ Decimal = Annotated[str, Field(max_length=32)]
 
 class Counted(StatusModel):
     """How far a count has come. `total` holds every event between `since` and `until`; `series` is the last value of each series (by the
-    hash of its labels) and when it was seen, as `value@seconds`: what the next look counts on from."""
+    hash of its labels) and when it was seen, as `value@seconds`: the next reconcile counts on from there."""
 
     counter: Annotated[str, Field(max_length=64)]
     since: Time
@@ -68,11 +77,12 @@ class Counted(StatusModel):
 
 
 class GateStatus(StatusModel):
-    """One gate's latest reading and what it means. Numbers are decimal strings: the API server rewrites JSON numbers."""
+    """One gate's latest value and its verdict. Numbers are decimal strings: the API server rewrites JSON numbers."""
 
     source: GateSource
     name: Annotated[str, Field(max_length=63)]
     verdict: Verdict
+    held_by: HeldBy | None = Field(default=None, description="Why a breach, or data missing past the deadline, leads to nothing more.")
     value: Decimal | None = None
     threshold: Annotated[str, Field(max_length=128)] | None = None
     worst_series: Annotated[str, Field(max_length=512)] | None = None
@@ -106,6 +116,7 @@ class Raise(StatusModel):
     percent: Percent
     decided_at: Time
     adopts: bool = Field(default=False, description="The first write of a feature that is live already (spec.initialPercent).")
+    written: Annotated[str, Field(max_length=64)] | None = Field(default=None, description="Fingerprint of what the raise writes.")
 
 
 class PinnedPolicy(StatusModel):
@@ -117,7 +128,7 @@ class PinnedPolicy(StatusModel):
 
 
 class Rehearsal(StatusModel):
-    """The proof, before anybody is exposed, that the flag can be taken back: a write that was read back."""
+    """The proof, before anybody is exposed, that exposure can be taken back: a write that was read back."""
 
     at: Time
     milliseconds: int | None = Field(
@@ -125,22 +136,51 @@ class Rehearsal(StatusModel):
     )
 
 
-MAX_PENDING = 32
+CONTESTED_AFTER = 3
+"""So many corrections within a short while make a contest of it; as many times are kept."""
+
+
+class Drift(StatusModel):
+    """The newest change by an external writer that was corrected."""
+
+    manager: Annotated[str, Field(max_length=128)] = Field(description="Field manager that its client gave itself, or unknown.")
+    difference: Annotated[str, Field(max_length=256)] = Field(description="What differed, in words.")
+    recorded_at: Time = Field(description="When such a change was last recorded.")
+    corrected_at: Annotated[tuple[Time, ...], Field(max_length=CONTESTED_AFTER)] = Field(description="The newest corrections.")
+    unrecorded: int = Field(default=0, description="Corrections since the record; the next record says how many.")
+    total: int = Field(default=0, description="Corrections since the FeatureRollout exists.")
+
+
+MAX_PENDING = 64
+MAX_REJECTED = 64
 
 
 class Pending(StatusModel):
-    """Records that are decided and not yet appended to the RolloutRun."""
+    """Records that are decided and not yet appended to the RolloutRun. None is dropped; what may repeat is counted in one record."""
 
     records: Annotated[tuple[Record, ...], Field(max_length=MAX_PENDING)] = ()
+
+
+class FlagStatus(StatusModel):
+    """What only a flag has."""
+
+    hash_generation: Annotated[str, Field(max_length=16)] | None = Field(
+        default=None,
+        description="Generation of flagd's hashing that this operator and its flag server deal users with: who is in a percentage.",
+    )
 
 
 class FeatureRolloutStatus(StatusModel):
     """All that the operator remembers of one rollout."""
 
     observed_generation: int = -1
+    recorded_generation: int = Field(default=-1, description="Generation of the newest spec whose edit is recorded.")
     state: State = State.DISABLED
     phase: Phase = Phase.PENDING
-    percent: Percent | None = Field(default=None, description="Exposure as read back from the flag.")
+    percent: Percent | None = Field(
+        default=None, description="What clients have now, as last read back: also under a manual override or behind an expired lease."
+    )
+    step_percent: Percent | None = Field(default=None, description="What this attempt has decided and seen in force.")
     step: int = Field(default=0, description="Number of the current step, from 1; 0 before the first.")
     steps: int = 0
     attempt: int = 0
@@ -148,26 +188,31 @@ class FeatureRolloutStatus(StatusModel):
     rejected_revision: Annotated[str, Field(max_length=63)] | None = Field(
         default=None, description='The revision that was rolled back; "" stands for a rollout without spec.revision.'
     )
+    rejected: Annotated[tuple[Annotated[str, Field(max_length=63)], ...], Field(max_length=MAX_REJECTED)] = Field(
+        default=(),
+        description="Revisions of the target that were rolled back, the newest last. They stay rejected; the RolloutRuns know older ones.",
+        json_schema_extra={"x-kubernetes-list-type": "set"},
+    )
+    retry: int | None = Field(default=None, description="spec.retry as it was last followed.")
     run: Annotated[str, Field(max_length=253)] | None = Field(default=None, description="The RolloutRun that records this attempt.")
     policy: PinnedPolicy | None = None
     step_entered_at: Time | None = Field(default=None, description="When the raise to the current percent was decided.")
-    effective_at: Time | None = Field(default=None, description="When the flag read back the current percent: dwell counts from here.")
-    lapsed_percent: Percent | None = Field(
-        default=None, description="Exposure that ended with the flag's lease; going back to it is decided anew. Absent otherwise."
-    )
-    lowered_percent: Percent | None = Field(
-        default=None, description="Exposure that somebody else turned the flag down to, as seen last. Absent where nobody did."
+    effective_at: Time | None = Field(
+        default=None,
+        description="When the current percent was read back: dwell counts from here. Absent at 0 %, also behind an expired lease.",
     )
     exposed_at: Time | None = Field(default=None, description="When this attempt first exposed anybody.")
     raised_at: Time | None = Field(default=None, description="When exposure last rose.")
     resumed_at: Time | None = None
+    overdue_since: Time | None = Field(default=None, description="When the step exceeded spec.stepDeadline.")
     enabled_at: Time | None = Field(default=None, description="When the last step was passed: the bake counts from here.")
     rolled_back_at: Time | None = None
     next_evaluation_at: Time | None = Field(default=None, description="The earliest time at which the next step can begin.")
     rehearsal: Rehearsal | None = None
-    hash_generation: Annotated[str, Field(max_length=16)] | None = Field(
+    flag: FlagStatus | None = None
+    written: Annotated[str, Field(max_length=64)] | None = Field(
         default=None,
-        description="Generation of flagd's hashing that this operator and its flag server deal users with: who is in a percentage.",
+        description="Fingerprint of what Tidegate last wrote to the target: all else there is an external writer's.",
     )
     drift: Drift | None = None
     raising: Raise | None = None
@@ -186,3 +231,15 @@ class FeatureRolloutStatus(StatusModel):
         description="The last spec that was valid: its rollback rules stay armed while spec is not.",
         json_schema_extra={"x-kubernetes-preserve-unknown-fields": True},
     )
+
+    @property
+    def is_exposed(self) -> bool:
+        """Whether this attempt shows the feature to a share of the clients, a manual override aside."""
+        return self.state in (State.ROLLING_OUT, State.ENABLED) and bool(self.step_percent) and self.effective_at is not None
+
+    @property
+    def override(self) -> int | None:
+        """The percent that a manual override turned the exposure down to, as seen last; None where there is none."""
+        if not self.is_exposed or self.percent is None or self.percent >= (self.step_percent or 0):
+            return None
+        return self.percent

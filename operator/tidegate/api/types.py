@@ -53,8 +53,11 @@ DurationOrZero = Annotated[timedelta, BeforeValidator(_to_timedelta), _as_text, 
 
 
 def parse_time(text: str) -> datetime:
-    """RFC 3339 → aware datetime in UTC."""
-    return datetime.fromisoformat(text).astimezone(UTC)
+    """RFC 3339 → aware datetime in UTC. ValueError where it is none, or has no form in UTC."""
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError(str(error)) from None
 
 
 def format_time(value: datetime) -> str:

@@ -1,4 +1,4 @@
-"""What can go wrong between Tidegate and somebody else, as types that a caller can tell apart.
+"""What can go wrong with the Kubernetes API or Prometheus, as one type for each case that a caller treats differently.
 
     ClientError
     ├── CredentialsError         no usable kubeconfig, or not in a pod
@@ -17,7 +17,7 @@
     └── SourceError              Prometheus gave no numbers
         ├── SourceUnreachable    no connection: refused, name not found, certificate not trusted, cut off
         ├── SourceTimeout        no complete answer in time
-        ├── SourceRefused        an answer that says no: an error status, or a PromQL error
+        ├── SourceRefused        an answer that refuses: an error status, or a PromQL error
         └── SourceBadAnswer      an answer that can't be used: not JSON, too large, the wrong shape
 
 Messages name what was asked, never a token, and never the body of an answer or of a Secret.
@@ -111,7 +111,7 @@ class SourceTimeout(SourceError):
 
 
 class SourceRefused(SourceError):
-    """The source said no. `status` is the HTTP code, `error_type` Prometheus's own word ("bad_data"), or ""."""
+    """The source refused. `status` is the HTTP code, `error_type` Prometheus's own name for it ("bad_data"), or ""."""
 
     def __init__(self, status: int, error_type: str, message: str) -> None:
         super().__init__(f"{error_type or f'HTTP {status}'}: {message}")

@@ -1,6 +1,6 @@
 """The Kubernetes API as plain JSON: the official asyncio client's connections and credentials, without its models.
 
-Nothing here retries (the caller looks again later), with two exceptions: one repetition with a freshly read token after
+Nothing here retries (the caller reconciles again later), with two exceptions: one repetition with a freshly read token after
 a 401, and aiohttp's own of a GET or PUT whose kept-alive connection breaks before the answer. A repeated PUT can't do
 harm, since it names the version that it is meant for.
 """
@@ -21,11 +21,9 @@ from tidegate.clients import credentials
 from tidegate.clients.bounded import PageSize, TooLargeError, read_at_most
 from tidegate.clients.errors import TooLarge, Unauthorized, Unavailable, short
 from tidegate.clients.refusals import refusal
-from tidegate.clients.resources import SECRETS, Resource
+from tidegate.clients.resources import SECRETS, JsonObject, Resource
 
 logger = logging.getLogger("tidegate.clients.kubernetes")
-
-JsonObject = dict[str, Any]
 
 FIELD_MANAGER = "tidegate"
 PAGE_SIZE = 500

@@ -27,7 +27,7 @@ ResultType = Literal["vector", "scalar", "string", "matrix"]
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A Prometheus, or what speaks its API. `url` may have a path prefix.
+    """A Prometheus, or a server with its API. `url` may have a path prefix.
 
     `timeout` is seconds from the request to the last byte of the answer. `authorization` is the whole value of that
     header ("Bearer …"). `ca_bundle` is PEM text; without it the system's authorities are trusted.
@@ -42,7 +42,7 @@ class Endpoint:
 @dataclass(frozen=True, slots=True)
 class Series:
     """One series' value. `labels` are sorted by name; `value` may be NaN or infinite. An instant query stamps all of them with its own
-    time, which so tells nothing of a sample's age."""
+    time, which shows nothing of a sample's age."""
 
     labels: tuple[tuple[str, str], ...]
     value: float
@@ -50,7 +50,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class InstantVector:
-    """What an instant query returned. A scalar is one series without labels; a string or a matrix holds no series. `total` tells how many
+    """What an instant query returned. A scalar is one series without labels; a string or a matrix holds no series. `total` is how many
     series there were; `series` holds the first of them.
 
     `warnings` say that the numbers may be wrong or incomplete.

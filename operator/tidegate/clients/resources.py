@@ -1,7 +1,11 @@
 """The kinds of the Kubernetes API that Tidegate reads or writes, by the names that URLs use."""
 
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import quote
+
+JsonObject = dict[str, Any]
+"""An object as the API server sends it."""
 
 
 @dataclass(frozen=True, slots=True)

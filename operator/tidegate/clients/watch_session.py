@@ -22,7 +22,7 @@ _COLLECTION = re.compile(r"/(?:api/v1|apis/[^/]+/v[^/]+)(?:/namespaces/([^/]+))?
 _OF_LISTS, _OF_WATCHES = (401, 429), (401, 429, 410)
 """What the watcher itself knows to answer: it logs in anew, is patient, and ends, so that the process begins anew."""
 
-Told = Callable[[str, str, str | None], None]
+Answered = Callable[[str, str, str | None], None]
 """Gets plural and namespace ("" for all) of each list and watch that was answered, and why it was refused, or None."""
 
 
@@ -38,13 +38,13 @@ class RefusedWatchError(aiohttp.ClientConnectionError):
     """A list or watch that was refused, as a failure that the watcher lives with: it asks again, after some seconds."""
 
 
-async def watch_session(kubeconfig: str | None, told: Told) -> WatchSession:
+async def watch_session(kubeconfig: str | None, answered: Answered) -> WatchSession:
     """With credentials as `clients.credentials.load` finds them, read afresh. Belongs to the event loop that it was made in."""
     found = await credentials.connection(kubeconfig)
     session = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, ssl=_trust(found)),
         headers={"User-Agent": FIELD_MANAGER} | ({"Authorization": found.authorization} if found.authorization else {}),
-        middlewares=[_Shaping(told)],
+        middlewares=[_Shaping(answered)],
         response_class=_BoundedResponse,
         proxy=found.proxy,
         trust_env=False,
@@ -83,10 +83,10 @@ class _BoundedResponse(aiohttp.ClientResponse):
 
 
 class _Shaping:
-    """Asks for less than the watcher does, and tells how it went. What is no list and no watch passes."""
+    """Asks for less than the watcher does, and reports how it went. What is neither list nor watch passes."""
 
-    def __init__(self, told: Told) -> None:
-        self._told = told
+    def __init__(self, answered: Answered) -> None:
+        self._answered = answered
         self._sizes: dict[str, PageSize] = {}
 
     async def __call__(self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
@@ -98,11 +98,11 @@ class _Shaping:
         request.headers["Accept"] = METADATA_OF_WATCH if watches else METADATA_OF_LIST
         response = await (handler(request) if watches else self._page(request, handler))
         if response.status < 400:
-            self._told(plural, namespace, None)
+            self._answered(plural, namespace, None)
             return response
         target = f"{'watch' if watches else 'list'} {plural} {namespace}".rstrip()
         why = str(refusal(target, response.status, None, await response.read(), confidential=False))
-        self._told(plural, namespace, why)
+        self._answered(plural, namespace, why)
         if response.status not in (_OF_WATCHES if watches else _OF_LISTS):
             raise RefusedWatchError(why)
         return response

@@ -2,7 +2,7 @@
 
 import math
 
-from tidegate.domain.readings import Answer, Failure
+from tidegate.domain.answers import Answer, Failure
 
 
 def number(value: float) -> str:

@@ -1,23 +1,24 @@
-"""What to say of a RolloutPolicy: whether its spec can be used, and whether its Prometheus answers."""
+"""The status of a RolloutPolicy: whether its spec can be used, and whether its Prometheus answers."""
 
 from datetime import datetime
 
 from tidegate.api.conditions import Condition, ConditionType, Reason
 from tidegate.api.rollout_policy import FrozenBaseline, RolloutPolicyStatus
-from tidegate.decide.conditions import ConditionMaker
 from tidegate.decide.numbers import number, single_value
 from tidegate.domain.baselines import baseline_source, current_baselines, due_baselines
+from tidegate.domain.condition_maker import ConditionMaker
 from tidegate.domain.policy_view import PolicyView
-from tidegate.domain.snapshot import Policy, Problem
+from tidegate.domain.problems import Problem
+from tidegate.domain.snapshot import Policy
 
-LOOK_AGAIN_SOON = 10.0
-"""Seconds until the next look while Prometheus doesn't answer or a baseline isn't measured."""
-LOOK_AGAIN = 60.0
-"""Seconds between two looks at whether Prometheus answers; a rollout that needs it notices by itself, at its own interval."""
+AGAIN_SOON = 10.0
+"""Seconds until the next reconcile while Prometheus doesn't answer or a baseline isn't measured."""
+AGAIN = 60.0
+"""Seconds until the next reconcile otherwise. A rollout that needs Prometheus notices by itself, at its own interval."""
 
 
 def decide_policy(view: PolicyView, now: datetime) -> tuple[RolloutPolicyStatus, float]:
-    """The status to be written, and the seconds until the next look."""
+    """The status to be written, and the seconds until the next reconcile."""
     made = ConditionMaker(view.status.conditions, view.generation, now)
     if isinstance(view.policy, Problem):
         conditions = [
@@ -33,7 +34,7 @@ def decide_policy(view: PolicyView, now: datetime) -> tuple[RolloutPolicyStatus,
             conditions.append(made(ConditionType.METRICS_AVAILABLE, False, view.source.reason, view.source.message))
     status = RolloutPolicyStatus(observed_generation=view.generation, conditions=tuple(conditions), baselines=_baselines(view, now))
     is_whole = view.source is None and isinstance(view.policy, Policy) and not due_baselines(view.policy.spec, status)
-    return status, LOOK_AGAIN if is_whole or isinstance(view.policy, Problem) else LOOK_AGAIN_SOON
+    return status, AGAIN if is_whole or isinstance(view.policy, Problem) else AGAIN_SOON
 
 
 def _baselines(view: PolicyView, now: datetime) -> tuple[FrozenBaseline, ...]:

@@ -46,14 +46,13 @@ def gates_to_ask(spec: FeatureRolloutSpec, policy: RolloutPolicySpec, status: Fe
     off: that must wait for no answer."""
     if status.attempt == 0 or not spec.enabled or status.state is State.ROLLBACK or status.phase in SILENT:
         return
-    is_exposed = status.state in (State.ROLLING_OUT, State.ENABLED) and bool(status.percent)
     for asked in all_gates(spec, policy):
-        if asked.source is GateSource.POLICY or is_exposed:
+        if asked.source is GateSource.POLICY or status.is_exposed:
             yield asked
 
 
 def last_tick(now: datetime, interval: timedelta) -> datetime:
-    """The newest multiple of the interval: everybody evaluates at these, so that equal queries are asked once."""
+    """The newest multiple of the interval: all gates are evaluated at these, so that equal queries are asked once."""
     seconds = interval.total_seconds()
     return datetime.fromtimestamp(math.floor(now.timestamp() / seconds) * seconds, UTC)
 
@@ -102,7 +101,7 @@ def start_source(gate: Gate) -> str | None:
 
 
 def fingerprint(*parts: str) -> str:
-    """Tells whether a remembered number was measured from the same question."""
+    """Identifies the question that a remembered number was measured from."""
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 

@@ -1,11 +1,12 @@
-"""A RolloutPolicy as its own reconcile key sees it, and what should be said of it."""
+"""A RolloutPolicy as its own reconcile observes it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tidegate.api.rollout_policy import RolloutPolicyStatus
-from tidegate.domain.readings import Answer, Failure
-from tidegate.domain.snapshot import Policy, Problem
+from tidegate.domain.answers import Answer, Failure
+from tidegate.domain.problems import Problem
+from tidegate.domain.snapshot import Policy
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,18 +1,26 @@
 """A gate's PromQL, taken apart: what it selects, how far it looks back, and how to ask for the age of what it reads."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import lru_cache
-from typing import Any
+from functools import lru_cache, wraps
+from typing import Any, ParamSpec, TypeVar
 
 import promql_parser as promql
 
 from tidegate.domain.problems import QueryProblem
 
 MAX_SELECTORS = 16
+MAX_DEPTH = 50
+"""Of brackets within brackets. A query may come from anybody, and no parser survives every depth."""
+MAX_OPERATORS = 100
+"""Each is one more level of the tree, and what the parser does with a tree grows with the cube of its depth."""
 _NOTHING = timedelta(0)
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+_BRACKETS = re.compile(r"""[()\[\]{}]|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`[^`]*`""", re.DOTALL)
+_TOKENS = re.compile(rf"{_BRACKETS.pattern}|[-+*/%^<>]|[=!]=|\b(?:and|or|unless|atan2)\b", re.DOTALL | re.IGNORECASE)
 _LABEL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _OPERATORS = (
     (promql.MatchOp.Equal, "="),
@@ -32,7 +40,7 @@ class Selector:
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """`reach`: how far before the evaluation time the query looks back. `freshness`: the query that tells the newest sample of each
+    """`reach`: how far before the evaluation time the query looks back. `freshness`: the query that gives the newest sample of each
     selector, as series labelled selector="0", "1", …; "" where nothing is selected. `metrics`: what each selector says of its metric's
     name, as a selector of its own."""
 
@@ -43,7 +51,21 @@ class Compiled:
     metrics: tuple[str, ...] = ()
 
 
+def _bounded(call: Callable[_P, _T]) -> Callable[_P, _T]:
+    """A walk that goes too deep, such as down a sum of a thousand terms, ends in a refusal of the query."""
+
+    @wraps(call)
+    def guarded(*args: _P.args, **kwargs: _P.kwargs) -> _T:
+        try:
+            return call(*args, **kwargs)
+        except RecursionError:
+            raise QueryProblem("is nested too deeply: use a recording rule") from None
+
+    return guarded
+
+
 @lru_cache(maxsize=8192)
+@_bounded
 def compile_query(query: str, *, reads_metrics: bool = True) -> Compiled:
     """Parses a query without placeholders. QueryProblem says what is wrong, in Prometheus's terms.
 
@@ -63,6 +85,7 @@ def compile_query(query: str, *, reads_metrics: bool = True) -> Compiled:
 
 
 @lru_cache(maxsize=8192)
+@_bounded
 def confined(query: str, label: str, value: str) -> str:
     """The query with `label="value"` in every selector, in each of its alternatives. QueryProblem as `compile_query`."""
 
@@ -105,10 +128,23 @@ def asks_for(selector: str, label: str) -> bool:
 
 
 def _parsed(query: str) -> Any:
+    if _depth(query) > MAX_DEPTH:
+        raise QueryProblem(f"has more than {MAX_DEPTH} brackets within each other: use a recording rule")
+    if sum(token[0] not in "\"'`()[]{}" for token in _TOKENS.findall(query)) > MAX_OPERATORS:
+        raise QueryProblem(f"has more than {MAX_OPERATORS} operators: use a recording rule")
     try:
         return promql.parse(query)
     except ValueError as error:
         raise QueryProblem(f"not valid PromQL: {error}") from None
+
+
+def _depth(query: str) -> int:
+    """How many brackets stand within each other, strings aside."""
+    depth = deepest = 0
+    for sign in _BRACKETS.findall(query):
+        depth += {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}.get(sign, 0)
+        deepest = max(deepest, depth)
+    return deepest
 
 
 def _freshness(selectors: tuple[Selector, ...]) -> str:
@@ -178,7 +214,7 @@ def _metric(selector: Any) -> str:
     alternatives = (selector.matchers.matchers, *selector.matchers.or_matchers)
     named = [[_matcher_text(one) for one in matchers if one.name == "__name__"] for matchers in alternatives if matchers]
     if not named or not all(named):
-        return _selector_text(selector)  # finds its series by other labels: they are all that can be looked for
+        return _selector_text(selector)  # finds its series by other labels: they are all that can be searched for
     return f"{{{' or '.join(', '.join(matchers) for matchers in named)}}}"
 
 

@@ -1,24 +1,15 @@
-"""Everything that one decision may look at, read together and frozen."""
+"""Everything that one decision may use, read together and frozen."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
-from tidegate.api.conditions import Reason
 from tidegate.api.feature_rollout import FeatureRolloutSpec
 from tidegate.api.rollout_policy import RolloutPolicySpec
 from tidegate.api.rollout_status import FeatureRolloutStatus, GateStatus, State
-from tidegate.domain.drift import Provenance
-from tidegate.domain.readings import Answer, Failure, GateAnswer, GateId
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Something that stands in the way, as a condition will tell it."""
-
-    reason: Reason
-    message: str
+from tidegate.domain.answers import Answer, Failure, GateAnswer, GateId
+from tidegate.domain.exposure import Lever, Reading
+from tidegate.domain.problems import Problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +27,24 @@ class Rollout:
     problem: Problem | None
     status: FeatureRolloutStatus
     last_valid_spec: FeatureRolloutSpec | None = None
+    created: str = ""
 
     @property
     def full_name(self) -> str:
         return f"{self.namespace}/{self.name}"
 
     @property
-    def had_flag(self) -> bool:
-        """Whether the flag is this rollout's: what stands in its place without our marker is somebody's work on it, not theirs."""
+    def owns(self) -> bool:
+        """Whether the target is this rollout's, by its status: whatever stands there without our mark is a change of what is ours."""
         status = self.status
-        return status.attempt > 0 and (status.percent is not None or status.state is State.ROLLBACK)
+        return status.attempt > 0 and (status.step_percent is not None or status.state is State.ROLLBACK)
+
+    @property
+    def needs_runs(self) -> bool:
+        """Whether what the runs know has to be read: a revision is about to begin, or records may have been appended unnoticed."""
+        if self.status.pending is not None:
+            return True
+        return self.status.attempt == 0 or (self.spec is not None and (self.spec.revision or "") != (self.status.revision or ""))
 
     def followed_spec(self) -> FeatureRolloutSpec | None:
         """The spec whose rules are armed: the written one, or the last valid one while the written one can't be followed.
@@ -69,71 +68,38 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True)
-class Marker:
-    """What Tidegate wrote beside a flag: whose it is and what was decided. `epoch` grows with every write to the flag set.
-
-    `lapsed` stands beside the 0 % that a flag is written with once its lease ran out: the percent that was in force before.
-    """
-
-    rollout: str
-    uid: str
-    state: State
-    attempt: int
-    epoch: int
-    revision: str | None = None
-    rejected: str | None = None
-    cause: str | None = None
-    written_at: datetime | None = None
-    lapsed: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class FlagReading:
-    """The flag as it stands in the flag set now. `percent` is None where the document has no such flag.
-
-    `rewritten` says why the exposure of a flag that is ours can't be read; its `percent` is 100 then. `lease` is when the flag turns
-    itself off (Unix seconds), None where it doesn't; `percent` is what it shows until then. `written` is the percent that stands beside
-    the marker: what Tidegate wrote last.
-    """
-
-    percent: int | None
-    definition: Mapping[str, Any] | None
-    marker: Marker | None
-    rewritten: str | None = None
-    lease: int | None = None
-    written: int | None = None
-    provenance: Provenance = field(default_factory=Provenance)
-
-
-@dataclass(frozen=True, slots=True)
 class RunView:
-    """A RolloutRun. `target` is the (ConfigMap, key) of the flag that it was about, None where an older version wrote it."""
+    """A RolloutRun. `target` is the identity of what was moved; `created` orders the runs of one target, whoever moved it."""
 
     name: str
+    rollout: str
     attempt: int
     revision: str | None
     rejected: bool
     seq: int = 0
     part: int = 1
-    target: tuple[str, str] | None = None
+    target: str | None = None
+    created: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """The input of `decide`. `evidence` holds gate statuses that could not be written, so that a refused status write forgets no breach.
 
-    `medians`: what gates that are relative to the start read over the time before it, where that is not in status yet.
-    `newest_run` is that of a rollout of this name, from which numbers go on; `newest_of_flag` that of the same flag, whose verdict counts.
-    `unknown_metrics`: which of the gates' metrics had no series for a week, asked before the first exposure.
+    `medians`: what gates that are relative to the start measured over the time before it, where that is not in status yet.
+    `newest_run` is that of a rollout of this name, from which numbers go on; `rejected` are the revisions of this target that the runs
+    know as rolled back, where a revision is about to begin. `unknown_metrics`: which of the gates' metrics had no series for a week, asked
+    before the first exposure. `lever` and `reading`: what moves the target, and how it stands; no lever where there is no valid spec.
     """
 
     rollout: Rollout
     policy: Policy | Problem
-    flag: FlagReading | Problem
+    reading: Reading | Problem
+    lever: Lever | None = None
     namespace_terminating: bool = False
     answers: Mapping[GateId, GateAnswer] = field(default_factory=dict)
     evidence: tuple[GateStatus, ...] = ()
     newest_run: RunView | None = None
-    newest_of_flag: RunView | None = None
+    rejected: tuple[str, ...] = ()
     medians: Mapping[str, Answer | Failure] = field(default_factory=dict)
     unknown_metrics: tuple[str, ...] | Failure = ()

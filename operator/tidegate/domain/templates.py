@@ -6,7 +6,7 @@ from tidegate.api.conditions import Reason
 from tidegate.api.feature_rollout import FeatureRolloutSpec
 from tidegate.api.gates import Gate
 from tidegate.api.rollout_policy import RolloutPolicySpec
-from tidegate.domain.snapshot import Problem
+from tidegate.domain.problems import Problem
 
 
 @dataclass(frozen=True, slots=True)

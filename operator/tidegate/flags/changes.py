@@ -1,4 +1,4 @@
-"""What a source of flag sets tells the flag server."""
+"""What a source of flag sets reports to the flag server."""
 
 import re
 import time
@@ -35,7 +35,7 @@ class Upserted:
     key: FlagSetKey
     document: str | None
     observed_at: float = field(default_factory=time.monotonic)
-    """Monotonic time at which the source heard of it, in seconds; push latency counts from here."""
+    """Monotonic time at which the source saw it, in seconds; push latency counts from here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +47,12 @@ class Deleted:
 
 @dataclass(frozen=True, slots=True)
 class Synced:
-    """All flag sets that exist have been told, and the source hears of every change from here on."""
+    """All flag sets that exist have been reported, and the source sees every change from here on."""
 
 
 @dataclass(frozen=True, slots=True)
 class Interrupted:
-    """The source has lost touch, for this reason, and keeps trying; `Synced` follows when it is back."""
+    """The source can't list or watch, for this reason, and keeps trying. `Synced` follows when it can."""
 
     reason: str
 
@@ -61,6 +61,6 @@ Change = Upserted | Deleted | Synced | Interrupted
 
 
 class FlagSetSource(Protocol):
-    """Tells all flag sets that exist, then `Synced`, then every change, for ever."""
+    """Reports all flag sets that exist, then `Synced`, then every change, for ever."""
 
     def changes(self) -> AsyncIterator[Change]: ...

@@ -43,11 +43,11 @@ def parse_document(text: str | None, before: Document | None = None) -> Document
     """Checks a document and makes it ready.
 
     Refuses what OpenFeature clients would refuse, and nothing more. A broken flag is refused alone, so that it holds back no other flag's
-    rollback: the definition that `before` serves for it is served on, or the flag is left out, for which clients use the default in their
-    code. Any other stand-in would be a value that nobody wrote.
+    rollback. The definition that `before` serves for it is served on. Where there is none, the flag is left out, and clients use the
+    default in their code. Any other stand-in would be a value that nobody wrote.
 
     Raises:
-        DocumentError: not JSON, or broken outside its flags: then no flag of it can be told from another.
+        DocumentError: not JSON, or broken outside its flags: then no flag can be judged by itself.
     """
     try:
         content = _read(text)
@@ -150,7 +150,7 @@ def _value_type(flag: Mapping[str, Any]) -> ValueType:
 
 
 def _sentence(error: BaseException) -> str:
-    """The evaluator hides some reasons behind an empty error; then the cause has the words."""
+    """The evaluator hides some reasons behind an empty error; then the cause has the reason."""
     return (str(error) or str(error.__cause__ or type(error).__name__))[:300]
 
 

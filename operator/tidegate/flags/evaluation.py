@@ -67,8 +67,8 @@ def evaluate(document: Document, key: str, context: EvaluationContext) -> Evalua
     except Exception as error:  # noqa: BLE001 - targeting rules are programs that users wrote: any error can come out of them
         return _failure(key, ErrorCode.GENERAL.value, f"the targeting rule failed: {type(error).__name__}: {error}")
     reason = str(getattr(details.reason, "value", details.reason))
-    # A flag that is DISABLED or has no default variant has no value of its own. Then the member is left out, which tells the provider to
-    # use the default in the code; the variant is sent even so, since some providers fail on an answer without one.
+    # A flag that is DISABLED or has no default variant has no value of its own. Then the member is left out, and the provider uses
+    # the default in the code. The variant is sent even so, since some providers fail on an answer without one.
     value = {} if details.variant is None else {"value": details.value}
     body = {"key": key, "reason": reason, "variant": details.variant or "", **value, "metadata": dict(details.flag_metadata)}
     return Evaluation(body, reason)

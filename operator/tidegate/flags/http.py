@@ -3,9 +3,9 @@
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from tidegate.flags.flag_settings import FlagServerSettings
 from tidegate.flags.metrics import Metrics
 from tidegate.flags.ofrep import OfrepService
-from tidegate.flags.settings import FlagServerSettings
 from tidegate.flags.store import FlagSets
 
 

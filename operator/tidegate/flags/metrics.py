@@ -19,7 +19,7 @@ class Metrics:
         )
         self.push_seconds = Histogram(
             "tidegate_flags_push_seconds",
-            "From hearing of a changed document to having written it to one stream.",
+            "From the event of a changed document to its write to one stream.",
             buckets=_LATENCY_BUCKETS,
             registry=registry,
         )
@@ -42,7 +42,7 @@ class Metrics:
         self.deleted_sets = Gauge(
             "tidegate_flags_deleted_sets", "Flag sets that are gone while OFREP still answers from their last document.", registry=registry
         )
-        self.source_synced = Gauge("tidegate_flags_source_synced", "1 while every change is heard of.", registry=registry)
+        self.source_synced = Gauge("tidegate_flags_source_synced", "1 while every change is seen.", registry=registry)
 
     def forget(self, key: FlagSetKey) -> None:
         """Drops all series of a flag set."""

@@ -16,8 +16,8 @@ from openfeature.evaluation_context import EvaluationContext
 from tidegate.flags.changes import FlagSetKey
 from tidegate.flags.document import Document
 from tidegate.flags.evaluation import ContextError, Evaluation, evaluate, evaluate_all, read_context
+from tidegate.flags.flag_settings import FlagServerSettings
 from tidegate.flags.metrics import Metrics
-from tidegate.flags.settings import FlagServerSettings
 from tidegate.flags.store import SELECTOR_HEADER, BadSelectorError, FlagSet, FlagSets, UnknownFlagSetError
 
 log = logging.getLogger("tidegate.flags.ofrep")
@@ -26,7 +26,7 @@ _T = TypeVar("_T")
 
 
 class _RefusedError(Exception):
-    """The request isn't evaluated, for a reason that the client is told."""
+    """The request isn't evaluated, for a reason that the client gets."""
 
     def __init__(self, status: int, code: str, details: str) -> None:
         super().__init__(details)
@@ -84,7 +84,7 @@ class OfrepService:
 
         payload, evaluations = await self._in_thread(respond)
         self._count(key, evaluations)
-        # A hash of the answer covers the context too; one of the document alone would tell another user that nothing is new.
+        # A hash of the answer covers the context too. With one of the document alone another user would get 304.
         etag = hashlib.sha256(payload).hexdigest()[:32]
         known = any(each.value in (etag, "*") for each in request.if_none_match or ())
         response = web.Response(status=304) if known else web.Response(body=payload, content_type="application/json")

@@ -8,10 +8,10 @@ import grpc.aio
 
 from tidegate.clients import credentials
 from tidegate.flags.changes import FlagSetSource
+from tidegate.flags.flag_settings import FlagServerSettings
 from tidegate.flags.http import Health, start_http, stop_http
 from tidegate.flags.metrics import Metrics
 from tidegate.flags.ofrep import OfrepService
-from tidegate.flags.settings import FlagServerSettings
 from tidegate.flags.source import KubernetesFlagSetSource
 from tidegate.flags.store import FlagSets
 from tidegate.flags.sync import SyncService, start_sync
@@ -50,9 +50,9 @@ async def _run(settings: FlagServerSettings) -> None:
 
 
 async def serve(settings: FlagServerSettings, source: FlagSetSource, stop: asyncio.Event) -> None:
-    """Serves what the source tells, until `stop` is set.
+    """Serves what the source reports, until `stop` is set.
 
-    Nothing is accepted over gRPC, and `/readyz` is false, until the source has told every flag set once: a restarted server never shows
+    Nothing is accepted over gRPC, and `/readyz` is false, until the source has reported every flag set once: a restarted server never shows
     clients less than there is.
 
     Raises:
@@ -86,7 +86,7 @@ async def serve(settings: FlagServerSettings, source: FlagSetSource, stop: async
 
 
 async def _first(following: asyncio.Task[None], *events: asyncio.Event) -> None:
-    """Returns when one of the events is set. The source never ends by itself: that it did is an error, whoever noticed it."""
+    """Returns when one of the events is set. Raises where the source has ended: it never does so by itself."""
     waits = [asyncio.create_task(event.wait()) for event in events]
     try:
         await asyncio.wait([following, *waits], return_when=asyncio.FIRST_COMPLETED)

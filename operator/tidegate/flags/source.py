@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from tidegate.flags.changes import Change, Interrupted, Synced
-from tidegate.flags.watching import ScopeWatch, WatchTimes
+from tidegate.flags.scope_watch import ScopeWatch, WatchTimes
 
 _QUEUE_LENGTH = 256
 _TIMES = WatchTimes()
@@ -26,7 +26,7 @@ class KubernetesFlagSetSource:
         queue: asyncio.Queue[Change] = asyncio.Queue(_QUEUE_LENGTH)
         apart: set[str | None] = set(self._scopes)
 
-        async def tell(scope: str | None, change: Change) -> None:
+        async def report(scope: str | None, change: Change) -> None:
             match change:
                 case Synced():
                     apart.discard(scope)
@@ -36,7 +36,7 @@ class KubernetesFlagSetSource:
                     apart.add(scope)
             await queue.put(change)
 
-        watches = [ScopeWatch(scope, self._kubeconfig, tell, self._times) for scope in self._scopes]
+        watches = [ScopeWatch(scope, self._kubeconfig, report, self._times) for scope in self._scopes]
         tasks = [asyncio.create_task(watch.run(), name=f"watch-flag-sets-{watch.scope or 'all'}") for watch in watches]
         try:
             while True:

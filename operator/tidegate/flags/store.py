@@ -51,7 +51,7 @@ class FlagSet:
         """Why the newest document is refused; None where it is served."""
         self.deleted = False
         self.observed_at = 0.0
-        """Monotonic time at which the source heard of `document`."""
+        """Monotonic time at which the source saw `document`."""
         self._digest = b""
         self._changed = asyncio.Event()
 
@@ -76,12 +76,12 @@ class FlagSet:
         return True
 
     def announce(self) -> None:
-        """Wakes everybody who waits in `wait_change`."""
+        """Wakes all that wait in `wait_change`."""
         self._changed.set()
         self._changed = asyncio.Event()
 
     async def wait_change(self) -> None:
-        """Returns at the next announcement. Look at the set's state before you wait: nothing is queued."""
+        """Returns at the next announcement. Check the set's state before you wait: nothing is queued."""
         await self._changed.wait()
 
 
@@ -98,7 +98,7 @@ class FlagSets:
         self._deleted: OrderedDict[FlagSetKey, FlagSet] = OrderedDict()
 
     async def follow(self, source: FlagSetSource) -> None:
-        """Applies the source's changes for as long as it tells any."""
+        """Applies the source's changes for as long as there are any."""
         async for change in source.changes():
             self._apply(change)
 
@@ -113,7 +113,7 @@ class FlagSets:
             candidates = self._live or self._deleted
             if len(candidates) == 1:
                 return next(iter(candidates.values()))
-            # The names are not told: they would be those of other people's namespaces.
+            # The names are not given: they would be those of other people's namespaces.
             raise BadSelectorError(f"no flag set is chosen, and there isn't exactly one: {HOW_TO_CHOOSE}")
         try:
             key = FlagSetKey.parse(selector)
@@ -127,7 +127,7 @@ class FlagSets:
         return found
 
     def close(self) -> None:
-        """Makes everybody who waits for a change look up and see that the server is closing."""
+        """Wakes all that wait for a change, so that they see that the server is closing."""
         self.closing = True
         for flag_set in self._live.values():
             flag_set.announce()

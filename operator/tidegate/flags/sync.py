@@ -8,8 +8,8 @@ import grpc.aio
 from openfeature.schemas.protobuf.flagd.sync.v1.sync_pb2 import FetchAllFlagsRequest, SyncFlagsRequest
 
 from tidegate.flags.document import Document
+from tidegate.flags.flag_settings import FlagServerSettings
 from tidegate.flags.metrics import Metrics
-from tidegate.flags.settings import FlagServerSettings
 from tidegate.flags.store import SELECTOR_HEADER, BadSelectorError, FlagSet, FlagSets, UnknownFlagSetError
 
 _SERVER_OPTIONS: tuple[tuple[str, Any], ...] = (
@@ -17,8 +17,8 @@ _SERVER_OPTIONS: tuple[tuple[str, Any], ...] = (
     ("grpc.max_receive_message_length", 64 * 1024),
     ("grpc.keepalive_time_ms", 30_000),  # a client whose machine died holds its place for 40 s
     ("grpc.keepalive_timeout_ms", 10_000),
-    # Providers may look for a dead server as often as they like. The Python one pings all the time unless it is configured; each time that
-    # it was cut off for that, it would be blind until it connects again, seconds later.
+    # Providers may ping as often as they like, to find a dead server. The Python one pings all the time unless it is configured. Each time
+    # that it was cut off for that, it would miss changes until it connects again, seconds later.
     ("grpc.http2.max_ping_strikes", 0),
 )
 

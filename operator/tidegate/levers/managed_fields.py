@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tidegate.api.types import parse_time
-from tidegate.domain.drift import Writer
+from tidegate.domain.exposure import Writer
 
 FIELD_MANAGER = "tidegate"
 """Under which all of Tidegate's own writes are made."""
@@ -14,8 +14,8 @@ _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 def foreign_writer(metadata: Mapping[str, Any], *path: str) -> Writer | None:
-    """The newest other manager of a field that Tidegate no longer manages. Whoever changes a field takes it over, so that nobody else
-    has changed a field that is still ours. None too where nobody manages it: who removed a field leaves no trace."""
+    """The newest other manager of a field that Tidegate no longer manages. Whoever changes a field takes it over. A manager is what its
+    client calls itself. None too where nobody manages the field: who removes one leaves no trace."""
     owners = [manager_of(entry) for entry in _owners_of(metadata, *path)]
     if any(owner.manager == FIELD_MANAGER for owner in owners):
         return None

@@ -1,1 +1,1 @@
-"""The engine around the verbs: which key is looked at when, who may write, and whether the process is well."""
+"""The engine around the verbs: which key is reconciled when, who may write, and whether the process is healthy."""

@@ -1,4 +1,4 @@
-"""How long a key that fails waits. Pure: the caller says what time it is and supplies the randomness."""
+"""How long a key that fails waits. Pure: the caller supplies the time and the randomness."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class _Trouble:
 
 
 class Backoff:
-    """Exponential from 0.2 s, at most 5 s during the first minute of trouble and 60 s later, jittered downwards by a fifth."""
+    """Exponential from 0.2 s, at most 5 s during the first minute of failing and 60 s later, jittered downwards by a fifth."""
 
     def __init__(self, random: Callable[[], float]) -> None:
         self._random = random
@@ -40,7 +40,7 @@ class Backoff:
         return delay
 
     def succeeded(self, key: Key) -> None:
-        """Forget the trouble of `key`."""
+        """Forget that `key` failed."""
         self._troubles.pop(key, None)
 
     def not_before(self, key: Key) -> float:

@@ -1,6 +1,6 @@
 """What the kubelet and Prometheus ask of the process: /healthz, /readyz, /metrics.
 
-/healthz fails when restarting would help: the event loop stood still, or keys wait and no look ends. (While the loop
+/healthz fails when restarting would help: the event loop stood still, or keys wait and no reconcile ends. (While the loop
 stands still nobody answers, which fails the probe as well.) /readyz fails while the process can't do its part.
 """
 
@@ -22,7 +22,7 @@ _BEAT = 0.5
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 Check = Callable[[], str | None]
-"""Says in one sentence what is wrong, or None."""
+"""What is wrong, in one sentence, or None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class HealthSettings:
     """How long the event loop (`stuck_after`) and the queue (`stalled_after`) may stand still, in seconds, and where to ask.
 
     `host` None is every interface: the kubelet probes from outside the pod. `stalled_after` must exceed the time limit of
-    one look, since all workers may be busy with slow ones.
+    one reconcile, since all workers may be busy with slow ones.
     """
 
     host: str | None = None
@@ -71,11 +71,11 @@ def loop_check(pulse: Pulse, settings: HealthSettings) -> Check:
 
 
 def queue_check(stalled_for: Callable[[], float], settings: HealthSettings) -> Check:
-    """Do looks end while keys wait?"""
+    """Do reconciles end while keys wait?"""
 
     def check() -> str | None:
         stalled = stalled_for()
-        return f"keys are due, and no look has ended for {stalled:.0f} s" if stalled > settings.stalled_after else None
+        return f"keys are due, and no reconcile has ended for {stalled:.0f} s" if stalled > settings.stalled_after else None
 
     return check
 

@@ -1,41 +1,42 @@
-"""Who has to be looked at when something shared changes: flag set → rollouts. A finding aid, never a source of truth."""
+"""Who has to be reconciled when something shared changes: reference → keys. A finding aid, never a source of truth."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable
 
-from tidegate.domain.keys import Key, Kind
+from tidegate.domain.keys import Key, Ref
 
 
 class Index:
-    """Fed by the looks at FeatureRollouts. A missing entry costs a late look, until the resync lists everything."""
+    """Fed by each reconcile. A missing entry costs a late reconcile, until the resync lists everything."""
 
     def __init__(self) -> None:
-        self._flag_sets: dict[tuple[str, str], set[Key]] = {}
-        self._where: dict[Key, tuple[str, str]] = {}
+        self._keys: dict[Ref, set[Key]] = {}
+        self._refs: dict[Key, frozenset[Ref]] = {}
 
-    def note(self, body: Mapping[str, Any]) -> None:
-        """A FeatureRollout as it was read, whether valid or not."""
-        metadata = body["metadata"]
-        key = Key(Kind.FEATURE_ROLLOUT, metadata["namespace"], metadata["name"])
-        name = (((body.get("spec") or {}).get("target") or {}).get("flag") or {}).get("configMap")
-        if not isinstance(name, str):
+    def note(self, key: Key, refs: Iterable[Ref]) -> None:
+        """What a key refers to now, in place of what it referred to before."""
+        now, before = frozenset(refs), self._refs.get(key, frozenset())
+        if now == before:
             return
-        where = (key.namespace, name)
-        if self._where.get(key) != where:
-            self.forget(key)
-            self._where[key] = where
-            self._flag_sets.setdefault(where, set()).add(key)
+        for ref in before - now:
+            self._drop(ref, key)
+        for ref in now - before:
+            self._keys.setdefault(ref, set()).add(key)
+        self._refs[key] = now
 
     def forget(self, key: Key) -> None:
-        """The rollout is gone."""
-        where = self._where.pop(key, None)
-        if where is not None:
-            self._flag_sets[where].discard(key)
-            if not self._flag_sets[where]:
-                del self._flag_sets[where]
+        """The object is gone."""
+        for ref in self._refs.pop(key, frozenset()):
+            self._drop(ref, key)
 
-    def of_flag_set(self, namespace: str, name: str) -> tuple[Key, ...]:
-        return tuple(self._flag_sets.get((namespace, name), ()))
+    def refs(self, key: Key) -> tuple[Ref, ...]:
+        """What a key refers to."""
+        return tuple(self._refs.get(key, ()))
 
-    def all(self) -> Iterator[Key]:
-        yield from tuple(self._where)
+    def of(self, *refs: Ref) -> tuple[Key, ...]:
+        """The keys that refer to any of these, in order."""
+        return tuple(sorted(set().union(*(self._keys.get(ref, ()) for ref in refs))))
+
+    def _drop(self, ref: Ref, key: Key) -> None:
+        self._keys[ref].discard(key)
+        if not self._keys[ref]:
+            del self._keys[ref]

@@ -1,10 +1,10 @@
-"""The keyed queue: what wakes up is a key, and a key is looked at by one worker at a time.
+"""The keyed queue: what wakes up is a key, and one worker at a time reconciles a key.
 
 add ──► timetable (due later) ──┐
  │                              ▼
  └──────────────────────► ready, first in first out ──► worker ──► reconcile(key)
                                 ▲                                       │
-                                └── seconds until the next look ◄───────┤
+                                └── seconds until the next reconcile ◄──┤
                                 └── back-off ◄── exception, time limit ─┘
 """
 
@@ -29,12 +29,12 @@ _RETRIES_A_SECOND = 200
 """At most, of all keys that fail: an API server that is coming back must not be knocked down again."""
 
 Reconcile = Callable[[Key], Awaitable[float | None]]
-"""Looks at one object. Returns the seconds until it wants to look again, or None to wait for an event."""
+"""Reconciles one object. Returns the seconds until the next reconcile, or None to wait for an event."""
 
 
-class FailedLookError(Exception):
-    """Raised by a look that failed and must be repeated within so many seconds, however long its key has been failing, unless very many
-    others fail as well."""
+class FailedReconcileError(Exception):
+    """Raised by a reconcile that failed and must be repeated within so many seconds, however long its key has been failing. Where very
+    many others fail as well, it waits longer."""
 
     def __init__(self, cause: Exception, repeat_within: float) -> None:
         super().__init__(str(cause))
@@ -43,17 +43,17 @@ class FailedLookError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class QueueSettings:
-    """`time_limit`: seconds after which a look is cancelled and counts as failed."""
+    """`time_limit`: seconds after which a reconcile is cancelled and counts as failed."""
 
     workers: int = 16
     time_limit: float = 60.0
 
 
 class Queue:
-    """Each key waits at most once, at the earliest time asked for; a key added while it is looked at is looked at again.
+    """Each key waits at most once, at the earliest time asked for. A key that is added during its reconcile is reconciled again.
 
-    Ready keys are taken in the order in which they became ready, so that no busy key keeps others waiting, and a key that
-    fails or hangs costs the others nothing but one worker for at most `time_limit`.
+    Ready keys are taken in the order in which they became ready, so that no busy key keeps others waiting. A key that fails
+    or hangs costs the others nothing but one worker for at most `time_limit`.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class Queue:
         metrics.observe(lambda: len(self._ready), lambda: len(self._timetable), lambda: len(self._running), self._backoff.failing)
 
     def add(self, key: Key, delay: float = 0.0) -> None:
-        """Look at `key` in `delay` seconds at the latest. A key that has just failed rests for up to a second."""
+        """Reconcile `key` in `delay` seconds at the latest. A key that has just failed waits for up to a second."""
         now = self._clock()
         due = max(now + delay, self._backoff.not_before(key))
         if self._draining or key in self._ready_since:
@@ -98,7 +98,7 @@ class Queue:
             self._earlier.set()
 
     async def run(self) -> None:
-        """Work until `drain` or cancellation. Raises what broke the queue itself; what breaks a look never does."""
+        """Work until `drain` or cancellation. Raises what broke the queue itself; what breaks a reconcile never does."""
         async with asyncio.TaskGroup() as group:
             timer = group.create_task(self._watch_the_clock(), name="queue timer")
             self._workers = {group.create_task(self._work(), name=f"queue worker {n}") for n in range(self._settings.workers)}
@@ -106,7 +106,7 @@ class Queue:
             timer.cancel()
 
     async def drain(self, grace: float) -> None:
-        """Take no more keys; let the looks in progress end within `grace` seconds, then cancel them."""
+        """Take no more keys. Let the reconciles in progress end within `grace` seconds, then cancel them."""
         self._draining = True
         for worker in list(self._idle_workers):
             worker.cancel()
@@ -115,11 +115,11 @@ class Queue:
             for worker in late:
                 worker.cancel()
             if late:
-                logger.warning("%d looks were cut short after %g s of grace", len(late), grace)
+                logger.warning("%d reconciles were cut short after %g s of grace", len(late), grace)
                 await asyncio.wait(late)
 
     def stalled_for(self) -> float:
-        """Seconds since any look ended while a key was due and waiting; 0 when nothing waits."""
+        """Seconds since any reconcile ended while a key was due and waiting; 0 when nothing waits."""
         if not self._ready:
             return 0.0
         return max(0.0, self._clock() - max(self._progress, self._ready_since[self._ready[0]]))
@@ -155,15 +155,15 @@ class Queue:
             self._running.add(key)
             self._metrics.wait.observe(max(0.0, self._clock() - due))
             try:
-                delay = await self._look(key)
+                delay = await self._reconcile_one(key)
             finally:
                 self._running.discard(key)
             self._progress = self._clock()
             self._schedule_next(key, delay)
-            # A look that never waits would otherwise keep the event loop from everybody else.
+            # A reconcile that never waits would otherwise keep the event loop from all others.
             await asyncio.sleep(0)
 
-    async def _look(self, key: Key) -> float | None:
+    async def _reconcile_one(self, key: Key) -> float | None:
         started = self._clock()
         result = "ok"
         with logging_for(key):
@@ -171,17 +171,17 @@ class Queue:
                 async with asyncio.timeout(self._settings.time_limit) as limit:
                     delay = await self._reconcile(key)
                 if delay is not None and not math.isfinite(delay):
-                    raise ValueError(f"the look asked to be repeated in {delay} seconds")
+                    raise ValueError(f"the reconcile asked to be repeated in {delay} seconds")
                 self._backoff.succeeded(key)
             except (Exception, asyncio.CancelledError) as error:
                 if _is_cancelled_from_outside(error):
                     raise
                 result = "timeout" if isinstance(error, TimeoutError) and limit.expired() else "error"
                 delay = self._backoff.failed(key, self._clock())
-                if isinstance(error, FailedLookError):
+                if isinstance(error, FailedReconcileError):
                     delay = min(delay, max(error.repeat_within, self._backoff.failing() / _RETRIES_A_SECOND))
                 what = f"took longer than {self._settings.time_limit:g} s" if result == "timeout" else f"failed: {error!r}"
-                logger.exception("the look %s; next one in %.1f s", what, delay)
+                logger.exception("the reconcile %s; next one in %.1f s", what, delay)
         self._metrics.reconciles.labels(key.kind.value, result).inc()
         self._metrics.seconds.labels(key.kind.value).observe(self._clock() - started)
         return delay
@@ -195,6 +195,6 @@ class Queue:
 
 
 def _is_cancelled_from_outside(error: BaseException) -> bool:
-    # A look may also end with the cancellation of something that it waited for: that is its failure, not our end.
+    # A reconcile may also end with the cancellation of something that it waited for: that is its failure, not our end.
     task = asyncio.current_task()
     return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0

@@ -12,16 +12,19 @@ class QueueMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.reconciles = Counter(
-            "tidegate_reconciles", "Looks at an object, by how they ended: ok, error, timeout.", ["kind", "result"], registry=registry
+            "tidegate_reconciles", "Reconciles, by how they ended: ok, error, timeout.", ["kind", "result"], registry=registry
         )
-        self.seconds = Histogram("tidegate_reconcile_seconds", "Duration of one look.", ["kind"], buckets=_SECONDS, registry=registry)
+        self.seconds = Histogram("tidegate_reconcile_seconds", "Duration of one reconcile.", ["kind"], buckets=_SECONDS, registry=registry)
         self.wait = Histogram(
-            "tidegate_queue_wait_seconds", "From the time that a key was due to the start of the look.", buckets=_SECONDS, registry=registry
+            "tidegate_queue_wait_seconds",
+            "From the time that a key was due to the start of the reconcile.",
+            buckets=_SECONDS,
+            registry=registry,
         )
         self._ready = Gauge("tidegate_queue_ready", "Keys that are due and wait for a worker.", registry=registry)
-        self._scheduled = Gauge("tidegate_queue_scheduled", "Keys with a later time to be looked at.", registry=registry)
-        self._running = Gauge("tidegate_queue_running", "Keys that are being looked at.", registry=registry)
-        self._failing = Gauge("tidegate_queue_failing", "Keys whose last look ended with an error.", registry=registry)
+        self._scheduled = Gauge("tidegate_queue_scheduled", "Keys that are due later.", registry=registry)
+        self._running = Gauge("tidegate_queue_running", "Keys that are being reconciled.", registry=registry)
+        self._failing = Gauge("tidegate_queue_failing", "Keys whose last reconcile ended with an error.", registry=registry)
 
     def observe(
         self, ready: Callable[[], int], scheduled: Callable[[], int], running: Callable[[], int], failing: Callable[[], int]

@@ -1,4 +1,4 @@
-"""Which keys are due, and when the next one is. Pure: the caller says what time it is."""
+"""Which keys are due, and when the next one is. Pure: the caller supplies the time."""
 
 import heapq
 import itertools
@@ -7,7 +7,7 @@ from tidegate.domain.keys import Key
 
 
 class Timetable:
-    """Each key at most once, at the earliest time that anybody asked for. All operations are O(log n)."""
+    """Each key at most once, at the earliest time that was asked for. All operations are O(log n)."""
 
     def __init__(self) -> None:
         self._due: dict[Key, float] = {}

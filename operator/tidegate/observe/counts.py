@@ -1,4 +1,4 @@
-"""Counting events for count gates: raw samples since the last look, or since status last knew. All that is kept here can be asked again."""
+"""Counting events for count gates, from raw samples since the last reconcile, or since status. All that is kept here can be asked again."""
 
 import hashlib
 import math
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from tidegate.api.rollout_status import Counted
 from tidegate.clients.prometheus import InstantVector, Samples, Series
+from tidegate.domain.answers import CountAnswer, Failure
 from tidegate.domain.counting import KEPT_FOR, Tally, Track, begun, counted_on, from_status
 from tidegate.domain.queries import bare_selector, with_matcher
-from tidegate.domain.readings import CountAnswer, Failure
 from tidegate.observe.questions import Questions, Source
 
 PIECE = 300.0
@@ -38,7 +38,7 @@ class Counts:
         self._tallies: OrderedDict[tuple[object, ...], Tally] = OrderedDict()
 
     async def answer(self, source: Source, counter: Counter, stored: Counted | None, at: float) -> CountAnswer | Failure:
-        """The count up to `at`. After a long absence it takes several looks to catch up."""
+        """The count up to `at`. After a long absence it takes several reconciles to catch up."""
         tally = self._known(counter, stored) or await self._begun(source, counter)
         if isinstance(tally, Failure):
             return tally
@@ -65,7 +65,7 @@ class Counts:
         return CountAnswer(at, counter.fingerprint, tally, series, tally.until >= at, newest)
 
     async def _up(self, source: Source, counter: Counter, at: float) -> float | Failure | None:
-        """The newest word of a target of the counter's job that is up; None where there is none."""
+        """The time of the newest sample of a target of the counter's job that is up; None where there is none."""
         alive = await self._questions.vector(source, f"max(timestamp({with_matcher(counter.selector, 'up', _TARGET_LABELS)} == 1))", at)
         if isinstance(alive, Failure):
             return alive

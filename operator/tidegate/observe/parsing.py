@@ -1,5 +1,6 @@
 """JSON of the API server → the domain's nouns. What doesn't parse becomes a Problem that names the field."""
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,9 +10,15 @@ from tidegate.api.conditions import Reason
 from tidegate.api.feature_rollout import FeatureRolloutSpec
 from tidegate.api.rollout_policy import RolloutPolicySpec, RolloutPolicyStatus
 from tidegate.api.rollout_status import FeatureRolloutStatus
+from tidegate.api.targets import Target
+from tidegate.api.types import parse_time
 from tidegate.domain.asks import query_fault
 from tidegate.domain.baselines import baseline_fault, current_baselines
-from tidegate.domain.snapshot import Policy, Problem, Rollout, RunView
+from tidegate.domain.problems import Problem
+from tidegate.domain.snapshot import Policy, Rollout, RunView
+from tidegate.levers.choosing import lever_for
+
+_log = logging.getLogger(__name__)
 
 
 def parse_rollout(raw: Mapping[str, Any]) -> Rollout:
@@ -31,18 +38,24 @@ def parse_rollout(raw: Mapping[str, Any]) -> Rollout:
         problem=problem,
         status=status,
         last_valid_spec=None if problem is None or status.valid_spec is None else _spec(status.valid_spec)[0],
+        created=str(metadata.get("creationTimestamp") or ""),
     )
 
 
 def _spec(raw: Mapping[str, Any]) -> tuple[FeatureRolloutSpec | None, Problem | None]:
     try:
         spec = FeatureRolloutSpec.model_validate(raw)
-        spec.strategy.canary.resolved()
+        spec.strategy.ladder()
+        lever_for(spec.target)
     except ValidationError as error:
         return None, Problem(Reason.INVALID_SPEC, explained(error, "spec"))
     except ValueError as error:
         return None, Problem(Reason.INVALID_SPEC, str(error))
-    fault = query_fault(((gate.label, gate) for gate in spec.gates), "spec.gates")
+    try:
+        fault = query_fault(((gate.label, gate) for gate in spec.gates), "spec.gates")
+    except Exception as error:  # noqa: BLE001 - the safe reconcile is for what nobody foresaw
+        _log.exception("a gate's query could not be read")
+        return spec, Problem(Reason.INTERNAL_ERROR, f"spec.gates: unexpected {type(error).__name__}: see the operator's log")
     return spec, None if fault is None else Problem(Reason.INVALID_QUERY, fault)
 
 
@@ -68,17 +81,27 @@ def parse_policy(raw: Mapping[str, Any]) -> Policy | Problem:
 
 def parse_run(raw: Mapping[str, Any]) -> RunView:
     """The parts of a RolloutRun that a later attempt must know."""
-    spec, status = raw["spec"], raw.get("status") or {}
-    target = spec.get("target")
+    spec, status, metadata = raw["spec"], raw.get("status") or {}, raw["metadata"]
+    created = metadata.get("creationTimestamp")
     return RunView(
-        name=raw["metadata"]["name"],
+        name=metadata["name"],
+        rollout=spec["rollout"],
         attempt=spec["attempt"],
         revision=spec.get("revision"),
         rejected=bool(status.get("rejected")),
         seq=status.get("seq", 0),
         part=spec.get("part", 1),
-        target=None if target is None else (target["configMap"], target["key"]),
+        target=_identity(spec.get("target")),
+        created=None if created is None else parse_time(created),
     )
+
+
+def _identity(target: Any) -> str | None:
+    """What a run moved; None where this version can't read it."""
+    try:
+        return lever_for(Target.model_validate(target)).identity
+    except ValueError:
+        return None
 
 
 def explained(error: ValidationError, root: str) -> str:

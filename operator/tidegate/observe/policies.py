@@ -7,14 +7,15 @@ from tidegate.api.conditions import Reason
 from tidegate.api.feature_rollout import FeatureRolloutSpec
 from tidegate.api.rollout_policy import DEFAULT_POLICY_ANNOTATION, RolloutPolicyStatus, SecretKeyRef
 from tidegate.clients.errors import ApiError, NotFound
-from tidegate.clients.kubernetes import JsonObject, Kubernetes
+from tidegate.clients.kubernetes import Kubernetes
 from tidegate.clients.prometheus import Endpoint
-from tidegate.clients.resources import NAMESPACES, ROLLOUT_POLICIES, SECRETS
+from tidegate.clients.resources import NAMESPACES, ROLLOUT_POLICIES, SECRETS, JsonObject
+from tidegate.domain.answers import Answer, Failure
 from tidegate.domain.asks import median_query
 from tidegate.domain.baselines import due_baselines
 from tidegate.domain.policy_view import PolicyView
-from tidegate.domain.readings import Answer, Failure
-from tidegate.domain.snapshot import Policy, Problem, Rollout
+from tidegate.domain.problems import Problem
+from tidegate.domain.snapshot import Policy, Rollout
 from tidegate.observe.parsing import parse_policy
 from tidegate.observe.questions import Questions, Source
 from tidegate.observe.recent import Recent
@@ -39,7 +40,7 @@ class Policies:
         self._last_known: dict[tuple[str, str], str | None] = {}
 
     async def resolve(self, rollout: Rollout, spec: FeatureRolloutSpec) -> Policy | Problem:
-        """The pinned policy of the running attempt, or what the spec or the default says."""
+        """The pinned policy of the running attempt, or the one that the spec or the default names."""
         everything = await self._all.get("")
         name = self._wanted(rollout, spec, everything)
         if isinstance(name, Problem):
@@ -63,7 +64,7 @@ class Policies:
         return Source(policy.name, Endpoint(prometheus.url, prometheus.timeout.total_seconds(), authorization, prometheus.ca_bundle))
 
     async def view(self, name: str, questions: Questions, at: float) -> PolicyView | None:
-        """One policy for its own sake, or None where it no longer exists."""
+        """One policy for its own reconcile, or None where it no longer exists."""
         try:
             raw = await self._kubernetes.get(ROLLOUT_POLICIES, "", name)
         except NotFound:
@@ -153,7 +154,7 @@ class Policies:
             return None
         except ApiError:
             if ref in self._last_known:
-                return self._last_known[ref]  # that the API server is busy must not blind the gates
+                return self._last_known[ref]  # a busy API server must not keep the gates from being asked
             raise
         self._last_known[ref] = decoded(secret, key)
         return self._last_known[ref]

@@ -10,13 +10,13 @@ from typing import Any, TypeVar
 from tidegate.api.conditions import Reason
 from tidegate.clients.errors import SourceError, SourceRefused, SourceTimeout, SourceUnreachable
 from tidegate.clients.prometheus import Endpoint, InstantVector, Prometheus, RangeVector, Series
+from tidegate.domain.answers import Answer, Buckets, Failure, SeriesValue
 from tidegate.domain.problems import QueryProblem
 from tidegate.domain.queries import compile_query
-from tidegate.domain.readings import Answer, Buckets, Failure, SeriesValue
 from tidegate.observe.silence import Silence
 
 KEPT_FOR = 120.0
-"""Seconds for which an answer is remembered: looks of the same tick come within one interval, and a late one asks anew."""
+"""Seconds for which an answer is remembered. Reconciles of one tick come within an interval; a late one asks anew."""
 KEPT_SAMPLES = 200_000
 """Samples in all remembered answers together: some hundred bytes each, labels included."""
 _LABELS_SHOWN = 512
@@ -104,7 +104,7 @@ class Questions:
             dead = await self._silence.known(source.endpoint, now)
             if dead is not None:
                 return dead
-        if key not in self._asked:  # somebody may have asked while this one waited
+        if key not in self._asked:  # another caller may have asked while this one waited
             self._forget_before(now - KEPT_FOR)
             task = self._asked[key] = (now, asyncio.create_task(self._fetch(source, call)))
             task[1].add_done_callback(self._weigh)

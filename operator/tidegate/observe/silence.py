@@ -1,10 +1,10 @@
-"""Which sources have stopped answering, so that a dead Prometheus costs each look nothing instead of a time-out."""
+"""Which sources have stopped answering, so that a dead Prometheus costs a reconcile nothing instead of a time-out."""
 
 import asyncio
 from dataclasses import dataclass
 
 from tidegate.clients.prometheus import Endpoint
-from tidegate.domain.readings import Failure
+from tidegate.domain.answers import Failure
 
 FAILURES_IN_A_ROW = 3
 PROBE_EVERY = 2.0
@@ -22,8 +22,8 @@ class _Source:
 
 
 class Silence:
-    """After three failures in a row a source is taken for dead; every two seconds one question finds out whether it still is, and the
-    others of that moment wait for its answer. A question that fails while later ones are answered is slow, and says nothing of the source.
+    """After three failures in a row a source is taken for dead. Every two seconds one question finds out whether it still is, and the
+    others of that moment wait for its answer. A question that fails while later ones are answered was only slow: it counts for nothing.
     """
 
     def __init__(self) -> None:
@@ -60,7 +60,7 @@ class Silence:
             self._sources = {one: known for one, known in self._sources.items() if known.failures or one == endpoint}
 
     def probed(self, endpoint: Endpoint) -> None:
-        """A question ended, in whatever way: those that wait for a probe look again."""
+        """A question ended, in whatever way: those that wait for a probe go on."""
         source = self._sources.get(endpoint)
         if source is not None and source.probe is not None:
             source.probe.set()

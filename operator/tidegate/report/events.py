@@ -1,18 +1,18 @@
-"""One Kubernetes Event per record. Its name follows from the record, so that a record told twice makes one Event."""
+"""One Kubernetes Event per record. Its name follows from the record, so that a record announced twice makes one Event."""
 
 from collections.abc import Iterable
 
 from tidegate.api.base import API_VERSION
 from tidegate.api.records import Record, Transition
 from tidegate.api.types import format_time
-from tidegate.clients.kubernetes import JsonObject
+from tidegate.clients.resources import JsonObject
 from tidegate.domain.snapshot import Rollout
 
 _WARNINGS = frozenset(
     {
         Transition.ROLLED_BACK,
         Transition.SPEC_INVALID,
-        Transition.FLAG_LOWERED_ELSEWHERE,
+        Transition.LOWERED_ELSEWHERE,
         Transition.DRIFTED,
         Transition.STEP_DEADLINE_EXCEEDED,
         Transition.NO_DATA_DEADLINE,
@@ -38,7 +38,7 @@ def _event(rollout: Rollout, attempt: int, record: Record) -> JsonObject:
         "action": "Reconcile",
         "reason": record.transition.value,
         "type": "Warning" if record.transition in _WARNINGS else "Normal",
-        "note": record.message[:1000] or record.transition.value,
+        "note": _note(record),
         "regarding": {
             "apiVersion": API_VERSION,
             "kind": "FeatureRollout",
@@ -47,6 +47,11 @@ def _event(rollout: Rollout, attempt: int, record: Record) -> JsonObject:
             "uid": rollout.uid,
         },
     }
+
+
+def _note(record: Record) -> str:
+    text = record.message if record.count is None else f"{record.message} ({record.count} times)"
+    return text[:1000] or record.transition.value
 
 
 def _microtime(record: Record) -> str:

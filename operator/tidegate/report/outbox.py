@@ -1,17 +1,17 @@
-"""Events on their way to the API server, apart from the looks that they tell of: a rollback waits for no courtesy."""
+"""Events on their way to the API server, apart from the reconciles that they report: a rollback doesn't wait for them."""
 
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from tidegate.clients.errors import AlreadyExists, Forbidden, Invalid, NotFound, Refused, TooManyRequests
-from tidegate.clients.kubernetes import JsonObject, Kubernetes
-from tidegate.clients.resources import EVENTS
+from tidegate.clients.resources import EVENTS, JsonObject
+from tidegate.clients.writer import Writer
 from tidegate.domain.keys import Key
 from tidegate.logs import logging_for
 
@@ -41,13 +41,11 @@ class Outbox:
 
     def __init__(
         self,
-        kubernetes: Kubernetes,
-        check_fence: Callable[[], None],
+        writer: Writer,
         registry: CollectorRegistry,
         settings: OutboxSettings | None = None,
     ) -> None:
-        self._kubernetes = kubernetes
-        self._check_fence = check_fence
+        self._writer = writer
         self._settings = settings or OutboxSettings()
         self._lines: dict[Key, deque[_Letter]] = {}
         self._ready: asyncio.Queue[Key] = asyncio.Queue()
@@ -108,8 +106,7 @@ class Outbox:
         """Whether an Event is posted, or given up."""
         await asyncio.sleep(max(0.0, self._not_before - asyncio.get_running_loop().time()))
         try:
-            self._check_fence()
-            await self._kubernetes.create(EVENTS, letter.body)
+            await self._writer.create(EVENTS, letter.body)
         except AlreadyExists:
             pass
         except Exception as error:  # noqa: BLE001 - no Event is worth the end of all others
@@ -129,7 +126,7 @@ class Outbox:
         return "late" if age > self._settings.patience else None
 
     def _hold_back(self, error: Exception) -> None:
-        """Where the API server takes no Events now, nobody tries for a while: it has more important things to do."""
+        """While the API server takes no Events, none is tried for a while: it has more important things to do."""
         now = asyncio.get_running_loop().time()
         if now < self._not_before:
             return

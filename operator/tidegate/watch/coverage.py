@@ -1,4 +1,4 @@
-"""What is looked after and what is not: a namespace that is gone, or that a right was taken away in, must not pass unnoticed."""
+"""What is watched and what is not. A namespace that is gone, or in which a right was taken away, must be reported."""
 
 import logging
 from collections.abc import Iterable
@@ -7,7 +7,7 @@ from tidegate.watch.watched import Part
 
 logger = logging.getLogger("tidegate.watch.coverage")
 
-_TOLD_AT_ONCE, _LENGTH = 4, 300
+_NAMED_AT_ONCE, _LENGTH = 4, 300
 
 
 class Coverage:
@@ -32,13 +32,13 @@ class Coverage:
             logger.info("%s: looked after", part)
 
     def count(self) -> int:
-        """How many parts are not looked after."""
+        """How many parts can't be listed or watched."""
         return len(self._missing or ())
 
     def problem(self) -> str | None:
-        """In one sentence; None where everything is looked after."""
+        """What can't be listed or watched, in one sentence; None where nothing is missing."""
         if self._missing is None or "" in self._missing.values():
             return "the first listing is under way"
-        told = [f"{part} ({why[:_LENGTH]})" for part, why in self._missing.items()]
-        more = f", and {len(told) - _TOLD_AT_ONCE} more" if len(told) > _TOLD_AT_ONCE else ""
-        return f"not looked after: {', '.join(told[:_TOLD_AT_ONCE])}{more}" if told else None
+        parts = [f"{part} ({why[:_LENGTH]})" for part, why in self._missing.items()]
+        more = f", and {len(parts) - _NAMED_AT_ONCE} more" if len(parts) > _NAMED_AT_ONCE else ""
+        return f"not looked after: {', '.join(parts[:_NAMED_AT_ONCE])}{more}" if parts else None

@@ -15,11 +15,11 @@ from typing import Any
 
 import kopf
 
-# Private, but the only way to learn whether kopf found the kinds that it was told to watch: otherwise it just watches nothing.
+# Private, but the only way to learn whether kopf found the kinds that it should watch. Where it didn't, it just watches nothing.
 from kopf._cogs.structs.references import Insights
 
-from tidegate.watch.settings import WatchSettings, kopf_settings
-from tidegate.watch.watched import WATCHED, Body, Login, Told, Watched
+from tidegate.watch.kopf_settings import WatchSettings, kopf_settings
+from tidegate.watch.watched import WATCHED, Answered, Body, Login, Watched
 
 Deliver = Callable[[Watched, str | None, Body], None]
 
@@ -32,11 +32,11 @@ _CHATTER = {
 
 
 class WatchEndedError(Exception):
-    """kopf has stopped watching although nobody asked it to."""
+    """kopf has stopped watching without being asked to."""
 
 
 class _Refusals(logging.Filter):
-    """Keeps quiet about refusals: kopf repeats them at each try, and they are told elsewhere, once."""
+    """Drops refusals: kopf logs them at each try, and `Coverage` logs them once."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         return "RefusedWatchError" not in record.getMessage()
@@ -45,20 +45,20 @@ class _Refusals(logging.Filter):
 _REFUSALS = _Refusals()
 
 
-async def run_kopf(settings: WatchSettings, login: Login, deliver: Deliver, told: Told) -> None:
-    """Deliver events, in the calling event loop, until cancelled; `told` of each list and watch. Raises WatchEndedError when kopf ends by
-    itself."""
+async def run_kopf(settings: WatchSettings, login: Login, deliver: Deliver, answered: Answered) -> None:
+    """Deliver events, in the calling event loop, until cancelled. `answered` gets the outcome of each list and watch. Raises
+    WatchEndedError when kopf ends by itself."""
     loop = asyncio.get_running_loop()
     broken: asyncio.Future[BaseException] = loop.create_future()
     finished = asyncio.Event()
-    operation = _Operation(settings, login, _Mailbox(loop, deliver).post, lambda *said: _call_in(loop, told, *said))
+    operation = _Operation(settings, login, _Mailbox(loop, deliver).post, lambda *said: _call_in(loop, answered, *said))
 
     def broke(problem: BaseException) -> None:
         if not broken.done():
             broken.set_result(problem)
 
     def work() -> None:
-        # What breaks is told before kopf's other tasks have ended: one that hangs must not keep it secret.
+        # What breaks is reported before kopf's other tasks have ended: one that hangs must not hide it.
         try:
             asyncio.run(operation.run(lambda problem: _call_in(loop, broke, problem)))
         except BaseException as error:  # noqa: BLE001 - carried over to the thread that waits for it
@@ -86,7 +86,7 @@ def _call_in(loop: asyncio.AbstractEventLoop, call: Callable[..., object], *argu
     try:
         loop.call_soon_threadsafe(call, *arguments)
     except RuntimeError:
-        # The program's loop is closed: there is nobody left to tell.
+        # The program's loop is closed: nothing is left to report to.
         if not loop.is_closed():
             raise
 
@@ -112,7 +112,7 @@ class _Mailbox:
             _call_in(self._loop, self._open)
 
     def _open(self) -> None:
-        # First the mark, then the look: what is posted after the last look finds the mark gone and wakes us again.
+        # First `_opening`, then the events: what is posted after the last of them finds `_opening` false and wakes us again.
         self._opening = False
         while self._events:
             self._deliver(*self._events.popleft())
@@ -121,11 +121,11 @@ class _Mailbox:
 class _Operation:
     """What happens in kopf's own loop."""
 
-    def __init__(self, settings: WatchSettings, login: Login, deliver: Deliver, told: Told) -> None:
+    def __init__(self, settings: WatchSettings, login: Login, deliver: Deliver, answered: Answered) -> None:
         self._settings = settings
         self._login = login
         self._deliver = deliver
-        self._told = told
+        self._answered = answered
         self._sessions: list[Any] = []
         self._started = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -137,7 +137,7 @@ class _Operation:
             _call_in(self._loop, self._running.cancel)
 
     async def run(self, broke: Callable[[BaseException], None]) -> None:
-        """Until cancelled, or until kopf breaks: `broke` is told why, at once. None of kopf's tasks ends while all is well."""
+        """Until cancelled, or until kopf breaks: `broke` gets the reason at once. None of kopf's tasks ends while all is well."""
         self._loop, self._running = asyncio.get_running_loop(), asyncio.current_task()
         self._started.set()
         insights, ours = Insights(), asyncio.all_tasks()
@@ -184,7 +184,7 @@ class _Operation:
         # tokens, so each login must be new: a session is.
         if self._sessions:
             await asyncio.sleep(_LOGIN_PAUSE)
-        found = await self._login(self._told)
+        found = await self._login(self._answered)
         self._sessions = [one for one in self._sessions if not one.closed] + [found.session]
         return kopf.AiohttpSession(server=found.server, aiohttp_session=found.session)
 

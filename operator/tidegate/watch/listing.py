@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 from tidegate.clients.errors import ApiError, NotFound
 from tidegate.watch.coverage import Coverage
-from tidegate.watch.hearing import Hearing, Ref
-from tidegate.watch.settings import WatchSettings
+from tidegate.watch.hearing import Hearing, Seen
+from tidegate.watch.kopf_settings import WatchSettings
 from tidegate.watch.watched import WATCHED, Lister, Part, Watched
 
 logger = logging.getLogger("tidegate.watch.listing")
@@ -50,21 +50,21 @@ class Listing:
         """Resync until cancelled, at random times so that several operators and kinds don't coincide."""
         while True:
             await asyncio.sleep(random.uniform(*self._settings.resync))  # noqa: S311 - no secret depends on it
-            refs = list[Ref]()
+            refs = list[Seen]()
             for part in self._parts:
                 try:
                     refs += await self._list(part)
                 except Exception as error:  # noqa: BLE001 - the next resync may do better, and the watch goes on meanwhile
                     logger.warning("%s: the resync failed: %s", part, error)
             logger.info("resync: %d objects", len(refs))
-            await self._look_unhurriedly(refs)
+            await self._enqueue_unhurriedly(refs)
 
     async def _until_listed(self, part: Part) -> None:
         retry = _FIRST_RETRY
         while True:
             try:
                 refs = await self._list(part)
-            except Exception as error:  # noqa: BLE001 - whatever is wrong out there, the answer is to wait and say so
+            except Exception as error:  # noqa: BLE001 - whatever is wrong, it is reported and tried again
                 self._coverage.missing(part, str(error))
                 if isinstance(error, ApiError) and error.status is not None and not isinstance(error, NotFound):
                     self._note_answer(part)
@@ -73,7 +73,7 @@ class Listing:
             await asyncio.sleep(retry)
             retry = min(2 * retry, _LONGEST_RETRY)
         for ref in refs:
-            self._hearing.look_at(ref)
+            self._hearing.enqueue(ref)
         self._coverage.covered(part)
         self._note_answer(part)
 
@@ -82,18 +82,18 @@ class Listing:
         if self._answered == set(WATCHED):
             self.served.set()
 
-    async def _list(self, part: Part) -> list[Ref]:
-        before, listed = self._hearing.known(part), set[Ref]()
+    async def _list(self, part: Part) -> list[Seen]:
+        before, listed = self._hearing.known(part), set[Seen]()
         async with self._turns:
             async for page in self._lister(*part):
                 listed |= {ref for body in page if (ref := self._hearing.listed(part.watched, body)) is not None}
         self._hearing.forget_missing(before, listed)
         return sorted(listed, key=lambda ref: (ref.namespace, ref.name))
 
-    async def _look_unhurriedly(self, refs: Sequence[Ref]) -> None:
+    async def _enqueue_unhurriedly(self, refs: Sequence[Seen]) -> None:
         for start in range(0, len(refs), _AT_ONCE):
             for ref in refs[start : start + _AT_ONCE]:
-                self._hearing.look_at(ref)
+                self._hearing.enqueue(ref)
             await asyncio.sleep(_PAUSE)
 
 

@@ -1,4 +1,4 @@
-"""kopf without the notes that it takes on objects: saying "look" needs none, and copying each body for them costs a third of its time."""
+"""kopf without the notes that it takes on objects. Enqueueing needs none, and copying each body for them costs a third of the time."""
 
 from typing import Any
 

@@ -4,27 +4,29 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
-from tidegate.domain.keys import Kind
+from tidegate.domain.keys import Kind, RefKind
 
 Body = Mapping[str, Any]
-"""An object, or only its metadata: nothing else of it is looked at."""
+"""An object, or only its metadata: nothing else of it is used."""
 
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """One kind as the API serves it. `kind` is None where a change wakes up other objects: a flag set has no key of its own."""
+    """One kind as the API serves it. `kind`: of its own reconcile key, or None. `referred`: as what others refer to it, or None; a change
+    wakes those."""
 
     group: str
     version: str
     plural: str
     kind: Kind | None
+    referred: RefKind | None
     namespaced: bool = True
     label_selector: str = ""
 
 
-FLAG_SETS = Watched("", "v1", "configmaps", None, label_selector="tidegate.io/flag-set=true")
-ROLLOUTS = Watched("tidegate.io", "v1alpha1", "featurerollouts", Kind.FEATURE_ROLLOUT)
-POLICIES = Watched("tidegate.io", "v1alpha1", "rolloutpolicies", Kind.ROLLOUT_POLICY, namespaced=False)
+FLAG_SETS = Watched("", "v1", "configmaps", None, RefKind.FLAG_SET, label_selector="tidegate.io/flag-set=true")
+ROLLOUTS = Watched("tidegate.io", "v1alpha1", "featurerollouts", Kind.FEATURE_ROLLOUT, None)
+POLICIES = Watched("tidegate.io", "v1alpha1", "rolloutpolicies", Kind.ROLLOUT_POLICY, RefKind.ROLLOUT_POLICY, namespaced=False)
 WATCHED = (POLICIES, FLAG_SETS, ROLLOUTS)
 
 
@@ -51,8 +53,8 @@ class Session(Protocol):
     def session(self) -> Any: ...
 
 
-Told = Callable[[str, str, str | None], None]
+Answered = Callable[[str, str, str | None], None]
 """Gets plural and namespace ("" for all) of each list and watch that was answered, and why it was refused, or None."""
 
-Login = Callable[[Told], Awaitable[Session]]
-"""Reads the credentials afresh. Called in another event loop than the program's own, and so is what it is given."""
+Login = Callable[[Answered], Awaitable[Session]]
+"""Reads the credentials afresh. Called in another event loop than the program's own, and so is its argument."""

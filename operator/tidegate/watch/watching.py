@@ -2,12 +2,12 @@
 
 import asyncio
 
-from tidegate.loop.echoes import Echoes
+from tidegate.clients.writer import Echoes
 from tidegate.watch.coverage import Coverage
 from tidegate.watch.hearing import Hearing, Sinks
+from tidegate.watch.kopf_settings import WatchSettings
 from tidegate.watch.kopf_thread import run_kopf
 from tidegate.watch.listing import Listing
-from tidegate.watch.settings import WatchSettings
 from tidegate.watch.watched import WATCHED, Body, Lister, Login, Part, Watched
 
 # The event of our own write often overtakes the answer to it, and only the answer makes it known as ours.
@@ -20,7 +20,7 @@ async def watch(
     """Turn every change into calls of `sinks` until `stop` is set. Raises WatchEndedError when the watch breaks for good.
 
     Each object that exists is enqueued first; an object is enqueued again for every version of it that isn't in `echoes`, when it is
-    deleted, and at each resync. `coverage` is told of each kind and namespace that can't be listed or watched; those that can are.
+    deleted, and at each resync. `coverage` gets each kind and namespace that can't be listed or watched, and why.
     """
     hearing = Hearing(settings, sinks, echoes)
     listing = Listing(settings, hearing, lister, coverage)
@@ -30,7 +30,7 @@ async def watch(
     def deliver(watched: Watched, event_type: str | None, body: Body) -> None:
         loop.call_later(_ECHO_DELAY, hearing.event, watched, event_type, body)
 
-    def told(plural: str, namespace: str, why: str | None) -> None:
+    def answered(plural: str, namespace: str, why: str | None) -> None:
         part = Part(kinds[plural], namespace)
         if why is None:
             coverage.covered(part)
@@ -38,9 +38,9 @@ async def watch(
             coverage.missing(part, why)
 
     async def follow() -> None:
-        # kopf looks for the kinds once, when it starts
+        # kopf discovers the kinds once, when it starts
         await listing.served.wait()
-        await run_kopf(settings, login, deliver, told)
+        await run_kopf(settings, login, deliver, answered)
 
     async def work() -> None:
         async with asyncio.TaskGroup() as group:

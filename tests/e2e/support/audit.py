@@ -12,11 +12,13 @@ Json = dict[str, Any]
 
 
 def chain_faults(records: list[Json]) -> list[str]:
-    """What is wrong with the records of one rollout; empty where nothing is."""
-    faults, head = [], ""
+    """What is wrong with the records of one rollout; empty where nothing is. Numbers go on; the run of each attempt has its own chain."""
+    faults, head, attempt = [], "", None
     for expected, record in enumerate(records, start=1):
         if record["seq"] != expected:
             faults.append(f"record {expected} has seq {record['seq']}")
+        if record["attempt"] != attempt:
+            head, attempt = "", record["attempt"]
         plain = {key: value for key, value in record.items() if key != "hash"}
         text = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         head = hashlib.sha256((head + text).encode()).hexdigest()
@@ -49,7 +51,7 @@ def dwells_begun_anew(versions: list[Json], records: list[Json]) -> list[str]:
     """Where a version of the rollout counts its dwell from another moment than the one at which the step took effect, by its record."""
     effective = {record["toPercent"]: record["time"] for record in records if record["transition"] == "StepEffective"}
     found = [version.get("status") or {} for version in versions]
-    counted = {(status["percent"], status["effectiveAt"]) for status in found if "effectiveAt" in status}
+    counted = {(status["stepPercent"], status["effectiveAt"]) for status in found if "effectiveAt" in status}
     return [
         f"{percent} % took effect at {effective.get(percent)}, dwell counts from {at}"
         for percent, at in counted

@@ -7,7 +7,7 @@ from tests.e2e.support.audit import audited
 from tests.e2e.support.exposure import DOCUMENT
 from tests.e2e.support.world import World
 
-_STATUS = ("state", "phase", "percent", "step", "attempt", "seq", "rejectedRevision", "raising", "pending")
+_STATUS = ("state", "phase", "percent", "stepPercent", "step", "attempt", "seq", "rejectedRevision", "raising", "pending")
 
 
 async def end_of(world: World, name: str, flag_set: str, flag: str) -> dict[str, Any]:
@@ -21,7 +21,7 @@ async def end_of(world: World, name: str, flag_set: str, flag: str) -> dict[str,
         "conditions": sorted((one["type"], one["status"], one["reason"]) for one in status["conditions"]),
         "finalizers": rollout["metadata"].get("finalizers", []),
         "flag": {key: definition[key] for key in definition if key != "metadata"},
-        "marker": {key: definition["metadata"].get(key) for key in ("state", "percent", "attempt", "rejected")},
+        "mark": {key: definition["metadata"].get(key) for key in ("state", "percent", "attempt", "rejected")},
         "story": await audited(world, name),
     }
 

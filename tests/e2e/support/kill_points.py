@@ -29,6 +29,11 @@ class KillPoint:
         return f"{self.write} ({self.moment})"
 
 
+def points_of(writes: list[str]) -> list[KillPoint]:
+    """Every moment of each of these writes."""
+    return [KillPoint(write, moment) for write in writes for moment in MOMENTS]
+
+
 FLAG = "feature"
 """One key for all: which clients see a step depends on the key, and with it how well a step can be told from outside."""
 
@@ -43,8 +48,8 @@ def name_of(call: Call, rollout: str) -> str | None:
     body: Any = call.body
     match call.kind:
         case "configmaps" if call.writes and call.name == flag_set_of(rollout):
-            marker = json.loads(body["data"][DOCUMENT])["flags"][FLAG]["metadata"]
-            return f"flag {marker['percent']} % {marker['state']}"
+            mark = json.loads(body["data"][DOCUMENT])["flags"][FLAG]["metadata"]
+            return f"flag {mark['percent']} % {mark['state']}"
         case "featurerollouts" if call.writes and call.name == rollout:
             return f"finalizers {body['metadata']['finalizers']}"
         case "featurerollouts/status" if call.writes and call.name == rollout:
@@ -62,6 +67,22 @@ def _name_of_status(status: dict[str, Any]) -> str:
     pending = [record["transition"] for record in (status.get("pending") or {}).get("records", [])]
     gates = [f"{gate['verdict']} {gate.get('breachedSamples', '')}".strip() for gate in status.get("gates", [])]
     return f"status {status['seq']} {status['phase']} {'pending ' + '+'.join(pending) if pending else 'settled'} {' '.join(gates)}".strip()
+
+
+def kind_of(write: str) -> str:
+    """What sort of write it is: `flag`, `status pending`, `run appended` …"""
+    words = write.split()
+    if words[0] == "status":
+        return f"status {words[3]}"
+    return " ".join(words[:2]) if words[0] == "run" else words[0]
+
+
+def one_of_each_kind(writes: list[str]) -> list[str]:
+    """For each sort of write the one in the middle of its own, in the order of the writes."""
+    kinds: dict[str, list[str]] = {}
+    for write in writes:
+        kinds.setdefault(kind_of(write), []).append(write)
+    return sorted((alike[len(alike) // 2] for alike in kinds.values()), key=writes.index)
 
 
 def writes_for(operator: HostOperator, rollout: str, since: float = 0.0) -> list[str]:

@@ -1,5 +1,1 @@
-"""What one FeatureRollout should do next."""
-
-from tidegate.decide.rollout.plan import decide
-
-__all__ = ["decide"]
+"""What one FeatureRollout should do next: `decision.decide`. Knows no lever by name."""

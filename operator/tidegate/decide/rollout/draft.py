@@ -3,34 +3,54 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
-from tidegate.api.feature_rollout import FeatureRolloutSpec, Step
-from tidegate.api.records import Record, RecordedReading, Transition
-from tidegate.api.rollout_status import MAX_PENDING, FeatureRolloutStatus, GateStatus, Pending, Phase, State
-from tidegate.domain.drift import DriftNote
-from tidegate.domain.snapshot import FlagReading, Marker, Policy, Problem, Snapshot
+from tidegate.api.feature_rollout import FeatureRolloutSpec
+from tidegate.api.records import REPEATABLE, Record, RecordedReading, Transition
+from tidegate.api.rollout_status import MAX_REJECTED, FeatureRolloutStatus, GateStatus, Pending, Phase, State
+from tidegate.api.strategies import Step
+from tidegate.domain.exposure import Lever, Mark, Reading
+from tidegate.domain.snapshot import Policy, Snapshot
 from tidegate.domain.templates import Resolved, resolved_gates
+from tidegate.levers.deadman import in_force
+
+BACKLOG = 24
+"""With so many records that could not be appended no attempt begins: all that may follow until the next fits beside them."""
 
 
 @dataclass
 class Draft:
-    """Local to one call of `decide`; never escapes it. `flag` is what is in force; `snapshot.flag` is what is written."""
+    """Local to one call of `decide`; only `status` and the lists change. `reading` is what is in force; `snapshot.reading` is what is
+    written, `before` the status as it was read."""
 
     snapshot: Snapshot
     spec: FeatureRolloutSpec
+    lever: Lever
     steps: tuple[Step, ...]
     now: datetime
+    reading: Reading
+    written: Reading
     status: FeatureRolloutStatus
-    flag: FlagReading
-    records: list[Record] = field(default_factory=list)
-    waiting: list[str] = field(default_factory=list)
-    stalled: Problem | None = None
-    wake_at: list[datetime] = field(default_factory=list)
-    raise_confirmed: bool = False
-    touched: bool = False
-    lost_note: DriftNote | None = None
-    look_again: datetime | None = None
+    pending: list[Record] = field(default_factory=list)
+    waited: tuple[Record, ...] = ()
+    own_writes: list[str] = field(default_factory=list)
+    """Fingerprints of our own writes that status does not know."""
+
+    @classmethod
+    def of(cls, snapshot: Snapshot, lever: Lever, reading: Reading, spec: FeatureRolloutSpec, now: datetime) -> Self:
+        """The draft of a decision, before anything is decided."""
+        status = snapshot.rollout.status
+        appended = snapshot.newest_run.seq if snapshot.newest_run is not None else 0
+        waiting = status.pending.records if status.pending is not None else ()
+        pending = [record for record in waiting if record.seq > appended]  # the process may have died before it cleared them
+        draft = cls(snapshot, spec, lever, spec.strategy.ladder(), now, in_force(reading, now), reading, status, pending, tuple(pending))
+        if status.raising is not None and status.raising.written is not None:
+            draft.own_writes.append(status.raising.written)
+        return draft
+
+    @property
+    def before(self) -> FeatureRolloutStatus:
+        return self.snapshot.rollout.status
 
     @cached_property
     def resolved(self) -> Resolved:
@@ -39,78 +59,139 @@ class Draft:
         return resolved_gates(self.spec, policy.spec) if isinstance(policy, Policy) else Resolved((), (), None)
 
     @property
-    def percent(self) -> int:
-        """The exposure that this attempt has decided and seen; what the flag should show while no raise is under way."""
-        return self.status.percent or 0
+    def step_percent(self) -> int:
+        """What this attempt has decided and seen in force."""
+        return self.status.step_percent or 0
+
+    @property
+    def standing(self) -> int:
+        """The exposure that should be in force while no raise is under way: the step's, nothing behind an expired lease."""
+        return self.step_percent if self.exposed else 0
 
     @property
     def exposed(self) -> bool:
         """Whether this attempt shows the feature to a share of the clients."""
-        return self.status.state in (State.ROLLING_OUT, State.ENABLED) and self.percent > 0
+        return self.status.is_exposed
 
     @property
-    def own_marker(self) -> Marker | None:
-        """The marker that this attempt wrote; None where the flag has another, or none."""
-        marker = self.flag.marker
-        is_ours = marker is not None and (marker.uid, marker.attempt) == (self.snapshot.rollout.uid, self.status.attempt)
-        return marker if is_ours else None
+    def own_mark(self) -> Mark | None:
+        """The mark that this attempt wrote; None where there is another, or none."""
+        is_ours = self.reading.owned(self.snapshot.rollout.uid, self.status.attempt)
+        return self.reading.mark if is_ours else None
 
     @property
-    def turned_down_to(self) -> int | None:
-        """What somebody else turned the flag down to: as it is, or where that can't be seen as it was; None where nobody did."""
-        live = self.flag.percent
-        if live is None or self.flag.rewritten:
-            return self.status.lowered_percent
-        return live if live < self.percent else None
+    def override(self) -> int | None:
+        """What a manual override turned exposure down to: as it is, or where that can't be seen as it was; None where there is none."""
+        if not self.exposed:
+            return None
+        if not self.reading.is_known:
+            return self.before.override if self.before.attempt == self.status.attempt else None
+        live = self.reading.percent or 0
+        return live if live < self.step_percent else None
+
+    @property
+    def is_off(self) -> bool:
+        """Nobody sees the feature and nobody is about to: deleting the object would leave nothing to undo."""
+        return self.status.state is State.ROLLBACK or self.status.phase is Phase.DISABLED
 
     @property
     def full(self) -> int:
         """The percent of the last step."""
-        return self.spec.strategy.canary.full
+        return self.spec.strategy.full
 
     @property
     def at_full(self) -> bool:
         """Whether there is nothing left to climb. What is ENABLED stays so when the holdback is edited."""
-        return self.status.state is State.ENABLED or self.percent >= self.full
+        return self.status.state is State.ENABLED or self.standing >= self.full
 
+    @property
     def revision_key(self) -> str:
         """What a rejection remembers: "" stands for a rollout without spec.revision."""
         return self.spec.revision or ""
 
+    @property
+    def rejected(self) -> tuple[str, ...]:
+        """The revisions that were rolled back, by the runs and by status. A run doesn't know yet of a retry whose record waits."""
+        lifted = {record.revision or "" for record in self.waited if record.transition is Transition.RETRIED}
+        return tuple(dict.fromkeys((*(one for one in self.snapshot.rejected if one not in lifted), *self.status.rejected)))
+
+    @property
+    def is_backlogged(self) -> bool:
+        """Whether so many records wait to be appended that nothing may begin."""
+        return len(self.pending) >= BACKLOG
+
+    @property
+    def has_recorded(self) -> bool:
+        """Whether this decision recorded anything."""
+        return tuple(self.pending) != self.waited
+
+    def mark(self, percent: int) -> Mark:
+        """The mark that goes with a write of `percent` now."""
+        status, rollout = self.status, self.snapshot.rollout
+        begins = status.state is State.DISABLED and percent > 0
+        return Mark(
+            rollout=rollout.full_name,
+            uid=rollout.uid,
+            attempt=status.attempt,
+            state=State.ROLLING_OUT if begins else status.state,  # as it will be once this is read back, or it would be written twice
+            percent=percent,
+            revision=status.revision,
+            rejected=status.rejected_revision,
+        )
+
     def set(self, **changes: Any) -> None:
-        self.status = self.status.model_copy(update=changes)
+        """Copying the model is what a decision spends its time on: what stays as it is costs none."""
+        known = self.status.__dict__
+        new = {name: value for name, value in changes.items() if known[name] is not value and known[name] != value}
+        if new:
+            self.status = self.status.model_copy(update=new)
 
     def record(self, transition: Transition, message: str, *, to_percent: int | None = None, actor: str = "operator") -> None:
-        """Notes what the status change so far means. `from` is the status as it was read."""
-        before = self.snapshot.rollout.status
-        seq = self.status.seq + 1
-        self.set(seq=seq)
-        self.records.append(
-            Record(
-                seq=seq,
-                attempt=self.status.attempt,
-                revision=self.status.revision,
-                time=self.now,
-                transition=transition,
-                actor=actor,
-                from_phase=before.phase.value if before.attempt else None,
-                to_phase=self.status.phase.value,
-                from_percent=before.percent,
-                to_percent=self.percent if to_percent is None else to_percent,
-                message=message[:1024],
-                readings=tuple(_recorded(gate) for gate in self.status.gates),
-            )
+        """Notes what the status change so far means. `from` is the status as it was read. While records can't be appended, what repeats is
+        counted in the one that waits."""
+        waiting = self._waiting_alike(transition)
+        seq = self.status.seq + 1 if waiting is None else self.pending[waiting].seq
+        made = Record(
+            seq=seq,
+            attempt=self.status.attempt,
+            revision=self.status.revision,
+            time=self.now,
+            transition=transition,
+            actor=actor,
+            from_phase=self.before.phase.value if self.before.attempt else None,
+            to_phase=self.status.phase.value,
+            from_percent=self.before.step_percent,
+            to_percent=self.step_percent if to_percent is None else to_percent,
+            message=message[:1024],
+            readings=tuple(_recorded(gate) for gate in self.status.gates),
         )
+        if waiting is None:
+            self.set(seq=seq)
+            self.pending.append(made)
+        else:
+            self.pending[waiting] = made.model_copy(update={"count": (self.pending[waiting].count or 1) + 1})
+
+    def _waiting_alike(self, transition: Transition) -> int | None:
+        """Where the record stands that waits since an earlier reconcile and says such a thing of this attempt."""
+        if transition not in REPEATABLE or self.before.pending is None:
+            return None
+        alike = (transition, self.status.attempt)
+        found = (number for number, one in enumerate(self.pending) if (one.transition, one.attempt) == alike)
+        return next(found, None)
 
     def with_pending(self) -> FeatureRolloutStatus:
         """The status with the records of this decision behind those not appended yet."""
-        unwritten = self.snapshot.rollout.status.pending
-        records = (unwritten.records if unwritten else ()) + tuple(self.records)
-        return self.status.model_copy(update={"pending": Pending(records=records[-MAX_PENDING:]) if records else None})
+        return self.status.model_copy(update={"pending": Pending(records=tuple(self.pending)) if self.pending else None})
+
+    def reject(self, revision: str) -> None:
+        """The revision stays rejected until a person lifts that; the newest are kept here, and all by the RolloutRuns."""
+        others = tuple(one for one in self.status.rejected if one != revision)
+        self.set(rejected_revision=revision, rolled_back_at=self.now, rejected=(*others, revision)[-MAX_REJECTED:])
 
     def head_for_zero(self, state: State, phase: Phase) -> None:
-        """On the way to 0: what belonged to the step is forgotten; `percent` stays until the flag reads back 0."""
-        self.set(state=state, phase=phase, raising=None, lapsed_percent=None, lowered_percent=None)
+        """On the way to 0: what belonged to the step is forgotten."""
+        step = None if self.status.step_percent is None else 0
+        self.set(state=state, phase=phase, raising=None, step_percent=step, overdue_since=None)
         self.set(effective_at=None, step_entered_at=None, next_evaluation_at=None)
 
 

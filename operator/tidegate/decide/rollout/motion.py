@@ -2,228 +2,161 @@
 
 from datetime import datetime, timedelta
 
-from tidegate.api.conditions import Reason
-from tidegate.api.gates import OnBreach
 from tidegate.api.records import Transition
-from tidegate.api.rollout_status import GateSource, Phase, Raise, Rehearsal, State, Verdict
-from tidegate.api.types import format_duration, format_time
+from tidegate.api.rollout_status import Phase, Raise, Rehearsal, State, Verdict
+from tidegate.api.types import format_duration
+from tidegate.decide.gates.judging import judge_all, rollback_cause
 from tidegate.decide.rollout.draft import Draft
 from tidegate.decide.rollout.drift import actor_of
-from tidegate.decide.rollout.judging import judge_all, refused_query, rollback_cause, unready
-from tidegate.decide.rollout.lapse import is_put_back, next_rise, note_lapse
-from tidegate.decide.rollout.steps import dwell_at
-from tidegate.domain.readings import Failure
-from tidegate.domain.snapshot import Marker, Policy, Problem
+from tidegate.decide.rollout.expiry import next_rise, note_expiry
+from tidegate.decide.rollout.waiting import Blocker, blockers, dwell_ends, within_deadline
+from tidegate.decide.rollout.wishes import raised
+from tidegate.domain.exposure import Mark
+from tidegate.domain.problems import Problem
 
 _AT_ONCE = timedelta(minutes=1)
 """A rehearsal that is read back later than this was interrupted."""
 
 
-def move(draft: Draft) -> None:
-    """One look at an attempt that waits, climbs or bakes."""
-    note_lapse(draft)
+def move(draft: Draft) -> tuple[Blocker, ...]:
+    """One reconcile of an attempt that waits, climbs or bakes; returns what holds its next step back."""
+    note_expiry(draft)
     _settle(draft)
     judge_all(draft)
     cause = rollback_cause(draft)
     if cause is not None:
         roll_back(draft, cause)
-        return
-    _note_lowered_elsewhere(draft)
-    _note_unanswerable(draft)
-    draft.waiting = _blockers(draft)
+        return ()
+    _note_override(draft)
+    _note_overdue(draft)
+    draft.set(next_evaluation_at=dwell_ends(draft))
+    found = blockers(draft)
     if draft.status.raising is not None:
-        _confirm_or_withdraw(draft)
-    elif not draft.waiting and draft.status.state is not State.ENABLED:
+        _withdraw_unless(draft, found)
+    if draft.status.raising is None and not found and draft.status.state is not State.ENABLED:
         _advance(draft)
-    _finish_bake(draft)
-    _set_phase(draft)
+    _note_what_is_raised(draft)
+    _finish_bake(draft, found)
+    _set_phase(draft, found)
+    return found
+
+
+def is_confirmed(draft: Draft, found: tuple[Blocker, ...]) -> bool:
+    """Whether the raise under way may be made: it stands in status as decided, its record is in the run, and it would be decided again."""
+    raising = draft.status.raising
+    return raising is not None and not found and draft.before.raising == raising and draft.before.pending is None
 
 
 def roll_back(draft: Draft, cause: str) -> None:
     """Down to 0 %, allow list included. The revision stays rejected until another one is asked for."""
-    draft.set(rejected_revision=draft.status.revision or "", rolled_back_at=draft.now)
+    draft.reject(draft.status.revision or "")
     draft.head_for_zero(State.ROLLBACK, Phase.ROLLING_BACK)
     draft.record(Transition.ROLLED_BACK, cause, to_percent=0)
 
 
 def _settle(draft: Draft) -> None:
-    """Compares what was decided with what the flag reads back: dwell begins there, not at the decision."""
-    raising, flag = draft.status.raising, draft.flag
-    marker = draft.own_marker
-    if marker is not None and flag.percent == flag.written and not flag.rewritten and draft.status.rehearsal is None:
-        draft.set(rehearsal=Rehearsal(at=draft.now, milliseconds=_way_back(draft, marker)))
-    if raising is None:
-        if draft.status.state is State.DISABLED and flag.percent == 0:
-            draft.set(percent=0)
+    """Compares what was decided with what is read back: dwell begins there, not at the decision."""
+    raising, reading, mark = draft.status.raising, draft.reading, draft.own_mark
+    if reading.settling:
         return
-    if marker is None or flag.written != raising.percent:
-        return  # what stands there is not that raise, whatever it shows; once it was made, showing less is a person's word
+    if mark is not None and reading.percent == mark.percent and not reading.unreadable and draft.status.rehearsal is None:
+        draft.set(rehearsal=Rehearsal(at=draft.now, milliseconds=_way_back(draft, mark)))
+    if raising is None:
+        if draft.status.state is State.DISABLED and reading.percent == 0:
+            draft.set(step_percent=0)
+        return
+    if mark is None or mark.percent != raising.percent:
+        return  # what stands there is not that raise, whatever it shows; once it was made, showing less is a manual override
     is_adoption_at_full = raising.adopts and raising.percent >= draft.full
     draft.set(
         raising=None,
-        lapsed_percent=None,
-        percent=raising.percent,
+        step_percent=raising.percent,
         step_entered_at=raising.decided_at,
         effective_at=draft.now,
         exposed_at=draft.status.exposed_at or draft.now,
         raised_at=draft.status.raised_at if raising.adopts else draft.now,
         state=State.ENABLED if is_adoption_at_full else State.ROLLING_OUT,
         enabled_at=draft.now if is_adoption_at_full else None,
+        overdue_since=None,
     )
     draft.record(Transition.STEP_EFFECTIVE, f"{raising.percent} % is in force: dwell begins")
 
 
-def _way_back(draft: Draft, marker: Marker) -> int | None:
-    """How long the way back took, where this is the look after the write: what lies between two processes is no such time."""
-    if marker.written_at is None or draft.snapshot.rollout.status.attempt != draft.status.attempt:
+def _way_back(draft: Draft, mark: Mark) -> int | None:
+    """How long the way back took, where this is the reconcile after the write: what lies between two processes is no such time."""
+    if mark.written_at is None or draft.before.attempt != draft.status.attempt:
         return None
-    took = draft.now - marker.written_at
+    took = draft.now - mark.written_at
     return int(took / timedelta(milliseconds=1)) if timedelta(0) <= took <= _AT_ONCE else None
 
 
-def _note_lowered_elsewhere(draft: Draft) -> None:
-    """Somebody turned the flag down by hand. That is a person's word: it is neither undone nor climbed from."""
-    down = draft.turned_down_to if draft.status.state in (State.ROLLING_OUT, State.ENABLED) else None
-    if is_put_back(draft):
-        down = draft.flag.percent
-    if down != draft.status.lowered_percent:
-        draft.set(lowered_percent=down)
-    if down is None:
+def _note_override(draft: Draft) -> None:
+    """Recorded when it is first seen."""
+    percent = draft.override
+    if percent is None or draft.before.override is not None:
         return
-    percent = draft.percent or draft.status.lapsed_percent or 0
-    text = f"the flag was turned down to {down} % by somebody else, from {percent} %: set it back, or set spec.revision to begin again"
-    _stall(draft, Problem(Reason.FLAG_LOWERED_ELSEWHERE, text), Transition.FLAG_LOWERED_ELSEWHERE, down, actor_of(draft.flag))
+    text = f"{draft.lever.label} was turned down to {percent} % by an external writer, from {draft.step_percent} %"
+    draft.record(Transition.LOWERED_ELSEWHERE, text, to_percent=percent, actor=actor_of(draft.reading))
 
 
-def _note_unanswerable(draft: Draft) -> None:
-    """Gates that can't be judged until a person mends them."""
-    problem = draft.resolved.problem or refused_query(draft) or unready(draft)
-    if problem is not None and draft.stalled is None:
-        draft.stalled = problem
+def _note_overdue(draft: Draft) -> None:
+    late = within_deadline(draft)
+    if late is None:
+        draft.set(overdue_since=None)
+    elif draft.status.overdue_since is None:
+        draft.set(overdue_since=draft.now)
+        draft.record(Transition.STEP_DEADLINE_EXCEEDED, late.sentence)
 
 
-def _stall(draft: Draft, problem: Problem, transition: Transition, percent: int, actor: str = "operator") -> None:
-    """What a person has to mend. It is recorded when its condition first shows: a worse problem that hides the condition hides it here."""
-    if draft.stalled is not None:
-        return
-    draft.stalled = problem
-    hidden = draft.snapshot.rollout.problem is not None or isinstance(draft.snapshot.policy, Problem)
-    if not hidden and all(condition.reason != problem.reason for condition in draft.status.conditions):
-        draft.record(transition, problem.message, to_percent=percent, actor=actor)
-
-
-def _blockers(draft: Draft) -> list[str]:
-    """What still stands between now and the next step, in words. Empty: the step may begin."""
-    problems = (draft.snapshot.rollout.problem, draft.snapshot.policy if isinstance(draft.snapshot.policy, Problem) else None)
-    out = [problem.message for problem in problems if problem is not None]
-    if draft.stalled is not None:
-        out.append(draft.stalled.message)
-    if draft.status.raising is not None and draft.status.raising.adopts:
-        return out
-    if draft.spec.paused:
-        out.append("spec.paused is true")
-    out += _blocking_clocks(draft)
-    if draft.status.rehearsal is None:
-        out.append("the way back to be proven: the flag is written and read back first")
-    elif draft.flag.definition is not None and (draft.own_marker is None or draft.flag.rewritten):
-        out.append("the flag, which somebody replaced, to be put right and read back first")
-    return out + _blocking_gates(draft)
-
-
-def _blocking_clocks(draft: Draft) -> list[str]:
-    status, spec = draft.status, draft.spec
-    if status.effective_at is None or status.state is State.ENABLED:
-        return []
-    dwell_ends = status.effective_at + dwell_at(draft.steps, draft.percent)
-    draft.set(next_evaluation_at=dwell_ends)
-    if draft.now < dwell_ends:
-        draft.wake_at.append(dwell_ends)
-        return [f"the dwell of {draft.percent} % to end at {_clock(dwell_ends)}"]
-    if spec.step_deadline is None:
-        return []
-    deadline = max(dwell_ends, status.resumed_at or dwell_ends) + spec.step_deadline
-    if spec.paused:
-        return []
-    if draft.now < deadline:
-        draft.wake_at.append(deadline)
-        return []
-    late = Problem(
-        Reason.STEP_DEADLINE_EXCEEDED,
-        f"{draft.percent} % is held longer than spec.stepDeadline ({format_duration(spec.step_deadline)}): "
-        "raise the deadline, pause and resume, or set another revision",
-    )
-    _stall(draft, late, Transition.STEP_DEADLINE_EXCEEDED, draft.percent)
-    return [late.message]
-
-
-def _blocking_gates(draft: Draft) -> list[str]:
-    judged = {(gate.source, gate.name): gate for gate in draft.status.gates}
-    policy = draft.snapshot.policy
-    if not isinstance(policy, Policy):
-        return []
-    wanted = [(GateSource.ROLLOUT, gate.name) for gate in draft.resolved.gates if draft.exposed]
-    wanted += [(GateSource.POLICY, guard.name) for guard in policy.spec.guards if guard.on_breach is not OnBreach.NOTIFY]
-    out = []
-    if isinstance(draft.snapshot.unknown_metrics, Failure):
-        out.append(f"the gates' metrics to be looked up: {draft.snapshot.unknown_metrics.message}")
-    for source, name in wanted:
-        gate = judged.get((source, name))
-        kind = "guard" if source is GateSource.POLICY else "gate"
-        if gate is None:
-            out.append(f"{kind} {name} to be read")
-        elif gate.verdict not in (Verdict.ADVANCE, Verdict.NOT_APPLICABLE):
-            reason = "no data" if gate.verdict is Verdict.NO_DATA else "in breach" if gate.breached_since else "holds"
-            out.append(f"{kind} {name} ({reason}; {gate.threshold})")
-    return out
-
-
-def _confirm_or_withdraw(draft: Draft) -> None:
+def _withdraw_unless(draft: Draft, found: tuple[Blocker, ...]) -> None:
     """A raise that isn't in force yet is decided again: hours may have passed since it was written down."""
     raising, step = draft.status.raising, next_rise(draft)
     assert raising is not None
-    is_next = step is not None and step.percent == raising.percent
-    if raising.adopts or (is_next and not draft.waiting):
-        stored = draft.snapshot.rollout.status
-        draft.raise_confirmed = not draft.waiting and stored.raising == raising and stored.pending is None
+    if raising.adopts or (step is not None and step.percent == raising.percent and not found):
         return
     draft.set(raising=None)
-    why = "; ".join(draft.waiting) or "the steps were edited"
+    why = "; ".join(blocker.sentence for blocker in found) or "the steps were edited"
     draft.record(Transition.STEP_WITHDRAWN, f"{raising.percent} % no longer holds: {why}")
-    if not draft.waiting:
-        _advance(draft)
 
 
 def _advance(draft: Draft) -> None:
     step = next_rise(draft)
     if step is None:
         draft.set(state=State.ENABLED, enabled_at=draft.now, next_evaluation_at=None)
-        draft.record(Transition.ENABLED, f"the last step is passed: {draft.percent} %, baking")
+        draft.record(Transition.ENABLED, f"the last step is passed: {draft.step_percent} %, baking")
         return
     draft.set(raising=Raise(percent=step.percent, decided_at=draft.now))
-    draft.record(Transition.STEP_DECIDED, f"{draft.percent} % → {step.percent} %", to_percent=step.percent)
+    draft.record(Transition.STEP_DECIDED, f"{draft.standing} % → {step.percent} %", to_percent=step.percent)
 
 
-def _bake_ends(draft: Draft) -> datetime | None:
+def _note_what_is_raised(draft: Draft) -> None:
+    """Stands in status before it is written: it is known again whatever is edited, or dies, in between."""
+    raising = draft.status.raising
+    if raising is not None:
+        draft.set(raising=raising.model_copy(update={"written": draft.lever.fingerprint(raised(draft, raising))}))
+
+
+def bake_ends(draft: Draft) -> datetime | None:
+    """When the bake is over; None where nothing bakes."""
     enabled = draft.status.enabled_at
-    return None if draft.status.state is not State.ENABLED or enabled is None else enabled + draft.spec.bake
+    is_baking = draft.status.state is State.ENABLED and draft.status.phase is not Phase.SUCCEEDED
+    return enabled + draft.spec.bake if is_baking and enabled is not None else None
 
 
-def _finish_bake(draft: Draft) -> None:
-    """A bake ends while it is watched and well: not with numbers missing, a breach under way, the policy gone, or the flag turned down."""
-    ends = _bake_ends(draft)
-    if ends is None or draft.status.phase is Phase.SUCCEEDED:
-        return
-    if draft.now < ends:
-        draft.wake_at.append(ends)
+def _finish_bake(draft: Draft, found: tuple[Blocker, ...]) -> None:
+    """A bake ends while it is watched and well: not with numbers missing, a breach under way, the policy gone, or exposure turned down."""
+    ends = bake_ends(draft)
+    if ends is None or draft.now < ends:
         return
     is_blind = any(gate.verdict is Verdict.NO_DATA or gate.breached_since is not None for gate in draft.status.gates)
-    if is_blind or isinstance(draft.snapshot.policy, Problem) or draft.stalled is not None:
+    is_troubled = any(blocker.problem is not None and blocker.problem is not draft.snapshot.rollout.problem for blocker in found)
+    if is_blind or is_troubled:
         return
     draft.set(phase=Phase.SUCCEEDED, gates=())
-    draft.record(Transition.SUCCEEDED, f"baked for {format_duration(draft.spec.bake)} at {draft.percent} %")
+    draft.record(Transition.SUCCEEDED, f"baked for {format_duration(draft.spec.bake)} at {draft.step_percent} %")
 
 
-def _set_phase(draft: Draft) -> None:
+def _set_phase(draft: Draft, found: tuple[Blocker, ...]) -> None:
     status, rollout = draft.status, draft.snapshot.rollout
     if status.phase is Phase.SUCCEEDED:
         return
@@ -232,9 +165,8 @@ def _set_phase(draft: Draft) -> None:
     elif status.state is State.ENABLED:
         phase = Phase.BAKING
     elif status.state is State.DISABLED:
-        is_pending = isinstance(draft.snapshot.policy, Problem) or draft.stalled is not None
-        phase = Phase.PENDING if is_pending else Phase.WAITING
-    elif draft.spec.paused or (draft.stalled is not None and draft.stalled.reason is Reason.STEP_DEADLINE_EXCEEDED):
+        phase = Phase.PENDING if any(blocker.problem is not None for blocker in found) else Phase.WAITING
+    elif draft.spec.paused or status.overdue_since is not None:
         phase = Phase.PAUSED
     else:
         phase = Phase.PROGRESSING
@@ -244,11 +176,12 @@ def _set_phase(draft: Draft) -> None:
 
 def _note_pause(draft: Draft, before: Phase, after: Phase) -> None:
     if after is Phase.PAUSED and before is not Phase.PAUSED and draft.spec.paused:
-        draft.record(Transition.PAUSED, f"spec.paused is true: held at {draft.percent} %")
+        draft.record(Transition.PAUSED, f"spec.paused is true: held at {draft.step_percent} %")
     if before is Phase.PAUSED and after in (Phase.PROGRESSING, Phase.BAKING):
         draft.set(resumed_at=draft.now)
-        draft.record(Transition.RESUMED, f"goes on at {draft.percent} %")
+        draft.record(Transition.RESUMED, f"goes on at {draft.step_percent} %")
 
 
-def _clock(at: datetime) -> str:
-    return format_time(at.replace(microsecond=0)).replace(".000Z", "Z")
+def first_problem(found: tuple[Blocker, ...]) -> Problem | None:
+    """The first blocker that a person has to look at."""
+    return next((blocker.problem for blocker in found if blocker.problem is not None), None)

@@ -1,0 +1,124 @@
+"""The one writer of each flag set: writes that arrive together, or while one is under way, go out in one request."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from tidegate.clients.errors import AlreadyExists, Conflict, NotFound
+from tidegate.clients.resources import CONFIG_MAPS
+from tidegate.clients.writer import Writer
+from tidegate.levers.flag.flag_set import FlagSet, Refusal, WriteFlag, merged, parse_flag_set, to_config_map
+
+ATTEMPTS = 5
+"""How often a write is tried against a flag set that external writers keep changing, before the rollout is reconciled again."""
+TOGETHER = 0.05
+"""Seconds that raises and renewals wait for others of their flag set, so that rollouts that move together cost one write. A lowering
+never waits."""
+Where = tuple[str, str]
+
+
+class StaleDecisionError(RuntimeError):
+    """The flag is not what the decision saw: read again."""
+
+
+class NotWritableError(RuntimeError):
+    """The flag set can't take the write, however often it is tried: a person has to change something."""
+
+
+@dataclass(slots=True)
+class _Line:
+    """Writes that wait for one flag set, whether one of them is urgent, and whether a task serves them."""
+
+    waiting: list[tuple[WriteFlag, asyncio.Future[None]]] = field(default_factory=list)
+    urgent: asyncio.Event = field(default_factory=asyncio.Event)
+    served: bool = False
+
+
+class FlagWrites:
+    """Writes flags: all that wait for one flag set go out in one request."""
+
+    def __init__(self, writer: Writer, clock: Callable[[], datetime]) -> None:
+        self._writer = writer
+        self._clock = clock
+        self._lines: dict[Where, _Line] = {}
+
+    async def write(self, namespace: str, write: WriteFlag) -> None:
+        """Returns when the flag is in the API server. StaleDecisionError where it changed since the decision, NotWritableError where there
+        is no room for it; ApiErrors as they come."""
+        where = (namespace, write.config_map)
+        line = self._lines.setdefault(where, _Line())
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        line.waiting.append((write, done))
+        if not (write.raises or write.renews):
+            line.urgent.set()
+        if not line.served:
+            line.served = True
+            asyncio.get_running_loop().create_task(self._serve(where, line), name=f"flag set {namespace}/{write.config_map}")
+        await done
+
+    async def _serve(self, where: Where, line: _Line) -> None:
+        try:
+            while line.waiting:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(line.urgent.wait(), TOGETHER)
+                line.urgent.clear()
+                batch, line.waiting = line.waiting, []
+                await self._write_batch(where, batch)
+        finally:
+            line.served = False
+            del self._lines[where]
+
+    async def _write_batch(self, where: Where, batch: list[tuple[WriteFlag, asyncio.Future[None]]]) -> None:
+        try:
+            refused = await self._write_all(where, [write for write, _ in batch])
+        except BaseException as error:
+            for _, done in batch:
+                if not done.done():
+                    done.set_exception(error if isinstance(error, Exception) else StaleDecisionError("the writer was stopped"))
+            if not isinstance(error, Exception):
+                raise
+            return
+        for write, done in batch:
+            if done.done():
+                continue
+            if id(write) in refused:
+                refusal = refused[id(write)]
+                done.set_exception((NotWritableError if refusal.is_full else StaleDecisionError)(refusal.message))
+            else:
+                done.set_result(None)
+
+    async def _write_all(self, where: Where, writes: list[WriteFlag]) -> dict[int, Refusal]:
+        """Refusals by the identity of the write. All writes go out in one request, under one epoch."""
+        for attempt in range(ATTEMPTS):
+            flag_set = await self._read(where)
+            try:
+                after, refused = merged(flag_set, writes, self._clock())
+            except (RecursionError, ValueError) as error:
+                raise NotWritableError(f"ConfigMap {where[1]}: its document can't be written back ({error}): mend it by hand") from None
+            reasons = {id(one.write): one for one in refused}
+            if len(reasons) == len(writes):
+                return reasons
+            try:
+                await self._store(where, after)
+            except (Conflict, AlreadyExists):
+                if attempt == ATTEMPTS - 1:
+                    raise
+                continue
+            return reasons
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    async def _read(self, where: Where) -> FlagSet:
+        try:
+            return parse_flag_set(await self._writer.get(CONFIG_MAPS, *where))
+        except NotFound:
+            return parse_flag_set(None)
+
+    async def _store(self, where: Where, flag_set: FlagSet) -> None:
+        body = to_config_map(flag_set, *where)
+        if flag_set.resource_version:
+            patch = {"metadata": {key: body["metadata"][key] for key in ("labels", "annotations")}, "data": body["data"]}
+            await self._writer.merge_patch(CONFIG_MAPS, *where, patch, resource_version=flag_set.resource_version)
+        else:
+            await self._writer.create(CONFIG_MAPS, body)

@@ -1,0 +1,152 @@
+"""Every gate and guard of one reconcile: judged, kept within reach, and recorded."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from tidegate.api.conditions import Reason
+from tidegate.api.gates import Gate, Guard, OnBreach
+from tidegate.api.records import Transition
+from tidegate.api.rollout_status import GateSource, GateStatus, HeldBy, Phase, StartMedian, Verdict
+from tidegate.api.types import format_duration
+from tidegate.decide.gates.assess import Surroundings
+from tidegate.decide.gates.verdict import Context, judge
+from tidegate.decide.numbers import number, single_value
+from tidegate.decide.rollout.draft import Draft
+from tidegate.domain.answers import Failure
+from tidegate.domain.asks import start_source
+from tidegate.domain.problems import Problem
+from tidegate.domain.snapshot import Policy
+from tidegate.domain.steps import dwell_at
+
+_RECORDED = {HeldBy.DEADLINE: Transition.NO_DATA_DEADLINE}
+"""What is recorded where a gate is held by something; a guard's breach where nothing else is named."""
+
+
+def judge_all(draft: Draft) -> None:
+    """Reads the answers of this reconcile into `status.gates`, and records what must be known of them."""
+    policy = draft.snapshot.policy
+    if not isinstance(policy, Policy) or draft.status.phase is Phase.SUCCEEDED:
+        return
+    _keep_medians(draft, policy)
+    before = latest_evidence(draft)
+    judged: list[GateStatus] = []
+    for source, gate, context in to_judge(draft, policy):
+        known = before.get((source, gate.name))
+        status = judge(gate, source, draft.snapshot.answers.get((source, gate.name)), known, context)
+        if status is not None:
+            judged.append(within_reach(draft, status, gate))
+    draft.set(gates=tuple(judged))
+    for status in judged:
+        _record_once(draft, status, before.get((status.source, status.name)))
+
+
+def to_judge(draft: Draft, policy: Policy) -> Iterator[tuple[GateSource, Gate, Context]]:
+    no_data = draft.spec.no_data if draft.exposed and not draft.at_full else None
+    medians = {median.gate: float(median.value) for median in draft.status.baselines}
+    surroundings = Surroundings(policy.baselines, medians, is_alone=draft.standing == 100)
+    staleness, effective, exposed = policy.spec.prometheus.staleness, draft.status.effective_at, draft.status.exposed_at
+    if draft.exposed:
+        context = Context(draft.now, staleness, effective, exposed, no_data, surroundings)
+        yield from ((GateSource.ROLLOUT, gate, context) for gate in draft.resolved.gates)
+    for_guards = Context(draft.now, staleness, effective, None, no_data, surroundings)
+    yield from ((GateSource.POLICY, guard, for_guards) for guard in policy.spec.guards)
+
+
+def _keep_medians(draft: Draft, policy: Policy) -> None:
+    """Medians before the start are measured once, and kept for the attempt."""
+    kept = {median.gate: median for median in draft.status.baselines}
+    for gate in (*draft.resolved.gates, *policy.spec.guards):
+        source = start_source(gate)
+        value = single_value(draft.snapshot.medians.get(gate.name))
+        if source is not None and isinstance(value, float):
+            kept[gate.name] = StartMedian(gate=gate.name, value=number(value), at=draft.now, source=source)
+    if len(kept) != len(draft.status.baselines) or any(one not in draft.status.baselines for one in kept.values()):
+        draft.set(baselines=tuple(kept.values()))
+
+
+def _record_once(draft: Draft, gate: GateStatus, before: GateStatus | None) -> None:
+    """Records what leads to no action, but must be on record."""
+    if gate.held_by is None or (before is not None and before.held_by is gate.held_by):
+        return
+    transition = _RECORDED.get(gate.held_by, Transition.GUARD_BREACHED)
+    draft.record(transition, f"{gate.source} {gate.name} {gate.value or ''} ({gate.threshold}): {gate.message}")
+
+
+def latest_evidence(draft: Draft) -> dict[tuple[GateSource, str], GateStatus]:
+    """Status, or what could not be written to it, whichever read the later sample."""
+    out = {(gate.source, gate.name): gate for gate in draft.status.gates}
+    for gate in draft.snapshot.evidence:
+        known = out.get((gate.source, gate.name))
+        if known is None or known.sample_time is None or (gate.sample_time is not None and gate.sample_time >= known.sample_time):
+            out[gate.source, gate.name] = gate
+    return out
+
+
+def within_reach(draft: Draft, gate: GateStatus, guard: Gate) -> GateStatus:
+    """A guard's breach rolls back only what rose a short while ago, and only where the guard may roll back at all. An old feature did not
+    cause today's incident, and a protection must not be turned off by the incident that it protects against."""
+    if gate.verdict is not Verdict.ROLLBACK or not isinstance(guard, Guard):
+        return gate
+    if guard.on_breach is OnBreach.NOTIFY:
+        held, why = HeldBy.ON_BREACH_NOTIFY, "onBreach is notify: reported, nothing else"
+    elif guard.on_breach is OnBreach.HOLD:
+        held, why = HeldBy.ON_BREACH_HOLD, "onBreach is hold: held, not rolled back"
+    elif not draft.exposed:
+        held, why = HeldBy.UNEXPOSED, "nobody is exposed yet: held, not rolled back"
+    else:
+        reach = guard.reach if guard.reach is not None else _default_reach(draft)
+        raised = draft.status.raised_at
+        if raised is not None and draft.now - raised < reach:
+            return gate
+        held, why = HeldBy.REACH, f"exposure did not rise within the guard's reach ({format_duration(reach)}): held, not rolled back"
+    return gate.model_copy(update={"verdict": Verdict.HOLD, "held_by": held, "message": f"{gate.message}; {why}"})
+
+
+def _default_reach(draft: Draft) -> timedelta:
+    """The bake, and never less than the step's dwell: a rollout with a short bake is still guarded while it climbs."""
+    return max(draft.spec.bake, dwell_at(draft.steps, draft.standing))
+
+
+def rollback_cause(draft: Draft) -> str | None:
+    """Why the rollout must go back to 0 % now, in words; None where no gate asks for it."""
+    if not draft.exposed:
+        return None
+    for gate in draft.status.gates:
+        if gate.verdict is Verdict.ROLLBACK:
+            kind = "guard" if gate.source is GateSource.POLICY else "gate"
+            value = f" {float(gate.value):.4g}" if gate.value is not None else ""
+            return f"{kind} {gate.name}:{value} ({gate.threshold}): {gate.message}"
+    return None
+
+
+def refused_query(draft: Draft) -> Problem | None:
+    """A gate whose query Prometheus can't evaluate."""
+    for gate in draft.status.gates:
+        if gate.no_data_reason == Reason.QUERY_REFUSED.value:
+            kind = "guard" if gate.source is GateSource.POLICY else "gate"
+            return Problem(Reason.QUERY_REFUSED, f"{kind} {gate.name}: Prometheus refuses its query: {gate.message}"[:1024])
+    return None
+
+
+def unready(draft: Draft) -> Problem | None:
+    """What a gate needs before the first exposure: metrics that exist, and the baselines that it is relative to."""
+    policy = draft.snapshot.policy
+    raising = draft.status.raising
+    is_live = raising is not None and raising.adopts
+    if draft.status.exposed_at is not None or is_live or not isinstance(policy, Policy):
+        return None
+    unknown = draft.snapshot.unknown_metrics
+    if unknown and not isinstance(unknown, Failure):
+        text = f"no series of {', '.join(unknown)} within 7 days: correct the name, or give the gate startsEmpty: true"
+        return Problem(Reason.NO_SUCH_SERIES, text[:1024])
+    medians = {median.gate for median in draft.status.baselines}
+    for gate in (*draft.resolved.gates, *policy.spec.guards):
+        relative = gate.relative_to
+        if relative is not None and relative.baseline is not None and relative.baseline not in policy.baselines:
+            text = f"gate {gate.name}: RolloutPolicy {policy.name} has not measured a baseline {relative.baseline}"
+            return Problem(Reason.BASELINE_MISSING, text)
+        if relative is not None and relative.start is not None and gate.name not in medians:
+            why = single_value(draft.snapshot.medians.get(gate.name))
+            text = f"gate {gate.name}: the median of its query over {format_duration(relative.start.over)} can't be read: {why}"
+            return Problem(Reason.BASELINE_MISSING, text[:1024])
+    return None

@@ -1,0 +1,178 @@
+"""Answer → Value: the rules that decide whether a number may be trusted at all (docs/rollouts.md, "Answers and verdicts")."""
+
+import math
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from enum import StrEnum
+
+from tidegate.api.conditions import Reason
+from tidegate.api.gates import SeriesRule
+from tidegate.decide.numbers import number
+from tidegate.domain.answers import Answer, CountAnswer, Failure, SeriesValue
+from tidegate.domain.counting import MAX_SERIES as MAX_COUNTED
+
+MAX_SERIES = 100
+
+
+class NoDataReason(StrEnum):
+    """Why an answer that came is still no data."""
+
+    EMPTY = "Empty"
+    STALE = "Stale"
+    NOT_A_NUMBER = "NotANumber"
+    INFINITE = "Infinite"
+    TOO_MANY_SERIES = "TooManySeries"
+    NOT_ONE_SERIES = "NotOneSeries"
+    WRONG_TYPE = "WrongType"
+    NO_SUCH_BUCKET = "NoSuchBucket"
+    CATCHING_UP = "CatchingUp"
+    BASELINE_MISSING = "BaselineMissing"
+    BASELINE_ZERO = "BaselineZero"
+
+
+@dataclass(frozen=True, slots=True)
+class NoData:
+    """No number to judge. `from_source`: the source failed. Where series are missing instead, a deadline runs."""
+
+    reason: str
+    message: str
+    from_source: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """Finite series, and what was wrong with the others. A finite series may be in breach beside one that isn't finite;
+    to advance, all must be finite. `window_start` is None where the window is the attempt's own, or the step's. `baseline` is what the
+    series were compared with, where that is one number."""
+
+    series: tuple[SeriesValue, ...]
+    not_finite: NoData | None
+    sample_time: float
+    window_start: float | None
+    baseline: float | None = None
+
+    def largest(self) -> SeriesValue:
+        return max(self.series, key=lambda one: one.value)
+
+    def smallest(self) -> SeriesValue:
+        return min(self.series, key=lambda one: one.value)
+
+
+def failed(failure: Failure) -> NoData:
+    """A source that gave no answer. A query that it can't evaluate is the gate's fault, not the source's."""
+    return NoData(failure.reason.value, failure.message, from_source=failure.reason is not Reason.QUERY_REFUSED)
+
+
+def missing(reason: NoDataReason, message: str) -> NoData:
+    """An answer that holds nothing to judge."""
+    return NoData(reason.value, message, from_source=False)
+
+
+def stale(at: float, oldest_sample: float | None, staleness: timedelta) -> NoData | None:
+    """What is wrong with the age of what was read."""
+    if oldest_sample is None:
+        return missing(NoDataReason.STALE, "a selector of the query matches no living series")
+    age, most = at - oldest_sample, staleness.total_seconds()
+    if age > most:
+        return missing(NoDataReason.STALE, "the newest sample of a selector is older than the policy's staleness")
+    if not age >= -most:  # no number compares to NaN
+        return missing(NoDataReason.STALE, "the newest sample of a selector has a time that can't be: the source's answer is wrong")
+    return None
+
+
+def read_value(answer: Answer | Failure, staleness: timedelta, series: SeriesRule | None = None) -> Value | NoData:
+    """The value of a query."""
+    if isinstance(answer, Failure):
+        return failed(answer)
+    if answer.result_type not in ("vector", "scalar"):
+        return missing(NoDataReason.WRONG_TYPE, f"the query gives a {answer.result_type}: it must give numbers at one instant")
+    if not answer.series:
+        return missing(NoDataReason.EMPTY, "the query gives no series")
+    if series is SeriesRule.ONE and answer.total != 1:
+        return missing(NoDataReason.NOT_ONE_SERIES, f"the query gives {answer.total} series: with series: one it must give one")
+    if answer.total > MAX_SERIES:
+        return missing(NoDataReason.TOO_MANY_SERIES, f"the query gives {answer.total} series; at most {MAX_SERIES}: aggregate them")
+    old = stale(answer.at, answer.oldest_sample, staleness)
+    if old is not None or answer.oldest_sample is None:
+        return old or missing(NoDataReason.STALE, "")
+    return _finite(answer, answer.oldest_sample)
+
+
+def _finite(answer: Answer, sample_time: float) -> Value | NoData:
+    finite = tuple(one for one in answer.series if math.isfinite(one.value))
+    not_finite = None
+    if len(finite) < len(answer.series):
+        odd = next(one for one in answer.series if not math.isfinite(one.value))
+        reason = NoDataReason.NOT_A_NUMBER if math.isnan(odd.value) else NoDataReason.INFINITE
+        not_finite = missing(reason, f"the series {odd.labels or '{}'} is {odd.value}")
+    if not finite and not_finite is not None:
+        return not_finite
+    return Value(finite, not_finite, sample_time, answer.at - answer.reach)
+
+
+def read_count(answer: CountAnswer | Failure, staleness: timedelta) -> Value | NoData:
+    """The number of events so far. No series at all is 0 only while a target is up that would export one."""
+    if isinstance(answer, Failure):
+        return failed(answer)
+    if answer.series > MAX_COUNTED:
+        return missing(NoDataReason.TOO_MANY_SERIES, f"the counter has {answer.series} series; at most {MAX_COUNTED} are counted")
+    if not answer.caught_up:
+        return missing(NoDataReason.CATCHING_UP, "events since the last reconcile are still being counted")
+    if answer.oldest_sample is None:
+        text = "the counter has no series, and no target of its job is up: name the job in the selector, or export the counter from 0 on"
+        return missing(NoDataReason.EMPTY, text)
+    old = stale(answer.at, answer.oldest_sample, staleness)
+    return old or Value((SeriesValue("", answer.tally.total),), None, answer.oldest_sample, None)
+
+
+def read_samples(answer: Answer | Failure, staleness: timedelta) -> float | NoData:
+    """The number of samples behind a value: the sum over the series; none yet is 0."""
+    if isinstance(answer, Failure):
+        return failed(answer)
+    if not answer.series:
+        return 0.0
+    old = stale(answer.at, answer.oldest_sample, staleness)
+    if old is not None:
+        return replace(old, message=f"samples.count: {old.message}")
+    if answer.total > MAX_SERIES:
+        text = f"samples.count gives {answer.total} series; at most {MAX_SERIES}: sum them in the query"
+        return missing(NoDataReason.TOO_MANY_SERIES, text)
+    total = sum((one.value for one in answer.series), 0.0)
+    if not math.isfinite(total):
+        return missing(NoDataReason.NOT_A_NUMBER, "samples.count is not a finite number")
+    return total
+
+
+def read_when(answer: Answer | Failure, staleness: timedelta) -> bool | NoData:
+    """Whether a gate applies: any series that isn't 0. A selector without a living series says nothing either way."""
+    if isinstance(answer, Failure):
+        return failed(answer)
+    old = stale(answer.at, answer.oldest_sample, staleness)
+    if old is not None:
+        return replace(old, message=f"when: {old.message}")
+    if answer.total > MAX_SERIES:
+        return missing(NoDataReason.TOO_MANY_SERIES, f"when gives {answer.total} series; at most {MAX_SERIES}: aggregate them")
+    if any(not math.isfinite(one.value) for one in answer.series):
+        return missing(NoDataReason.NOT_A_NUMBER, "when is not a finite number")
+    return any(one.value != 0 for one in answer.series)
+
+
+def compared(value: Value | NoData, base: Value | NoData) -> Value | NoData:
+    """(value - base) / |base| for every series: with the one series of the base, or with that of the same labels."""
+    if isinstance(value, NoData):
+        return value
+    if isinstance(base, NoData):
+        return replace(base, message=f"relativeTo: {base.message}")
+    if base.not_finite is not None:
+        return replace(base.not_finite, message=f"relativeTo: {base.not_finite.message}")
+    by_labels = {one.labels: one.value for one in base.series}
+    alone = base.series[0].value if len(base.series) == 1 else None
+    ratios = []
+    for one in value.series:
+        against = alone if alone is not None else by_labels.get(one.labels)
+        if against is None:
+            return missing(NoDataReason.BASELINE_MISSING, f"relativeTo has no series with the labels {one.labels or '{}'}")
+        if against == 0:
+            return missing(NoDataReason.BASELINE_ZERO, f"relativeTo is {number(against)}: nothing can be compared with it")
+        ratios.append(SeriesValue(one.labels, (one.value - against) / abs(against)))
+    return replace(value, series=tuple(ratios), sample_time=min(value.sample_time, base.sample_time), baseline=alone)

@@ -1,0 +1,244 @@
+"""Which attempt this is: first contact, a re-created object, a mark that outranks status, a new revision, a retry, on and off."""
+
+from tidegate.api.records import Transition
+from tidegate.api.rollout_status import Phase, PinnedPolicy, Raise, State
+from tidegate.decide.rollout.draft import Draft
+from tidegate.domain.exposure import Mode, Wish
+from tidegate.domain.problems import Problem
+from tidegate.domain.snapshot import Policy
+
+FOUND_REJECTED = "was rolled back before: it stays rejected"
+
+
+def begin(draft: Draft) -> None:
+    """Brings the attempt up to date with the spec, the mark and the policy, before anything is judged."""
+    if draft.status.attempt == 0:
+        _first_contact(draft)
+    elif _is_overtaken(draft):
+        _withdraw_initial(draft)
+    else:
+        heed_mark(draft)
+    _follow_spec(draft)
+    draft.set(run=f"{draft.snapshot.rollout.name}-{draft.status.attempt}")
+    _pin_policy(draft)
+    _note_edit(draft)
+
+
+def not_adoptable(draft: Draft) -> Problem | None:
+    """Why a target that was never read before can't be taken over: its exposure is unknown, or another's, and nobody wants it at 0 %."""
+    is_known = draft.status.attempt > 0 and not _is_overtaken(draft)
+    if is_known or not draft.spec.enabled or _found_rejected(draft) or _is_marked_rejected(draft):
+        return None
+    return draft.lever.adoptable(draft.reading, draft.snapshot.rollout.full_name)
+
+
+def _first_contact(draft: Draft) -> None:
+    """Adopts what is live. Numbers go on from the runs of this name; a rejection is found in the target's runs, or in the mark."""
+    run = draft.snapshot.newest_run
+    draft.set(
+        seq=run.seq if run else 0,
+        attempt=(run.attempt if run else 0) + 1,
+        revision=draft.spec.revision,
+        rejected=draft.snapshot.rejected,
+        retry=draft.spec.retry,
+    )
+    if _found_rejected(draft) or _is_marked_rejected(draft):
+        _stay_rejected(draft, Transition.ADOPTED)
+    elif draft.reading.percent is None and draft.spec.initial_percent > 0:
+        percent = draft.spec.initial_percent
+        raising = Raise(percent=percent, decided_at=draft.now, adopts=True)
+        draft.set(state=State.ROLLING_OUT, phase=Phase.PROGRESSING, raising=raising)
+        draft.record(Transition.ADOPTED, f"live already: begins at {percent} % (spec.initialPercent)", to_percent=percent)
+    else:
+        _take_over(draft)
+
+
+def _found_rejected(draft: Draft) -> bool:
+    """Whether what is about to begin was rolled back before, by the runs or by status."""
+    return draft.revision_key in draft.rejected
+
+
+def _is_marked_rejected(draft: Draft) -> bool:
+    """The same by the mark of a target that was never read before: it may be anybody's, and may lower."""
+    mark = draft.reading.mark
+    return mark is not None and mark.rejected == draft.revision_key
+
+
+def _stay_rejected(draft: Draft, transition: Transition) -> None:
+    if draft.status.step_percent is None:
+        draft.set(step_percent=draft.reading.percent)
+    draft.reject(draft.revision_key)
+    draft.head_for_zero(State.ROLLBACK, Phase.ROLLING_BACK)
+    draft.record(transition, _named(FOUND_REJECTED, draft), to_percent=0)
+
+
+def _take_over(draft: Draft) -> None:
+    if not (percent := _found(draft)):
+        draft.set(state=State.DISABLED, phase=Phase.WAITING, step_percent=draft.reading.percent)
+        draft.record(Transition.ATTEMPT_STARTED, _named("begins at 0 %", draft))
+    else:
+        adopt_exposure(draft, percent)
+        draft.record(Transition.ADOPTED, f"adopted as it was found, at {percent} %")
+
+
+def _is_overtaken(draft: Draft) -> bool:
+    """spec.initialPercent was decided on for a target that was missing, and an external writer made it before that was written."""
+    raising = draft.status.raising
+    if raising is None or not raising.adopts or draft.reading.percent is None:
+        return False
+    return draft.own_mark is None or draft.own_mark.percent != raising.percent
+
+
+def _withdraw_initial(draft: Draft) -> None:
+    raising = draft.status.raising
+    assert raising is not None
+    draft.set(raising=None)
+    draft.record(Transition.STEP_WITHDRAWN, f"{raising.percent} % (spec.initialPercent) no longer holds: {draft.lever.label} exists by now")
+    if _found_rejected(draft) or _is_marked_rejected(draft):
+        _stay_rejected(draft, Transition.ADOPTED)
+    else:
+        _take_over(draft)
+
+
+def _found(draft: Draft) -> int:
+    """The exposure to adopt. Behind an expired lease there is none, unless it was our own: then it is known where to come back to."""
+    mark = draft.reading.mark
+    is_own = mark is not None and mark.uid == draft.snapshot.rollout.uid
+    return (draft.written.percent if is_own else draft.reading.percent) or 0
+
+
+def adopt_exposure(draft: Draft, percent: int) -> None:
+    """Takes an exposure that is in force for the attempt's own, from now on. At the last step's there is none left to climb: it bakes."""
+    is_full = percent >= draft.full
+    draft.set(
+        step_percent=percent,
+        step_entered_at=draft.now,
+        effective_at=draft.now,
+        exposed_at=draft.now,
+        state=State.ENABLED if is_full else State.ROLLING_OUT,
+        phase=Phase.BAKING if is_full else Phase.PROGRESSING,
+        enabled_at=draft.now if is_full else None,
+    )
+
+
+def heed_mark(draft: Draft) -> bool:
+    """A lowering marks the lever before it can write status; whoever reads the mark later must not undo it. It may be anybody's mark, and
+    can do no more than lower. True where it did."""
+    mark, status = draft.own_mark, draft.status
+    if mark is None or mark.rejected is None or status.rejected_revision is not None or mark.rejected != (status.revision or ""):
+        return False
+    draft.reject(mark.rejected)
+    draft.head_for_zero(State.ROLLBACK, Phase.ROLLING_BACK)
+    message = f"{draft.lever.label} carries the mark of a rollback that status does not know: the readings behind it are lost"
+    draft.record(Transition.ROLLED_BACK, message, to_percent=0)
+    draft.own_writes.append(draft.lever.fingerprint(Wish(0, Mode.OFF, draft.mark(0))))
+    return True
+
+
+def switch_off(draft: Draft) -> None:
+    """spec.enabled is false."""
+    if draft.status.phase is not Phase.DISABLED:
+        draft.head_for_zero(State.DISABLED, Phase.DISABLED)
+        draft.record(Transition.DISABLED, "spec.enabled is false", to_percent=0)
+
+
+def _follow_spec(draft: Draft) -> None:
+    status, spec = draft.status, draft.spec
+    if not spec.enabled:
+        switch_off(draft)
+        return
+    if draft.is_backlogged:
+        return
+    is_asked = spec.retry > (status.retry or 0)
+    draft.set(retry=spec.retry)
+    if is_asked and _found_rejected(draft):
+        _retry(draft)
+    elif status.phase is Phase.DISABLED:
+        _enabled_again(draft)
+    elif (status.revision or "") != draft.revision_key:
+        _new_revision(draft)
+
+
+def _retry(draft: Draft) -> None:
+    """The way back of a rejected revision: a person raised spec.retry. It holds once."""
+    key = draft.revision_key
+    lifted = tuple(one for one in draft.rejected if one != key)
+    _new_attempt(draft)
+    draft.set(rejected=lifted)
+    message = _named(f"is tried again (spec.retry {draft.spec.retry}): its rejection is lifted", draft)
+    draft.record(Transition.RETRIED, message, actor="spec.retry")
+
+
+def _enabled_again(draft: Draft) -> None:
+    if draft.status.rejected_revision == draft.revision_key:
+        draft.head_for_zero(State.ROLLBACK, Phase.ROLLING_BACK)
+    elif _found_rejected(draft):
+        _new_attempt(draft)
+        _stay_rejected(draft, Transition.ATTEMPT_STARTED)
+    else:
+        _new_attempt(draft)
+        draft.record(Transition.ATTEMPT_STARTED, "enabled again: begins at 0 %")
+
+
+def _new_revision(draft: Draft) -> None:
+    percent, is_kept = draft.step_percent, draft.status.state is State.ENABLED and draft.override is None
+    is_rejected = _found_rejected(draft)
+    _new_attempt(draft)
+    if is_rejected:
+        _stay_rejected(draft, Transition.ATTEMPT_STARTED)
+    elif is_kept:
+        draft.record(Transition.ATTEMPT_STARTED, _named(f"keeps {percent} % and runs the gates again", draft))
+        adopt_exposure(draft, percent)
+        draft.set(state=State.ROLLING_OUT, phase=Phase.PROGRESSING, enabled_at=None)
+    else:
+        draft.record(Transition.ATTEMPT_STARTED, _named("begins at 0 %", draft))
+
+
+def _new_attempt(draft: Draft) -> None:
+    draft.head_for_zero(State.DISABLED, Phase.WAITING)
+    draft.set(
+        attempt=draft.status.attempt + 1,
+        revision=draft.spec.revision,
+        rejected_revision=None,
+        rolled_back_at=None,
+        enabled_at=None,
+        exposed_at=None,
+        rehearsal=None,
+        policy=None,
+        gates=(),
+        baselines=(),
+        rejected=draft.rejected,
+    )
+
+
+def _named(message: str, draft: Draft) -> str:
+    return f"revision {draft.spec.revision} {message}" if draft.spec.revision else message
+
+
+def _pin_policy(draft: Draft) -> None:
+    policy, pinned = draft.snapshot.policy, draft.status.policy
+    is_new_attempt = draft.before.attempt not in (0, draft.status.attempt)
+    if not isinstance(policy, Policy) or is_new_attempt:
+        return  # a new attempt may name another policy than the one that was read for the old
+    found = PinnedPolicy(name=policy.name, uid=policy.uid, generation=policy.generation)
+    if pinned is not None and pinned != found:
+        draft.record(Transition.POLICY_EDITED, f"RolloutPolicy {policy.name} changed: generation {pinned.generation} → {policy.generation}")
+    draft.set(policy=found)
+
+
+def _note_edit(draft: Draft) -> None:
+    """Keeps the last spec that can be followed, and records what people change while an attempt runs."""
+    rollout = draft.snapshot.rollout
+    draft.set(observed_generation=rollout.generation)
+    if rollout.generation == draft.before.recorded_generation:
+        return
+    draft.set(recorded_generation=rollout.generation)
+    if rollout.problem is not None:
+        draft.record(Transition.SPEC_INVALID, rollout.problem.message)
+        return
+    before = draft.status.valid_spec
+    if before is not None:
+        draft.record(Transition.SPEC_EDITED, f"spec edited (generation {rollout.generation})")
+        if before.get("paused") and not draft.spec.paused:
+            draft.set(resumed_at=draft.now, overdue_since=None)
+    draft.set(valid_spec=draft.spec.to_wire())

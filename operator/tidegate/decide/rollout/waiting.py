@@ -1,0 +1,153 @@
+"""What holds the next step back: an ordered list of checks, each of which gives a blocker or None. `waitingFor`, Stalled and the wake-up
+follow from it."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from tidegate.api.conditions import Reason
+from tidegate.api.gates import OnBreach
+from tidegate.api.rollout_status import GateSource, State, Verdict
+from tidegate.api.types import format_duration, format_time
+from tidegate.decide.gates.judging import refused_query, unready
+from tidegate.decide.rollout.draft import Draft
+from tidegate.decide.rollout.drift import contested
+from tidegate.domain.answers import Failure
+from tidegate.domain.problems import Problem
+from tidegate.domain.snapshot import Policy
+from tidegate.domain.steps import dwell_at
+
+
+@dataclass(frozen=True, slots=True)
+class Blocker:
+    """`sentence`: what the next step waits for. `wake_at`: when that may be over by itself. `problem`: a person has to look at it."""
+
+    sentence: str
+    wake_at: datetime | None = None
+    problem: Problem | None = None
+
+
+Check = Callable[[Draft], Blocker | None]
+
+
+def _of(problem: Problem | None) -> Blocker | None:
+    return None if problem is None else Blocker(problem.message, problem=problem)
+
+
+def spec_followable(draft: Draft) -> Blocker | None:
+    return _of(draft.snapshot.rollout.problem)
+
+
+def policy_usable(draft: Draft) -> Blocker | None:
+    return _of(draft.snapshot.policy if isinstance(draft.snapshot.policy, Problem) else None)
+
+
+def not_contested(draft: Draft) -> Blocker | None:
+    found = contested(draft)
+    return None if found is None else Blocker(found[0].message, wake_at=found[1], problem=found[0])
+
+
+def not_turned_down(draft: Draft) -> Blocker | None:
+    """A manual override is neither undone nor climbed from."""
+    percent = draft.override
+    if percent is None:
+        return None
+    turned = f"{draft.lever.label} was turned down to {percent} % by an external writer, from {draft.step_percent} %"
+    return _of(Problem(Reason.LOWERED_ELSEWHERE, f"{turned}: set it back, or set spec.revision to begin again"))
+
+
+def gates_answerable(draft: Draft) -> Blocker | None:
+    """Gates that can't be judged until a person mends them."""
+    return _of(draft.resolved.problem or refused_query(draft) or unready(draft))
+
+
+def not_paused(draft: Draft) -> Blocker | None:
+    return Blocker("spec.paused is true") if draft.spec.paused else None
+
+
+def records_appended(draft: Draft) -> Blocker | None:
+    """Nothing new is decided before what was decided is in the RolloutRun."""
+    if draft.before.pending is None or draft.status.raising is not None:
+        return None
+    return Blocker(f"the records of this attempt to be appended to RolloutRun {draft.status.run}", wake_at=draft.now)
+
+
+def dwell_over(draft: Draft) -> Blocker | None:
+    ends = dwell_ends(draft)
+    if ends is None or draft.now >= ends:
+        return None
+    return Blocker(f"the dwell of {draft.step_percent} % to end at {_clock(ends)}", wake_at=ends)
+
+
+def within_deadline(draft: Draft) -> Blocker | None:
+    due = overdue_at(draft)
+    if due is None or draft.now < due:
+        return None
+    assert draft.spec.step_deadline is not None
+    late = f"{draft.step_percent} % is held longer than spec.stepDeadline ({format_duration(draft.spec.step_deadline)})"
+    return _of(Problem(Reason.STEP_DEADLINE_EXCEEDED, f"{late}: raise the deadline, pause and resume, or set another revision"))
+
+
+def way_back_proven(draft: Draft) -> Blocker | None:
+    if draft.status.rehearsal is None:
+        return Blocker(f"the way back to be proven: {draft.lever.label} is written and read back first")
+    if draft.reading.percent is not None and (draft.own_mark is None or draft.reading.unreadable):
+        return Blocker(f"{draft.lever.label}, which an external writer replaced, to be corrected and read back first")
+    return None
+
+
+def metrics_known(draft: Draft) -> Blocker | None:
+    unknown = draft.snapshot.unknown_metrics
+    if not isinstance(unknown, Failure) or not isinstance(draft.snapshot.policy, Policy):
+        return None
+    return Blocker(f"the gates' metrics to be looked up: {unknown.message}")
+
+
+ALWAYS: tuple[Check, ...] = (spec_followable, policy_usable, not_contested, not_turned_down, gates_answerable)
+"""These hold back the first write of a feature that is live already (spec.initialPercent), too."""
+STEP: tuple[Check, ...] = (not_paused, records_appended, dwell_over, within_deadline, way_back_proven, metrics_known)
+
+
+def blockers(draft: Draft) -> tuple[Blocker, ...]:
+    """Everything that stands between now and the next step. Empty: it may begin."""
+    adopts = draft.status.raising is not None and draft.status.raising.adopts
+    checks = ALWAYS if adopts else (*ALWAYS, *STEP)
+    found = [blocker for check in checks if (blocker := check(draft)) is not None]
+    return tuple(found) if adopts else (*found, *_gates_agree(draft))
+
+
+def dwell_ends(draft: Draft) -> datetime | None:
+    """When the current step's dwell is over; None where there is none."""
+    effective = draft.status.effective_at
+    if effective is None or draft.status.state is State.ENABLED:
+        return None
+    return effective + dwell_at(draft.steps, draft.step_percent)
+
+
+def overdue_at(draft: Draft) -> datetime | None:
+    """When the current step exceeds spec.stepDeadline; None where it can't now."""
+    ends = dwell_ends(draft)
+    if ends is None or draft.now < ends or draft.spec.step_deadline is None or draft.spec.paused:
+        return None
+    return max(ends, draft.status.resumed_at or ends) + draft.spec.step_deadline
+
+
+def _gates_agree(draft: Draft) -> Iterator[Blocker]:
+    policy = draft.snapshot.policy
+    if not isinstance(policy, Policy):
+        return
+    judged = {(gate.source, gate.name): gate for gate in draft.status.gates}
+    wanted = [(GateSource.ROLLOUT, gate.name) for gate in draft.resolved.gates if draft.exposed]
+    wanted += [(GateSource.POLICY, guard.name) for guard in policy.spec.guards if guard.on_breach is not OnBreach.NOTIFY]
+    for source, name in wanted:
+        gate = judged.get((source, name))
+        kind = "guard" if source is GateSource.POLICY else "gate"
+        if gate is None:
+            yield Blocker(f"{kind} {name} to be read")
+        elif gate.verdict not in (Verdict.ADVANCE, Verdict.NOT_APPLICABLE):
+            reason = "no data" if gate.verdict is Verdict.NO_DATA else "in breach" if gate.breached_since else "holds"
+            yield Blocker(f"{kind} {name} ({reason}; {gate.threshold})")
+
+
+def _clock(at: datetime) -> str:
+    return format_time(at.replace(microsecond=0)).replace(".000Z", "Z")

@@ -1,0 +1,228 @@
+"""A flag set: the ConfigMap whose `flags.flagd.json` holds many flags, ours and hand-written ones. One document, one writer, one epoch."""
+
+import json
+import math
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from tidegate.api.conditions import Reason
+from tidegate.api.rollout_status import State
+from tidegate.domain.exposure import Change, Reading, Write, Writer
+from tidegate.domain.problems import Problem
+from tidegate.levers.flag.definition import canonical, fingerprint, read_exposure, switched_off
+from tidegate.levers.flag.mark import MAX_EPOCH, read_mark, to_metadata
+from tidegate.levers.flag.targeting import NotAdoptableError
+from tidegate.levers.managed_fields import foreign_writer
+
+DOCUMENT_KEY = "flags.flagd.json"
+FLAG_SET_LABEL = "tidegate.io/flag-set"
+EPOCH_ANNOTATION = "tidegate.io/epoch"
+MAX_DOCUMENT_BYTES = 1_000_000
+"""What raises and new flags may fill. The API server takes some 48 kB more, which are left for rollbacks."""
+_MUCH = 1024
+"""Bytes. A write that needs more brings lists: without those no flag changes by as much."""
+_FULL = f"the flag set would be larger than {MAX_DOCUMENT_BYTES} bytes: divide it among several ConfigMaps"
+_EMPTY: Mapping[str, Any] = {"$schema": "https://flagd.dev/schema/v0/flags.json", "flags": {}}
+
+
+class UnreadableError(ValueError):
+    """The document is not a flagd document; the message says what is wrong with it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteFlag(Write):
+    """Write one flag of a flag set."""
+
+    config_map: str
+    key: str
+    definition: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class FlagSet:
+    """A flag set as it was read. `resource_version` is "" where the ConfigMap does not exist yet; without the label it isn't a flag set.
+
+    `writer` is whoever wrote the document since our last write; `around` what an external writer changed of our label and annotation.
+    """
+
+    document: Mapping[str, Any]
+    epoch: int
+    resource_version: str
+    labelled: bool = True
+    writer: Writer | None = None
+    around: tuple[Change, ...] = ()
+
+    @property
+    def flags(self) -> Mapping[str, Any]:
+        flags: Mapping[str, Any] = self.document["flags"]
+        return flags
+
+
+def parse_flag_set(config_map: Mapping[str, Any] | None) -> FlagSet:
+    """ConfigMap (None: there is none) → FlagSet. UnreadableError where the document can't be kept intact by writing to it."""
+    if config_map is None:
+        return FlagSet(_EMPTY, 0, "")
+    metadata = config_map["metadata"]
+    text = (config_map.get("data") or {}).get(DOCUMENT_KEY)
+    try:
+        document = json.loads(text, parse_constant=_finite, parse_float=_finite) if text else dict(_EMPTY)
+    except (ValueError, RecursionError) as error:
+        raise UnreadableError(f"{DOCUMENT_KEY} is not JSON: {error}") from None
+    if not isinstance(document, dict) or not isinstance(document.setdefault("flags", {}), dict):
+        raise UnreadableError(f'{DOCUMENT_KEY} is not a flagd document: it needs an object "flags"')
+    labelled = (metadata.get("labels") or {}).get(FLAG_SET_LABEL) == "true"
+    written = (metadata.get("annotations") or {}).get(EPOCH_ANNOTATION, "0")
+    annotated = int(written) if written.isascii() and written.isdigit() and len(written) <= len(str(MAX_EPOCH)) else 0
+    marked = max((mark.epoch for flag in document["flags"].values() if (mark := read_mark(flag)) is not None), default=0)
+    return FlagSet(
+        document,
+        max(annotated, marked),
+        metadata["resourceVersion"],
+        labelled,
+        document_writer(config_map) or _epoch_writer(metadata),
+        _changed_around(metadata, labelled, annotated, marked) if marked else (),
+    )
+
+
+def document_writer(config_map: Mapping[str, Any] | None) -> Writer | None:
+    """Who wrote the document since our last write."""
+    return None if config_map is None else foreign_writer(config_map["metadata"], "data", DOCUMENT_KEY)
+
+
+def _epoch_writer(metadata: Mapping[str, Any]) -> Writer | None:
+    return foreign_writer(metadata, "metadata", "annotations", EPOCH_ANNOTATION)
+
+
+def _changed_around(metadata: Mapping[str, Any], labelled: bool, annotated: int, marked: int) -> tuple[Change, ...]:
+    """What is no longer as our last write left it. An epoch above all marks is ours still where the newest flag was removed by hand."""
+    out = [] if labelled else [Change("label removed")]
+    if annotated < marked or _epoch_writer(metadata) is not None:
+        out.append(Change("epoch", str(marked), str(annotated)))
+    return tuple(out)
+
+
+def read_flag(flag_set: FlagSet, key: str, *, owned: bool = False) -> Reading | Problem:
+    """One flag of the set. What is in no flag set is nobody's to take over, but what is ours by status (`owned`) stays ours."""
+    definition = flag_set.flags.get(key)
+    mark = read_mark(definition)
+    if not flag_set.labelled and mark is None and not (owned and definition is not None):
+        remedy = f"label it {FLAG_SET_LABEL}=true to let Tidegate write to it"
+        return Problem(Reason.NOT_ADOPTABLE, f"the ConfigMap of spec.target.flag is not a flag set: {remedy}")
+    if definition is None:
+        return Reading(None, around=flag_set.around, writer=flag_set.writer)
+    if not isinstance(definition, Mapping):
+        why = f"flag {key} is not an object in the flag set"
+        unreadable = Reading(100, fingerprint="", around=flag_set.around, writer=flag_set.writer, unreadable=why)
+        return unreadable if owned else Problem(Reason.NOT_ADOPTABLE, why)
+    found = Reading(100, mark, "", flag_set.around, flag_set.writer, live=definition)
+    try:
+        found = replace(found, fingerprint=fingerprint(definition, mark))
+        exposure = read_exposure(definition)
+    except (NotAdoptableError, RecursionError) as error:
+        why = f"flag {key} exists and can't be taken over: {error}"
+        # once ours, a definition that somebody rewrote is corrected: it counts as fully exposed, so that the correction is a lowering
+        return replace(found, unreadable=why) if owned or mark is not None else Problem(Reason.NOT_ADOPTABLE, why)
+    return replace(found, percent=exposure.percent, expires=exposure.lease)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a write was left out: the flag is no longer what the decision saw, or (`is_full`) there is no room for it."""
+
+    write: WriteFlag
+    message: str
+    is_full: bool = False
+
+
+def merged(flag_set: FlagSet, writes: Iterable[WriteFlag], now: datetime) -> tuple[FlagSet, tuple[Refusal, ...]]:
+    """The flag set after all writes that still hold, under the next epoch, and those that were refused.
+
+    A raise holds only if the flag is exactly what its decision saw, any other write only if it raises nothing by now; switching off holds
+    unless the flag is another rollout's. In a document that is full what raises or adds is left out, and the rest is written.
+    """
+    writes = list(writes)
+    after, refused = _merged(flag_set, writes, now)
+    if _size(after.document) <= MAX_DOCUMENT_BYTES:
+        return after, refused
+    full = [write for write in writes if all(write is not one.write for one in refused) and _adds(flag_set, after, write)]
+    after, refused = _merged(flag_set, [write for write in writes if all(write is not one for one in full)], now)
+    return after, refused + tuple(Refusal(write, _FULL, is_full=True) for write in full)
+
+
+def _merged(flag_set: FlagSet, writes: Sequence[WriteFlag], now: datetime) -> tuple[FlagSet, tuple[Refusal, ...]]:
+    epoch = flag_set.epoch + 1
+    flags, refused = dict(flag_set.flags), []
+    for write in writes:
+        live = read_flag(replace(flag_set, document={"flags": flags}), write.key, owned=write.owned)
+        reason = live.message if isinstance(live, Problem) else _refusal(write, live, now)
+        if reason is not None:
+            refused.append(Refusal(write, reason))
+            continue
+        flags[write.key] = {**write.definition, "metadata": to_metadata(replace(write.mark, epoch=epoch, written_at=now))}
+    return replace(flag_set, document={**flag_set.document, "flags": flags}, epoch=epoch), tuple(refused)
+
+
+def _refusal(write: WriteFlag, live: Reading, now: datetime) -> str | None:
+    seen, mark = write.seen, live.mark
+    is_another = mark is not None and mark.uid != write.mark.uid and (seen.mark is None or mark.uid != seen.mark.uid)
+    if is_another and not write.owned:
+        return f"the flag belongs to {mark.rollout if mark else 'another rollout'} by now"
+    if dict(write.definition) == switched_off():
+        return None
+    if live.is_expired(now) and live.percent and write.percent:
+        return "the flag's lease expired since this was decided: whatever shows the feature again must be decided anew"
+    if write.raises and not _is_as_seen(live, seen):
+        return "the flag was written since this raise was decided"
+    if not write.raises and (live.percent or 0) < write.percent:
+        return "the flag was turned down since this write was decided"
+    if not write.anew and mark != seen.mark:
+        return "the flag was written since this write was decided"
+    return None
+
+
+def _is_as_seen(live: Reading, seen: Reading) -> bool:
+    return (live.fingerprint is None) == (seen.fingerprint is None) and canonical(live.live) == canonical(seen.live)
+
+
+def _adds(flag_set: FlagSet, after: FlagSet, write: WriteFlag) -> bool:
+    """Whether a write raises, adds a flag or brings long lists. A rollback never does, least of all one of a flag that was lost."""
+    if write.percent == 0 and write.mark.state is State.ROLLBACK:
+        return False
+    grows = _room_of(after, write.key) - _room_of(flag_set, write.key)
+    return write.raises or write.key not in flag_set.flags or (write.percent > 0 and grows > _MUCH)
+
+
+def _room_of(flag_set: FlagSet, key: str) -> int:
+    return _size({key: flag_set.flags[key]}) if key in flag_set.flags else 0
+
+
+def _size(document: Mapping[str, Any]) -> int:
+    return len(_text(document).encode("utf-8", "surrogatepass"))
+
+
+def _text(document: Mapping[str, Any]) -> str:
+    return json.dumps(document, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def _finite(text: str) -> float | None:
+    """JSON has no numbers beyond floats: what would be written back as Infinity or NaN is bounded, so that every parser reads it again."""
+    value = float(text)
+    return None if math.isnan(value) else max(-sys.float_info.max, min(sys.float_info.max, value))
+
+
+def to_config_map(flag_set: FlagSet, namespace: str, name: str) -> dict[str, Any]:
+    """The fields of the ConfigMap that Tidegate writes."""
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {
+            "name": name,
+            "namespace": namespace,
+            "labels": {FLAG_SET_LABEL: "true"},
+            "annotations": {EPOCH_ANNOTATION: str(flag_set.epoch)},
+        },
+        "data": {DOCUMENT_KEY: _text(flag_set.document)},
+    }

@@ -1,0 +1,134 @@
+"""observe → decide → act → report for one FeatureRollout: reads its snapshot, decides, and plays the script of what follows."""
+
+import logging
+from collections.abc import Callable
+from datetime import datetime
+
+from tidegate.act.actions import Actions
+from tidegate.act.flag_writes import NotWritableError, StaleDecisionError
+from tidegate.clients.errors import ClientError, Conflict, Forbidden, Invalid, Refused
+from tidegate.decide.rollout.deciding import decide, until_next_tick
+from tidegate.decide.rollout.safe import decide_safely
+from tidegate.domain.decision import Decision
+from tidegate.domain.keys import Key
+from tidegate.domain.script import (
+    CONFLICT,
+    FAILED,
+    OK,
+    Act,
+    Append,
+    ClearPending,
+    Drop,
+    Item,
+    Keep,
+    Outcome,
+    Script,
+    Show,
+    WriteStatus,
+    reconcile,
+)
+from tidegate.domain.snapshot import Policy, Snapshot
+from tidegate.loop.index import Index
+from tidegate.loop.queue import FailedReconcileError
+from tidegate.loop.reconciler import AFTER_FAILURE, observed
+from tidegate.observe.evidence import Evidence
+from tidegate.observe.snapshots import Snapshots
+from tidegate.report.rollout_metrics import RolloutMetrics
+from tidegate.report.statuses import RolloutReports
+
+_log = logging.getLogger(__name__)
+_REFUSALS = (Forbidden, Refused, Invalid, NotWritableError)
+"""A write that fails like this fails again until a person changes something."""
+
+
+class RolloutHandler:
+    """The handler of FeatureRollouts."""
+
+    def __init__(
+        self,
+        snapshots: Snapshots,
+        actions: Actions,
+        reports: RolloutReports,
+        evidence: Evidence,
+        metrics: RolloutMetrics,
+        index: Index,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._snapshots = snapshots
+        self._actions = actions
+        self._reports = reports
+        self._evidence = evidence
+        self._metrics = metrics
+        self._index = index
+        self._clock = clock
+
+    async def reconcile(self, key: Key) -> float | None:
+        snapshot = await observed(self._snapshots.of(key))
+        if snapshot is None:
+            self.gone(key)
+            return None
+        decision = self._decide(snapshot)
+        error = await self._play(key, snapshot, reconcile(snapshot.rollout, decision, self._clock()))
+        if isinstance(error, (Conflict, StaleDecisionError)):
+            raise error
+        if isinstance(error, (ClientError, NotWritableError)):
+            # A refused write must not delay the next tick: a breach must be seen to last, and must be acted on, all the same.
+            raise FailedReconcileError(error, self._next_reconcile(snapshot)) from error
+        if error is not None:
+            raise error
+        return decision.requeue_after
+
+    def gone(self, key: Key) -> None:
+        self._index.forget(key)
+        self._metrics.forget(key)
+
+    def _decide(self, snapshot: Snapshot) -> Decision:
+        try:
+            return decide(snapshot, self._clock())
+        except Exception as error:  # noqa: BLE001 - the safe reconcile is for what nobody foresaw
+            _log.exception("deciding failed unexpectedly")
+            return decide_safely(snapshot, self._clock(), error)
+
+    def _next_reconcile(self, snapshot: Snapshot) -> float:
+        if not isinstance(snapshot.policy, Policy):
+            return AFTER_FAILURE
+        return until_next_tick(self._clock(), snapshot.policy.spec.prometheus.interval)
+
+    async def _play(self, key: Key, snapshot: Snapshot, script: Script) -> Exception | None:
+        """Plays the script to its end; returns the first error."""
+        version, first = snapshot.rollout.resource_version, None
+        item = next(script)
+        while True:
+            outcome: Outcome = OK
+            try:
+                version = await self._do(key, snapshot, item, version)
+            except Exception as error:  # noqa: BLE001 - the safe reconcile is for what nobody foresaw
+                first, outcome = first or error, _outcome_of(error)
+            try:
+                item = script.send(outcome)
+            except StopIteration:
+                return first
+
+    async def _do(self, key: Key, snapshot: Snapshot, item: Item, version: str) -> str:
+        """Carries one item out; the rollout's resourceVersion afterwards."""
+        rollout = snapshot.rollout
+        match item:
+            case Act(action):
+                return await self._actions.perform(rollout, action, version)
+            case Show(status):
+                self._metrics.show(key, snapshot, status)
+            case WriteStatus(status) | ClearPending(status):
+                return await self._reports.write(rollout, status, version)
+            case Append(status):
+                await self._reports.append(rollout, status)
+            case Keep(status):
+                self._evidence.keep(rollout.uid, status)
+            case Drop():
+                self._evidence.drop(rollout.uid)
+        return version
+
+
+def _outcome_of(error: Exception) -> Outcome:
+    if isinstance(error, _REFUSALS):
+        return Outcome(is_ok=False, refusal=str(error))
+    return CONFLICT if isinstance(error, (Conflict, StaleDecisionError)) else FAILED

@@ -1,0 +1,170 @@
+"""What Prometheus answers about a rollout's gates at one tick."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from datetime import datetime
+
+from tidegate.api.conditions import Reason
+from tidegate.api.feature_rollout import FeatureRolloutSpec
+from tidegate.api.gates import Gate, Since
+from tidegate.api.rollout_status import FeatureRolloutStatus, GateStatus
+from tidegate.domain.answers import Answer, Buckets, CountAnswer, Failure, GateAnswer, GateId
+from tidegate.domain.asks import (
+    Asked,
+    Wording,
+    all_gates,
+    buckets_query,
+    fingerprint,
+    gates_to_ask,
+    last_tick,
+    median_query,
+    metrics_of,
+    start_source,
+    wording,
+)
+from tidegate.domain.problems import QueryProblem
+from tidegate.domain.snapshot import Policy, Rollout
+from tidegate.observe.counts import Counter, Counts
+from tidegate.observe.questions import Questions, Source
+
+_log = logging.getLogger(__name__)
+KNOWN_WITHIN = 7 * 86400.0
+"""Seconds within which a metric must have had a series, for its name to be believed."""
+LEAST_PATIENCE, MOST_PATIENCE = 1.0, 30.0
+"""Seconds that the other gates of a rollout wait for a slow one: an interval, within these bounds."""
+
+
+class GateReadings:
+    """Asks what the gates of rollouts need."""
+
+    def __init__(self, questions: Questions) -> None:
+        self._questions = questions
+        self._counts = Counts(questions)
+
+    async def answers(
+        self, rollout: Rollout, spec: FeatureRolloutSpec, policy: Policy, source: Source, now: datetime
+    ) -> Mapping[GateId, GateAnswer]:
+        """The answers of every gate that has to be asked."""
+        gates = list(gates_to_ask(spec, policy.spec, rollout.status))
+        at = _evaluation_time(policy, now)
+        found = await asyncio.gather(*(self._patiently(asked, rollout, policy, source, at) for asked in gates))
+        return {(asked.source, asked.gate.name): answer for asked, answer in zip(gates, found, strict=True)}
+
+    async def _patiently(self, asked: Asked, rollout: Rollout, policy: Policy, source: Source, at: datetime) -> GateAnswer:
+        """A gate's answer; one that takes longer than the interval must not keep the others from being judged."""
+        patience = min(max(policy.spec.prometheus.interval.total_seconds(), LEAST_PATIENCE), MOST_PATIENCE)
+        try:
+            async with asyncio.timeout(patience):
+                return await self._gate(asked, rollout, policy, source, at)
+        except TimeoutError:
+            return GateAnswer(
+                Failure(Reason.PROMETHEUS_TIMEOUT, f"no complete answer within {patience:g} s, when the other gates were judged")
+            )
+        except Exception as error:  # noqa: BLE001 - the safe reconcile is for what nobody foresaw
+            return GateAnswer(_failure(asked, error))
+
+    async def medians(
+        self, rollout: Rollout, spec: FeatureRolloutSpec, policy: Policy, source: Source, now: datetime
+    ) -> Mapping[str, Answer | Failure]:
+        """The medians before the start that status doesn't have yet, by gate."""
+        status = rollout.status
+        at = status.exposed_at or _evaluation_time(policy, now)
+        known = {(median.gate, median.source) for median in status.baselines}
+        out: dict[str, Answer | Failure] = {}
+        for asked in all_gates(spec, policy.spec) if status.attempt else ():
+            gate = asked.gate
+            start = start_source(gate)
+            if (
+                start is None
+                or (gate.name, start) in known
+                or gate.query is None
+                or gate.relative_to is None
+                or gate.relative_to.start is None
+            ):
+                continue
+            word, over = wording(asked, rollout, policy.spec, at), gate.relative_to.start.over
+            try:
+                query = median_query(word(gate.query), over, policy.spec.prometheus.interval)
+                out[gate.name] = await self._questions.answer(source, query, at.timestamp(), with_freshness=False)
+            except Exception as error:  # noqa: BLE001 - the safe reconcile is for what nobody foresaw
+                out[gate.name] = _failure(asked, error)
+        return out
+
+    async def unknown_metrics(
+        self, rollout: Rollout, spec: FeatureRolloutSpec, policy: Policy, source: Source, now: datetime
+    ) -> tuple[str, ...] | Failure:
+        """Which metrics of the gates had no series for a week, while nobody is exposed yet."""
+        status = rollout.status
+        if status.attempt == 0 or status.exposed_at is not None or status.step_percent:
+            return ()
+        at = _evaluation_time(policy, now).timestamp()
+        wanted: dict[str, None] = {}
+        for asked in all_gates(spec, policy.spec):
+            if asked.gate.starts_empty:
+                continue
+            try:
+                wanted |= dict.fromkeys(metrics_of(asked.gate, wording(asked, rollout, policy.spec, now)))
+            except Exception as error:  # noqa: BLE001 - the safe reconcile is for what nobody foresaw
+                why = _failure(asked, error)
+                return Failure(why.reason, f"gate {asked.gate.name}: {why.message}")
+        found = await asyncio.gather(*(self._questions.exists(source, metric, at - KNOWN_WITHIN, at) for metric in wanted))
+        for one in found:
+            if isinstance(one, Failure):
+                return one
+        return tuple(metric for metric, exists in zip(wanted, found, strict=True) if not exists)
+
+    async def _gate(self, asked: Asked, rollout: Rollout, policy: Policy, source: Source, at: datetime) -> GateAnswer:
+        gate, word = asked.gate, wording(asked, rollout, policy.spec, at)
+        value, samples, base, when = await asyncio.gather(
+            self._value(asked, rollout, source, word),
+            self._optional(source, word, gate.samples.count if gate.samples else None, at),
+            self._base(gate, source, word, at),
+            self._optional(source, word, gate.when, at, metrics=False),
+        )
+        return GateAnswer(value, samples, base, when)
+
+    async def _value(self, asked: Asked, rollout: Rollout, source: Source, word: Wording) -> Answer | Buckets | CountAnswer | Failure:
+        gate, at = asked.gate, word.at.timestamp()
+        if gate.query is not None:
+            return await self._questions.answer(source, word(gate.query), at)
+        if gate.latency is not None:
+            return await self._questions.buckets(source, buckets_query(word(gate.latency.histogram), gate.latency.over), at)
+        assert gate.count is not None
+        selector, status = word(gate.count.counter), rollout.status
+        since = status.effective_at if gate.count.since is Since.STEP else status.exposed_at
+        print_ = fingerprint(source.endpoint.url, selector)
+        before = _status_of(status, asked)
+        counter = Counter((rollout.uid, status.attempt, asked.source, gate.name, print_), selector, print_, (since or word.at).timestamp())
+        return await self._counts.answer(source, counter, None if before is None else before.counted, at)
+
+    async def _base(self, gate: Gate, source: Source, word: Wording, at: datetime) -> Answer | Failure | None:
+        relative = gate.relative_to
+        if relative is None or gate.query is None:
+            return None
+        if relative.offset is not None:
+            return await self._questions.answer(source, word(gate.query), (at - relative.offset).timestamp())
+        return await self._optional(source, word, relative.query, at)
+
+    async def _optional(
+        self, source: Source, word: Wording, query: str | None, at: datetime, *, metrics: bool = True
+    ) -> Answer | Failure | None:
+        if query is None:
+            return None
+        return await self._questions.answer(source, word(query), at.timestamp(), metrics=metrics)
+
+
+def _failure(asked: Asked, error: Exception) -> Failure:
+    """What can't be asked is that gate's failure, and no other's."""
+    if isinstance(error, QueryProblem):
+        return Failure(Reason.QUERY_REFUSED, str(error))
+    _log.error("gate %s could not be asked", asked.gate.name, exc_info=error)
+    return Failure(Reason.INTERNAL_ERROR, f"unexpected {type(error).__name__}: see the operator's log")
+
+
+def _evaluation_time(policy: Policy, now: datetime) -> datetime:
+    return last_tick(now, policy.spec.prometheus.interval) - policy.spec.prometheus.delay
+
+
+def _status_of(status: FeatureRolloutStatus, asked: Asked) -> GateStatus | None:
+    return next((one for one in status.gates if (one.source, one.name) == (asked.source, asked.gate.name)), None)

@@ -1,0 +1,216 @@
+"""The election on a clock that only the test moves: what real time a busy machine takes changes nothing."""
+
+import asyncio
+
+import pytest
+
+from tests.fakes.apiserver import ApiServer, Fault
+from tests.loop.election import DEADLINE, DURATION, Candidate, Clock, crash, looked, renewed, spec, until
+from tidegate.loop.election import LeaseSettings
+
+
+async def test_the_first_candidate_leads_and_goes_on_renewing(server: ApiServer, candidate: Candidate, clock: Clock) -> None:
+    leadership = candidate("pod-1")
+    assert not leadership.held()
+    assert not leadership.participating()
+    await leadership.acquire()
+    assert leadership.held()
+    assert leadership.participating()
+    first = dict(spec(server))
+    assert first["holderIdentity"] == leadership.identity
+    assert str(first["holderIdentity"]).startswith("pod-1_")
+    assert (first["leaseDurationSeconds"], first["leaseTransitions"]) == (DURATION, 0)
+    for _ in range(4):
+        clock.advance(0.6 * DEADLINE)
+        assert leadership.held(), "renewed within its deadline, for longer than its deadline in all"
+        await renewed(server)
+    assert spec(server)["acquireTime"] == first["acquireTime"]
+    assert spec(server)["renewTime"] != first["renewTime"]
+
+
+@pytest.mark.thorough
+async def test_of_five_candidates_one_leads(server: ApiServer, candidate: Candidate, clock: Clock) -> None:
+    candidates = [candidate(name) for name in "abcde"]
+    waiting = [asyncio.create_task(each.acquire()) for each in candidates]
+    await until(lambda: any(each.held() for each in candidates))
+    for _ in range(6):
+        clock.advance(DURATION / 3)
+        assert sum(each.held() for each in candidates) == 1
+        await renewed(server)
+        await looked(server, 4)
+        assert sum(each.held() for each in candidates) == 1
+    assert all(each.participating() for each in candidates)
+    for task in waiting:
+        task.cancel()
+
+
+async def test_a_dead_leader_is_followed_after_its_lease_and_not_before(server: ApiServer, candidate: Candidate, clock: Clock) -> None:
+    first, second = candidate("first"), candidate("second")
+    await first.acquire()
+    waiting = asyncio.create_task(second.acquire())
+    await until(second.participating)
+    await crash(first)
+    await looked(server)
+    clock.advance(DEADLINE)
+    assert not first.held(), "the old leader must have ended before the new one starts"
+    await looked(server)
+    clock.advance(DURATION - DEADLINE - 0.001)
+    await looked(server)
+    assert not second.held()
+    clock.advance(0.001)
+    await until(second.held)
+    assert spec(server)["leaseTransitions"] == 1
+    await waiting
+
+
+async def test_a_released_lease_is_taken_at_once(server: ApiServer, candidate: Candidate) -> None:
+    first, second = candidate("first"), candidate("second")
+    await first.acquire()
+    waiting = asyncio.create_task(second.acquire())
+    await until(second.participating)
+    await first.release()
+    assert not first.held()
+    assert not first.lost.is_set()
+    await until(second.held)
+    assert spec(server)["holderIdentity"] == second.identity
+    await waiting
+
+
+async def test_release_leaves_anothers_lease_alone(server: ApiServer, candidate: Candidate) -> None:
+    first, second = candidate("first"), candidate("second")
+    await first.acquire()
+    await server.put("leases", "system", {"metadata": {"name": "tidegate"}, "spec": {"holderIdentity": second.identity}})
+    await first.release()
+    assert spec(server)["holderIdentity"] == second.identity
+    await second.release()
+    assert spec(server)["holderIdentity"] == second.identity, "a standby has nothing to release"
+
+
+async def test_time_that_passes_unseen_ends_leadership_at_once_and_for_good(candidate: Candidate, clock: Clock) -> None:
+    leadership = candidate()
+    await leadership.acquire()
+    assert leadership.held()
+    clock.advance(DEADLINE)
+    assert not leadership.held(), "without any task having run"
+    await until(leadership.lost.is_set)
+    clock.advance(-DEADLINE)
+    assert not leadership.held(), "what is lost stays lost"
+
+
+async def test_a_silent_api_server_ends_leadership_at_the_deadline(server: ApiServer, candidate: Candidate, clock: Clock) -> None:
+    leadership = candidate()
+    await leadership.acquire()
+    silence = Fault("*", "leases", how="hang", times=1000)
+    server.faults.append(silence)
+    clock.advance(DEADLINE - 0.001)
+    await until(lambda: silence.times <= 998)
+    assert leadership.held(), "an answer that doesn't come ends nothing by itself"
+    assert not leadership.lost.is_set()
+    clock.advance(0.001)
+    assert not leadership.held()
+    await until(leadership.lost.is_set)
+
+
+async def renewed_after(server: ApiServer, fault: Fault) -> None:
+    server.faults[:] = [fault]
+    await until(lambda: fault.times == 0)
+    await renewed(server)
+
+
+@pytest.mark.thorough
+async def test_short_troubles_are_survived(server: ApiServer, candidate: Candidate, clock: Clock) -> None:
+    leadership = candidate()
+    await leadership.acquire()
+    for fault in (
+        Fault("update", status=500),
+        Fault("update", how="drop", times=2),
+        Fault("update", how="hang"),
+        Fault("update", status=429),
+    ):
+        clock.advance(0.6 * DEADLINE)
+        await renewed_after(server, fault)
+        assert leadership.held()
+
+
+@pytest.mark.parametrize("verb", ["create", "update"])
+async def test_a_write_whose_answer_is_lost_is_recognised_as_our_own(
+    server: ApiServer, candidate: Candidate, clock: Clock, verb: str
+) -> None:
+    lost = Fault(verb, "leases", how="lose_reply")
+    server.faults.append(lost)
+    leadership = candidate()
+    await leadership.acquire()
+    await until(lambda: lost.times == 0)
+    for _ in range(2):
+        clock.advance(0.6 * DEADLINE)
+        await renewed(server)
+    assert leadership.held()
+    assert spec(server)["leaseTransitions"] == 0
+
+
+async def test_anothers_name_in_the_lease_ends_leadership_at_once(
+    server: ApiServer, candidate: Candidate, caplog: pytest.LogCaptureFixture
+) -> None:
+    leadership = candidate()
+    await leadership.acquire()
+    await server.put("leases", "system", {"metadata": {"name": "tidegate"}, "spec": {"holderIdentity": "usurper"}})
+    await until(leadership.lost.is_set)
+    assert not leadership.held()
+    assert "lost the lease: usurper holds it" in caplog.text
+    assert spec(server)["holderIdentity"] == "usurper"
+
+
+async def test_a_deleted_lease_ends_leadership(server: ApiServer, candidate: Candidate) -> None:
+    leadership = candidate()
+    await leadership.acquire()
+    await server.remove("leases", "system", "tidegate")
+    await until(leadership.lost.is_set)
+    assert not leadership.held()
+
+
+async def test_wall_clocks_are_not_compared(server: ApiServer, candidate: Candidate, clock: Clock) -> None:
+    """A holder whose clock is 20 years behind, but who renews, is not overthrown."""
+    lease = {"metadata": {"name": "tidegate"}, "spec": {"holderIdentity": "other", "leaseDurationSeconds": 3}}
+    await server.put("leases", "system", lease)
+    leadership = candidate()
+    waiting = asyncio.create_task(leadership.acquire())
+    for number in range(3):
+        await looked(server)
+        clock.advance(DURATION - 0.1)
+        await looked(server)
+        assert not waiting.done()
+        await server.put(
+            "leases", "system", {"metadata": {"name": "tidegate"}, "spec": {"renewTime": f"2006-01-01T00:00:{number:02}.000000Z"}}
+        )
+    await looked(server)
+    clock.advance(DURATION)
+    await until(leadership.held)
+    await waiting
+
+
+async def test_a_label_on_the_lease_is_no_renewal(server: ApiServer, candidate: Candidate, clock: Clock) -> None:
+    lease = {"metadata": {"name": "tidegate"}, "spec": {"holderIdentity": "dead", "leaseDurationSeconds": 3}}
+    await server.put("leases", "system", lease)
+    leadership = candidate()
+    waiting = asyncio.create_task(leadership.acquire())
+    for stamp in ("a", "b"):
+        await looked(server)
+        clock.advance(DURATION / 2)
+        await server.put("leases", "system", {"metadata": {"name": "tidegate", "labels": {"stamp": stamp}}})
+    await until(leadership.held)
+    await waiting
+
+
+async def test_standing_by_survives_whatever_the_api_server_does(server: ApiServer, candidate: Candidate) -> None:
+    server.faults += [Fault("get", status=500), Fault("get", status=403), Fault("get", how="drop", times=2), Fault("create", status=422)]
+    leadership = candidate()
+    async with asyncio.timeout(30):
+        await leadership.acquire()
+    assert leadership.held()
+
+
+@pytest.mark.parametrize("times", [(5.0, 7.0, 1.0), (10.0, 7.0, 4.0), (10.0, 7.0, 0.0)])
+async def test_times_that_make_no_sense_are_refused(times: tuple[float, float, float]) -> None:
+    duration, deadline, retry = times
+    with pytest.raises(ValueError, match="renewDeadline"):
+        LeaseSettings("system", "a", duration=duration, renew_deadline=deadline, retry=retry)

@@ -1,0 +1,218 @@
+"""What is asked of Prometheus for a gate: in which words, and at which moment. Times are seconds after the tick."""
+
+from typing import Any
+
+import pytest
+
+from tests.builders import START, after, policy, raw_gate, spec
+from tidegate.api.conditions import Reason
+from tidegate.api.rollout_status import FeatureRolloutStatus, Phase, StartMedian, State
+from tidegate.clients.prometheus import Endpoint, InstantVector, Prometheus, RangeVector, Series
+from tidegate.domain.answers import Failure
+from tidegate.domain.asks import Wording, start_source
+from tidegate.domain.snapshot import Policy, Rollout
+from tidegate.observe.gate_answers import GateReadings
+from tidegate.observe.questions import Questions, Source
+
+WEEK, DAY = 7 * 86400, 86400
+NOW = after(3)
+SOURCE = Source("production", Endpoint("http://prometheus:9090"))
+TEMPLATE = raw_gate("slow", query="slow_ratio")
+Asked = set[tuple[str, float]]
+
+
+class Listening(Prometheus):
+    """Answers 1 to everything, keeps what it was asked (ages by themselves), and knows the metrics that it is told to know."""
+
+    def __init__(self, known: frozenset[str] = frozenset()) -> None:
+        self.known = known
+        self.asked: Asked = set()
+        self.ages: list[str] = []
+        self.looked_for: set[tuple[str, float, float]] = set()
+
+    async def instant(self, endpoint: Endpoint, query: str, at: float) -> InstantVector:
+        if "timestamp(" in query:
+            self.ages.append(query)
+        else:
+            self.asked.add((query, at - START))
+        return InstantVector("vector", (Series((("selector", "0"),), 1.0),), 1)
+
+    async def raw(self, endpoint: Endpoint, query: str, at: float) -> RangeVector:
+        self.asked.add((query, at - START))
+        return RangeVector(())
+
+    async def has_series(self, endpoint: Endpoint, selector: str, since: float, at: float) -> bool:
+        self.looked_for.add((selector, since - START, at - START))
+        return selector in self.known
+
+
+def rollout(*gates: dict[str, Any], **status: Any) -> Rollout:
+    """An attempt that exposed somebody ten minutes ago, and whose step took effect 95 seconds ago."""
+    standing = {
+        "attempt": 1,
+        "phase": Phase.PROGRESSING,
+        "state": State.ROLLING_OUT,
+        "step_percent": 10,
+        "exposed_at": after(-600),
+        "effective_at": after(-95),
+    }
+    found = FeatureRolloutStatus(**(standing | status))
+    return Rollout("shop", "search", "u1", 1, "1", False, (), spec(gates=list(gates)), None, found)
+
+
+def not_exposed(*gates: dict[str, Any]) -> Rollout:
+    return rollout(*gates, phase=Phase.WAITING, state=State.DISABLED, step_percent=0, exposed_at=None, effective_at=None)
+
+
+async def asked(given: Rollout, used: Policy) -> Asked:
+    prometheus = Listening()
+    assert given.spec is not None
+    await GateReadings(Questions(prometheus)).answers(given, given.spec, used, SOURCE, NOW)
+    return prometheus.asked
+
+
+async def test_the_age_of_every_selector_is_asked_for_too() -> None:
+    gate = raw_gate(samples={"count": "trades", "min": 5}, when="market_open", relativeTo={"query": "errors_of_others"})
+    prometheus, given = Listening(), rollout(gate)
+    assert given.spec is not None
+    await GateReadings(Questions(prometheus)).answers(given, given.spec, policy(), SOURCE, NOW)
+    for selector in ("errors", "trades", "market_open", "errors_of_others"):
+        assert any(f"timestamp({selector}{{}})" in query for query in prometheus.ages), selector
+
+
+@pytest.mark.parametrize(
+    ("gate", "questions"),
+    [
+        (raw_gate(), {("errors", 0)}),
+        (raw_gate(query="rate(errors[$window])"), {("rate(errors[90s])", 0)}),
+        (raw_gate(samples={"count": "trades", "min": 5}, when="market_open"), {("errors", 0), ("trades", 0), ("market_open", 0)}),
+        (raw_gate(relativeTo={"query": "control"}), {("errors", 0), ("control", 0)}),
+        (raw_gate(relativeTo={"offset": "7d"}), {("errors", 0), ("errors", -WEEK)}),
+        (raw_gate(relativeTo={"start": {"over": "1d"}}), {("errors", 0)}),
+        (raw_gate(relativeTo={"baseline": "normal"}), {("errors", 0)}),
+        (
+            {"name": "slow", "latency": {"histogram": "seconds_bucket", "over": "2m"}, "rollback": {"gt": 5}},
+            {("sum by (le) (rate(seconds_bucket[2m]))", 0)},
+        ),
+        ({"use": "slow"}, {("slow_ratio", 0)}),
+        ({"use": "slow", "name": "mine"}, {("slow_ratio", 0)}),
+    ],
+)
+async def test_each_kind_of_gate_asks_its_own_question_at_the_tick(gate: dict[str, Any], questions: Asked) -> None:
+    assert await asked(rollout(gate), policy(gateTemplates=[TEMPLATE])) == questions
+
+
+@pytest.mark.parametrize(
+    ("fields", "begins"), [({}, -600), ({"since": "attempt"}, -600), ({"since": "step"}, -95)], ids=["default", "attempt", "step"]
+)
+async def test_a_count_begins_with_the_attempts_first_exposure_or_with_its_step(fields: dict[str, str], begins: float) -> None:
+    gate = {"name": "violations", "count": {"counter": "violations_total"} | fields, "rollback": {"gte": 1}}
+    found = await asked(rollout(gate), policy())
+    assert ("last_over_time(violations_total[3600s])", begins) in found, "what each series had come to by then is not counted"
+    assert {at for query, at in found if query.startswith("violations_total[")} == {*range(int(begins) + 300, 0, 300), 0}
+
+
+@pytest.mark.parametrize(("delay", "at"), [("0s", 0), ("30s", -30)])
+async def test_a_source_that_ingests_late_is_asked_about_the_past(delay: str, at: float) -> None:
+    given = rollout(raw_gate(relativeTo={"query": "control"}))
+    assert await asked(given, policy(delay=delay)) == {("errors", at), ("control", at)}
+
+
+# what can't be asked
+
+NESTED = raw_gate("nested", query="(" * 1000 + "x" + ")" * 1000, relativeTo={"start": {"over": "1d"}})
+"""Only a spec that an older version took for valid has it."""
+
+
+async def failures(given: Rollout) -> dict[str, Reason | None]:
+    """Why each gate can't be judged, and in `median` and `metrics` what of the rest can't be told."""
+    assert given.spec is not None
+    about = (given, given.spec, policy(raw_gate("uptime")), SOURCE, NOW)
+    readings = GateReadings(Questions(Listening()))
+    found = {name: answer.value for (_, name), answer in (await readings.answers(*about)).items()}
+    medians, unknown = await readings.medians(*about), await readings.unknown_metrics(*about)
+    parts = found | {"median": medians.get("nested"), "metrics": unknown}
+    return {name: part.reason if isinstance(part, Failure) else None for name, part in parts.items()}
+
+
+async def test_a_query_that_no_parser_survives_is_its_gates_failure_alone() -> None:
+    refused = Reason.QUERY_REFUSED
+    exposed = await failures(rollout(NESTED, raw_gate()))
+    assert exposed == {"nested": refused, "errors": None, "uptime": None, "median": refused, "metrics": None}
+    assert await failures(not_exposed(NESTED, raw_gate())) == {"uptime": None, "median": refused, "metrics": refused}
+
+
+async def test_so_is_a_fault_that_nobody_foresaw(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(self: Wording, query: str) -> str:
+        if query == NESTED["query"]:
+            raise MemoryError
+        return query
+
+    monkeypatch.setattr(Wording, "__call__", broken)
+    unforeseen = Reason.INTERNAL_ERROR
+    exposed = await failures(rollout(NESTED, raw_gate()))
+    assert exposed == {"nested": unforeseen, "errors": None, "uptime": None, "median": unforeseen, "metrics": None}
+    assert await failures(not_exposed(NESTED)) == {"uptime": None, "median": unforeseen, "metrics": unforeseen}
+
+
+# the median before the start
+
+START_GATE = raw_gate(relativeTo={"start": {"over": "1d"}})
+MEDIAN = "quantile_over_time(0.5, (errors)[1d:173s])"
+
+
+@pytest.mark.parametrize(("exposed_at", "at"), [(None, 0), (-600, -600)])
+async def test_the_median_is_that_of_the_time_before_the_first_exposure(exposed_at: float | None, at: float) -> None:
+    given = not_exposed(START_GATE) if exposed_at is None else rollout(START_GATE, exposed_at=after(exposed_at))
+    prometheus = Listening()
+    assert given.spec is not None
+    found = await GateReadings(Questions(prometheus)).medians(given, given.spec, policy(), SOURCE, NOW)
+    assert (list(found), prometheus.asked) == (["errors"], {(MEDIAN, at)})
+
+
+async def test_a_median_that_is_known_is_not_measured_again() -> None:
+    given = spec(gates=[START_GATE]).gates[0].written_out
+    kept = StartMedian(gate="errors", value="0.5", at=after(-600), source=start_source(given) or "")
+    known, prometheus = rollout(START_GATE, baselines=(kept,)), Listening()
+    assert known.spec is not None
+    assert await GateReadings(Questions(prometheus)).medians(known, known.spec, policy(), SOURCE, NOW) == {}
+    assert prometheus.asked == set()
+
+
+# metrics that must exist
+
+
+async def unknown(given: Rollout, used: Policy, *known: str) -> tuple[tuple[str, ...] | Failure, set[tuple[str, float, float]]]:
+    prometheus = Listening(frozenset(known))
+    assert given.spec is not None
+    return await GateReadings(Questions(prometheus)).unknown_metrics(given, given.spec, used, SOURCE, NOW), prometheus.looked_for
+
+
+@pytest.mark.parametrize(
+    ("gate", "metrics"),
+    [
+        (raw_gate(), {"errors{}"}),
+        (raw_gate(query='sum(rate(errors{variant="on"}[5m])) / sum(rate(requests[5m]))'), {"errors{}", "requests{}"}),
+        (raw_gate(samples={"count": 'trades{variant="on"}', "min": 5}), {"errors{}", "trades{}"}),
+        (raw_gate(relativeTo={"query": 'control{variant="off"}'}), {"errors{}", "control{}"}),
+        (raw_gate(when="market_open == 1"), {"errors{}", "market_open{}"}),
+        (raw_gate(when="hour() >= 8"), {"errors{}"}),
+        ({"name": "count", "count": {"counter": 'violations_total{job="a"}'}, "rollback": {"gte": 1}}, {"violations_total{}"}),
+        ({"name": "late", "latency": {"histogram": 'seconds_bucket{job="a"}'}, "rollback": {"gt": 5}}, {"seconds_bucket{}"}),
+        ({"use": "slow"}, {"slow_ratio{}"}),
+        (raw_gate(startsEmpty=True), set()),
+    ],
+)
+async def test_every_metric_of_a_gate_is_looked_for_by_name_within_a_week(gate: dict[str, Any], metrics: set[str]) -> None:
+    missing, looked_for = await unknown(not_exposed(gate), policy(gateTemplates=[TEMPLATE]))
+    assert looked_for == {(metric, -WEEK, 0) for metric in metrics}
+    assert set(missing) == metrics if isinstance(missing, tuple) else pytest.fail(str(missing))
+
+
+async def test_only_what_has_no_series_is_unknown_and_guards_count_too() -> None:
+    missing, _ = await unknown(not_exposed(raw_gate(), raw_gate("slow")), policy(raw_gate("uptime")), "slow{}")
+    assert missing == ("errors{}", "uptime{}")
+
+
+async def test_once_somebody_is_exposed_no_metric_is_looked_for() -> None:
+    assert await unknown(rollout(raw_gate()), policy()) == ((), set())
