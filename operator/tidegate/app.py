@@ -68,7 +68,7 @@ class Parts:
 
     def gone(self, key: Key) -> None:
         """Whoever waits for what it had is reconciled."""
-        shared = [ref for ref in self.index.refs(key) if ref.kind is RefKind.FLAG_SET]
+        shared = [ref for ref in self.index.refs(key) if ref.kind is RefKind.FLAG]
         for other in self.index.of(*shared):
             if other != key:
                 self.queue.add(other)
@@ -87,6 +87,8 @@ class Parts:
                 self.flags.sets.forget((ref.namespace, ref.name))
             case RefKind.ROLLOUT_POLICY:
                 self.policies.forget()
+            case RefKind.FLAG:
+                pass
 
 
 def assemble(

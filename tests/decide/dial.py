@@ -29,6 +29,9 @@ class DialLever:
     def adoptable(self, reading: Reading, rollout: str) -> Problem | None:
         return None
 
+    def lowers(self, reading: Reading) -> bool:
+        return reading.percent is not None
+
     def writes(self, wish: Wish, reading: Reading) -> tuple[Turn, ...]:
         if reading.percent == wish.percent and wish.mark.says_as(reading.mark) and not wish.anew:
             return ()

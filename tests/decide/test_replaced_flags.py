@@ -118,12 +118,16 @@ def test_what_was_never_ours_is_left_alone() -> None:
     assert stalled_for(world.status) is Reason.NOT_ADOPTABLE
 
 
-def test_a_flag_set_that_lost_its_label_and_the_flag_is_not_written_to() -> None:
+def test_a_flag_set_that_lost_its_label_and_the_flag_gets_both_back() -> None:
     world = World(gates=GATES)
     world.climb_to(50)
     world.put_flag(None)
     assert world.config_map is not None
-    world.config_map["metadata"]["labels"] = {"app": "somebody-else"}
-    world.run(60)
-    assert world.definition is None
-    assert stalled_for(world.status) is Reason.NOT_ADOPTABLE
+    world.config_map["metadata"]["labels"] = {"app": "an-external-writer"}
+    world.run(5)
+    assert world.percent == 50
+    world.put_flag(None)
+    world.config_map["metadata"]["labels"] = {}
+    world.edit(enabled=False)
+    world.run(5)
+    assert effect(world) == switched_off()

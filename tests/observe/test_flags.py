@@ -159,7 +159,7 @@ async def test_a_claimant_is_found_by_the_index_where_the_mark_says_nothing(worl
     assert await world.holder("late") is None, "nobody knows of another"
     world.indexed = ("gone", "late", "search")
     assert (await world.holder("late"), await world.holder("search")) == ("search", None)
-    assert set(world.asked) == {Ref(RefKind.FLAG_SET, "shop", CONFIG_MAP)}
+    assert set(world.asked) == {Ref(RefKind.FLAG, "shop", f"{CONFIG_MAP}/{KEY}")}
 
 
 @pytest.mark.parametrize(

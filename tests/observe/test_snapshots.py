@@ -28,6 +28,7 @@ from tidegate.observe.snapshots import Snapshots
 KEY = Key(Kind.FEATURE_ROLLOUT, "shop", "search")
 SAME = {"configMap": "shop-flags", "key": "new-search"}
 FLAG_SET = Ref(RefKind.FLAG_SET, "shop", "shop-flags")
+FLAG = Ref(RefKind.FLAG, "shop", "shop-flags/new-search")
 
 
 class World:
@@ -94,7 +95,7 @@ async def test_what_it_refers_to_is_noted_before_that_is_read(
     """No change after the reading goes unheard of, then. Who waits for a default policy refers to any."""
     await world.put(raw_spec(**fields), **status)
     await world.snapshot()
-    assert world.noted == [(KEY, {FLAG_SET, Ref(RefKind.ROLLOUT_POLICY, "", policy)}, 1)]
+    assert world.noted == [(KEY, {FLAG_SET, FLAG, Ref(RefKind.ROLLOUT_POLICY, "", policy)}, 1)]
 
 
 async def test_a_spec_that_was_never_valid_refers_to_no_flag_set(world: World) -> None:

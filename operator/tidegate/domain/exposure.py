@@ -65,7 +65,7 @@ class Reading:
     `percent`: what clients have now; None where there is no object. `unreadable` says why it can't be told: `percent` is 100 then.
     `fingerprint` stands for everything that a write sets, the end of a lease aside; None where there is no object. `around`: what an
     external writer changed beside it. `expires`: when clients turn it off by themselves (Unix seconds). `settling`: written, and not in
-    force yet. `revision`: of what runs there, where the lever knows. `live` is for the lever alone.
+    force yet. `live` is for the lever alone.
     """
 
     percent: int | None
@@ -76,7 +76,6 @@ class Reading:
     unreadable: str | None = None
     expires: int | None = None
     settling: bool = False
-    revision: str | None = None
     live: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -144,6 +143,10 @@ class Lever(Protocol):
 
     def adoptable(self, reading: Reading, rollout: str) -> Problem | None:
         """Why what stands there can't be taken over by this rollout (namespace/name); None where it can."""
+        ...
+
+    def lowers(self, reading: Reading) -> bool:
+        """Whether nobody sees what stands there who shouldn't: a smaller percent alone may be one of other people."""
         ...
 
     def writes(self, wish: Wish, reading: Reading) -> tuple[Write, ...]:

@@ -27,6 +27,7 @@ class RefKind(StrEnum):
     """Kinds that others refer to: a change of one wakes those."""
 
     FLAG_SET = "FlagSet"
+    FLAG = "Flag"
     ROLLOUT_POLICY = "RolloutPolicy"
 
 

@@ -20,7 +20,7 @@ SHARED_FOR = 1.0
 
 
 class Flags:
-    """Reads flags. `others` gives the keys of rollouts that are known to refer to a flag set."""
+    """Reads flags. `others` gives the keys of rollouts that are known to move a flag."""
 
     def __init__(self, kubernetes: Kubernetes, others: Callable[[Ref], Iterable[Key]]) -> None:
         self._kubernetes = kubernetes
@@ -40,7 +40,7 @@ class Flags:
     async def _claimed(self, rollout: Rollout, reading: Reading, target: FlagTarget) -> Problem | None:
         """The first claimant keeps a flag for as long as it lives. Whose it is follows from the rollouts' status. A mark, which anybody may
         write, only names whom to check."""
-        names = {key.name for key in self._others(flag_set_ref(rollout.namespace, target))} if not rollout.owns else set()
+        names = {key.name for key in self._others(flag_ref(rollout.namespace, target))} if not rollout.owns else set()
         if reading.mark is not None and reading.mark.uid != rollout.uid:
             namespace, _, name = reading.mark.rollout.partition("/")
             names |= {name} if namespace == rollout.namespace else set()
@@ -80,6 +80,11 @@ class Flags:
 def flag_set_ref(namespace: str, target: FlagTarget) -> Ref:
     """What a flag target refers to."""
     return Ref(RefKind.FLAG_SET, namespace, target.config_map)
+
+
+def flag_ref(namespace: str, target: FlagTarget) -> Ref:
+    """The one flag in it: others that move it too are its rivals."""
+    return Ref(RefKind.FLAG, namespace, f"{target.config_map}/{target.key}")
 
 
 def _age(rollout: Rollout) -> tuple[str, str]:

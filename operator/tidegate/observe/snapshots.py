@@ -20,7 +20,7 @@ from tidegate.domain.problems import Problem
 from tidegate.domain.snapshot import Policy, Rollout, RunView, Snapshot
 from tidegate.levers.choosing import lever_for
 from tidegate.observe.evidence import Evidence
-from tidegate.observe.flags import Flags, flag_set_ref
+from tidegate.observe.flags import Flags, flag_ref, flag_set_ref
 from tidegate.observe.gate_answers import GateReadings
 from tidegate.observe.parsing import parse_rollout, parse_run
 from tidegate.observe.policies import Policies
@@ -65,9 +65,7 @@ class Snapshots:
             missing = Problem(Reason.INVALID_SPEC, "no valid spec was seen yet")
             return Snapshot(rollout, missing, missing)
         lever = lever_for(spec.target)
-        reading, policy = await asyncio.gather(
-            foreseen(self._reading(rollout, spec), _problem), foreseen(self._policies.resolve(rollout, spec), _problem)
-        )
+        reading, policy = await asyncio.gather(foreseen(self._reading(rollout, spec), _problem), self._policy(rollout, spec))
         answers: Mapping[GateId, GateAnswer] = {}
         medians: Mapping[str, Answer | Failure] = {}
         unknown: tuple[str, ...] | Failure = ()
@@ -82,7 +80,7 @@ class Snapshots:
                     foreseen(self._gates.medians(*about), lambda _: {}),
                     foreseen(self._gates.unknown_metrics(*about), lambda why: Failure(Reason.INTERNAL_ERROR, why)),
                 )
-        runs = await self._runs(rollout, lever) if rollout.needs_runs else ()
+        runs = await self._known_runs(rollout, lever)
         return Snapshot(
             rollout=rollout,
             policy=policy,
@@ -91,8 +89,9 @@ class Snapshots:
             namespace_terminating=rollout.deleting and await self._terminating(rollout.namespace),
             answers=answers,
             evidence=self._evidence.of(rollout.uid, rollout.status.attempt),
-            newest_run=newest_run(run for run in runs if run.rollout == rollout.name),
-            rejected=rejected_revisions(runs, lever.identity),
+            newest_run=newest_run(run for run in runs or () if run.rollout == rollout.name),
+            rejected=rejected_revisions(runs or (), lever.identity),
+            runs_known=runs is not None,
             medians=medians,
             unknown_metrics=unknown,
         )
@@ -103,6 +102,24 @@ class Snapshots:
 
     async def _terminating(self, namespace: str) -> bool:
         return "deletionTimestamp" in ((await self._policies.namespaces.get(namespace)).get("metadata") or {"deletionTimestamp": ""})
+
+    async def _known_runs(self, rollout: Rollout, lever: Lever) -> tuple[RunView, ...] | None:
+        """None where they can't be read now: of a rollout that is under way, everything but a new attempt goes on without them."""
+        if not rollout.needs_runs:
+            return ()
+        try:
+            return await self._runs(rollout, lever)
+        except ClientError as error:
+            if rollout.status.attempt == 0:
+                raise
+            _log.warning("RolloutRuns can't be read: %s", error)
+            return None
+
+    async def _policy(self, rollout: Rollout, spec: FeatureRolloutSpec) -> Policy | Problem:
+        """What is switched off or deleted needs none, and waits for none."""
+        if rollout.deleting or not spec.enabled:
+            return Problem(Reason.DISABLED, "not read: nothing is judged")
+        return await foreseen(self._policies.resolve(rollout, spec), _problem)
 
     async def _runs(self, rollout: Rollout, lever: Lever) -> tuple[RunView, ...]:
         """The runs of this name, from which numbers go on, and those of this target, whose verdicts count."""
@@ -132,6 +149,7 @@ def _problem(why: str) -> Problem:
 def _refs(rollout: Rollout, spec: FeatureRolloutSpec | None) -> Iterable[Ref]:
     if spec is not None and spec.target.flag is not None:
         yield flag_set_ref(rollout.namespace, spec.target.flag)
+        yield flag_ref(rollout.namespace, spec.target.flag)
     pinned, named = rollout.status.policy, None if spec is None else spec.policy_ref
     name = pinned.name if pinned is not None else named.name if named is not None else ""
     yield Ref(RefKind.ROLLOUT_POLICY, "", name)

@@ -39,9 +39,9 @@ def _first_contact(draft: Draft) -> None:
         seq=run.seq if run else 0,
         attempt=(run.attempt if run else 0) + 1,
         revision=draft.spec.revision,
-        rejected=draft.snapshot.rejected,
         retry=draft.spec.retry,
     )
+    draft.keep_rejected(draft.snapshot.rejected)
     if _found_rejected(draft) or _is_marked_rejected(draft):
         _stay_rejected(draft, Transition.ADOPTED)
     elif draft.reading.percent is None and draft.spec.initial_percent > 0:
@@ -147,7 +147,7 @@ def _follow_spec(draft: Draft) -> None:
     if not spec.enabled:
         switch_off(draft)
         return
-    if draft.is_backlogged:
+    if draft.is_backlogged or not draft.snapshot.runs_known:
         return
     is_asked = spec.retry > (status.retry or 0)
     draft.set(retry=spec.retry)
@@ -164,7 +164,7 @@ def _retry(draft: Draft) -> None:
     key = draft.revision_key
     lifted = tuple(one for one in draft.rejected if one != key)
     _new_attempt(draft)
-    draft.set(rejected=lifted)
+    draft.keep_rejected(lifted)
     message = _named(f"is tried again (spec.retry {draft.spec.retry}): its rejection is lifted", draft)
     draft.record(Transition.RETRIED, message, actor="spec.retry")
 
@@ -207,8 +207,8 @@ def _new_attempt(draft: Draft) -> None:
         policy=None,
         gates=(),
         baselines=(),
-        rejected=draft.rejected,
     )
+    draft.keep_rejected(draft.rejected)
 
 
 def _named(message: str, draft: Draft) -> str:

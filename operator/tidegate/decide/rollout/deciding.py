@@ -4,21 +4,23 @@ import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from tidegate.api.conditions import Reason
 from tidegate.api.feature_rollout import FeatureRolloutSpec
 from tidegate.api.rollout_status import FeatureRolloutStatus, Phase, State
+from tidegate.decide.gates.judging import judge_all, rollback_cause
 from tidegate.decide.gates.lint import questionable
-from tidegate.decide.rollout.attempt import begin, not_adoptable
+from tidegate.decide.rollout.attempt import begin, not_adoptable, switch_off
 from tidegate.decide.rollout.deletion import decide_deletion
 from tidegate.decide.rollout.draft import Draft
 from tidegate.decide.rollout.drift import contested, correct, is_changed, report_rest
 from tidegate.decide.rollout.expiry import lease_of
-from tidegate.decide.rollout.motion import bake_ends, is_confirmed, move
+from tidegate.decide.rollout.motion import bake_ends, is_confirmed, move, roll_back
 from tidegate.decide.rollout.summary import conditions_for, stalled_by, waiting_for
 from tidegate.decide.rollout.waiting import Blocker, overdue_at
 from tidegate.decide.rollout.wishes import corrected, wish_for
 from tidegate.domain.asks import SILENT
 from tidegate.domain.decision import FINALIZER, RETRY, Action, AddFinalizer, Decision, RemoveFinalizer
-from tidegate.domain.exposure import Mode, Wish, Write
+from tidegate.domain.exposure import Lever, Mode, Reading, Wish, Write
 from tidegate.domain.problems import Problem
 from tidegate.domain.snapshot import Policy, Snapshot
 from tidegate.domain.steps import number_of
@@ -40,11 +42,11 @@ def decide(snapshot: Snapshot, now: datetime) -> Decision:
     if spec is None or snapshot.lever is None:
         return _never_valid(snapshot, now)
     if isinstance(snapshot.reading, Problem):
-        return _out_of_hand(snapshot, snapshot.reading, spec, now)
+        return _out_of_hand(_blind(snapshot, snapshot.lever, spec, now), snapshot, snapshot.reading, spec, now)
     draft = Draft.of(snapshot, snapshot.lever, snapshot.reading, spec, now)
     unknown = not_adoptable(draft)
     if unknown is not None:
-        return _out_of_hand(snapshot, unknown, spec, now)
+        return _out_of_hand(snapshot.rollout.status, snapshot, unknown, spec, now)
     begin(draft)
     _note_percent(draft)
     found: tuple[Blocker, ...] = ()
@@ -166,10 +168,27 @@ def _never_valid(snapshot: Snapshot, now: datetime) -> Decision:
     return Decision(status.model_copy(update={"conditions": conditions_for(status, problem, {}, now)}), (), RETRY)
 
 
-def _out_of_hand(snapshot: Snapshot, problem: Problem, spec: FeatureRolloutSpec, now: datetime) -> Decision:
+def _blind(snapshot: Snapshot, lever: Lever, spec: FeatureRolloutSpec, now: datetime) -> FeatureRolloutStatus:
+    """The status while what is ours can't be read. What falls meanwhile stands in it: the numbers may recover before it can be made, and it
+    must not climb on."""
+    status = snapshot.rollout.status
+    is_another = isinstance(snapshot.reading, Problem) and snapshot.reading.reason is Reason.CLAIMED
+    if not snapshot.rollout.owns or is_another:
+        return status
+    draft = Draft.of(snapshot, lever, Reading(None), spec, now)
+    if not spec.enabled:
+        switch_off(draft)
+    elif not draft.is_off:
+        judge_all(draft)
+        if (cause := rollback_cause(draft)) is not None:
+            roll_back(draft, cause)
+    return draft.with_pending()
+
+
+def _out_of_hand(status: FeatureRolloutStatus, snapshot: Snapshot, problem: Problem, spec: FeatureRolloutSpec, now: datetime) -> Decision:
     """The lever can't be read or is another rollout's: nothing is claimed, nothing is written."""
     rollout = snapshot.rollout
-    status: FeatureRolloutStatus = rollout.status.model_copy(
+    status = status.model_copy(
         update={
             "observed_generation": rollout.generation,
             "recorded_generation": rollout.status.recorded_generation if rollout.status.attempt else rollout.generation,
@@ -178,5 +197,8 @@ def _out_of_hand(snapshot: Snapshot, problem: Problem, spec: FeatureRolloutSpec,
             "waiting_for": f"the next step waits for {problem.message}"[:1024],
         }
     )
-    status = status.model_copy(update={"conditions": conditions_for(status, problem, {}, now)})
-    return Decision(status, (), RETRY)
+    status = status.model_copy(update={"conditions": conditions_for(status, problem, snapshot.answers, now)})
+    policy, again = snapshot.policy, RETRY
+    if isinstance(policy, Policy) and rollout.owns and status.phase not in TERMINAL:
+        again = until_next_tick(now, policy.spec.prometheus.interval)
+    return Decision(status, (), again)

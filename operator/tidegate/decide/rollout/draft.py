@@ -186,7 +186,12 @@ class Draft:
     def reject(self, revision: str) -> None:
         """The revision stays rejected until a person lifts that; the newest are kept here, and all by the RolloutRuns."""
         others = tuple(one for one in self.status.rejected if one != revision)
-        self.set(rejected_revision=revision, rolled_back_at=self.now, rejected=(*others, revision)[-MAX_REJECTED:])
+        self.set(rejected_revision=revision, rolled_back_at=self.now)
+        self.keep_rejected((*others, revision))
+
+    def keep_rejected(self, revisions: tuple[str, ...]) -> None:
+        """Status has room for the newest; the runs know all."""
+        self.set(rejected=revisions[-MAX_REJECTED:])
 
     def head_for_zero(self, state: State, phase: Phase) -> None:
         """On the way to 0: what belonged to the step is forgotten."""

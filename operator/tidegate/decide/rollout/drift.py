@@ -53,10 +53,10 @@ def contested(draft: Draft) -> tuple[Problem, datetime] | None:
     return Problem(Reason.CONTESTED, text), recent[0] + SHORT_WHILE
 
 
-def is_changed(draft: Draft, wish: Wish | None) -> bool:
-    """Whether an external writer changed what is ours. Without a wish there is nothing to correct."""
+def is_changed(draft: Draft, wish: Wish) -> bool:
+    """Whether an external writer changed what is ours."""
     reading = draft.reading
-    if wish is None or not draft.snapshot.rollout.owns or _was_turned_down(draft):
+    if not draft.snapshot.rollout.owns or _was_turned_down(draft):
         return False
     if reading.percent is None or reading.around:
         return True
@@ -66,13 +66,15 @@ def is_changed(draft: Draft, wish: Wish | None) -> bool:
 def _was_turned_down(draft: Draft) -> bool:
     """A manual override is no drift, also where a rollback or a new revision ends it in this very reconcile."""
     before, reading = draft.before, draft.reading
-    return before.is_exposed and reading.is_known and (reading.percent or 0) < (before.step_percent or 0)
+    is_lower = before.is_exposed and reading.is_known and (reading.percent or 0) < (before.step_percent or 0)
+    return is_lower and draft.lever.lowers(reading)
 
 
 def correct(draft: Draft, wish: Wish) -> Correction:
     """Counts and records a correction that is due; one that is not due yet waits."""
     recent = _recent(draft)
-    if len(recent) >= CONTESTED_AFTER and not draft.has_recorded:
+    is_again = draft.before.written == draft.lever.fingerprint(wish)  # what was not written yet waits for no contest
+    if len(recent) >= CONTESTED_AFTER and is_again and not draft.has_recorded:
         due = recent[-1] + _pause(draft, wish)
         if draft.now < due:
             return Correction(False, due)
@@ -118,7 +120,7 @@ def _count(draft: Draft, wish: Wish) -> None:
 
 def _pause(draft: Draft, wish: Wish) -> timedelta:
     """A correction renews a lease too, so that one never waits for long where there is one."""
-    is_exposed = draft.reading.percent is None or wish.percent < draft.reading.percent
+    is_exposed = draft.reading.percent is None or wish.percent < draft.reading.percent or not draft.lever.lowers(draft.reading)
     return PAUSE_EXPOSED if is_exposed or lease_of(draft) is not None else PAUSE
 
 

@@ -67,6 +67,8 @@ def _settle(draft: Draft) -> None:
         return
     if mark is None or mark.percent != raising.percent:
         return  # what stands there is not that raise, whatever it shows; once it was made, showing less is a manual override
+    if reading.percent == raising.percent and not reading.unreadable and reading.fingerprint not in draft.own_writes:
+        return  # as much, but not what was decided
     is_adoption_at_full = raising.adopts and raising.percent >= draft.full
     draft.set(
         raising=None,

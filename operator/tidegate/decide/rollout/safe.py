@@ -31,17 +31,20 @@ def decide_safely(snapshot: Snapshot, now: datetime, error: Exception) -> Decisi
     now = now.replace(microsecond=now.microsecond // 1000 * 1000)
     if snapshot.rollout.deleting:
         return _deleted(snapshot, now)
+    status = snapshot.rollout.status
+    actions: tuple[Action, ...] = ()
     try:
         draft = _lowered(snapshot, now)
-    except Exception:  # noqa: BLE001 - the safe reconcile is for what nobody foresaw
-        draft = None
-    if draft is None:
-        return Decision(_said(snapshot.rollout.status, snapshot.rollout.generation, problem, now), (), AGAIN)
-    actions: tuple[Action, ...] = ()
-    if draft.is_off and (wish := wish_for(draft, confirmed=False)) is not None:
-        actions = draft.lever.writes(wish, draft.reading)
-    status = _said(draft.with_pending(), snapshot.rollout.generation, problem, now)
-    return Decision(status, actions, 0.0 if actions else AGAIN)
+        if draft is not None:
+            status, actions = draft.with_pending(), _off(draft)
+    except Exception:  # noqa: BLE001, S110 - the safe reconcile is for what nobody foresaw
+        pass
+    return Decision(_said(status, snapshot.rollout.generation, problem, now), actions, 0.0 if actions else AGAIN)
+
+
+def _off(draft: Draft) -> tuple[Action, ...]:
+    wish = wish_for(draft, confirmed=False) if draft.is_off else None
+    return () if wish is None else draft.lever.writes(wish, draft.reading)
 
 
 def _deleted(snapshot: Snapshot, now: datetime) -> Decision:

@@ -17,7 +17,8 @@ def wish_for(draft: Draft, confirmed: bool) -> Wish | None:
         return raised(draft, raising)
     if draft.status.state is State.DISABLED:
         return _wish(draft, 0, Mode.WAITING)
-    if draft.status.step_percent is None or (draft.override is not None and draft.reading.is_known):
+    is_left = draft.override is not None and draft.reading.is_known and draft.lever.lowers(draft.reading)
+    if draft.status.step_percent is None or is_left:
         return None
     percent = draft.standing if draft.override is None else draft.override
     is_leased = draft.status.state is State.ROLLING_OUT

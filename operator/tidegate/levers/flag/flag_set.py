@@ -24,6 +24,8 @@ MAX_DOCUMENT_BYTES = 1_000_000
 """What raises and new flags may fill. The API server takes some 48 kB more, which are left for rollbacks."""
 _MUCH = 1024
 """Bytes. A write that needs more brings lists: without those no flag changes by as much."""
+_LITTLE = 64
+"""Bytes by which a mark may grow: digits of an epoch, the name of a revision."""
 _FULL = f"the flag set would be larger than {MAX_DOCUMENT_BYTES} bytes: divide it among several ConfigMaps"
 _EMPTY: Mapping[str, Any] = {"$schema": "https://flagd.dev/schema/v0/flags.json", "flags": {}}
 
@@ -76,7 +78,8 @@ def parse_flag_set(config_map: Mapping[str, Any] | None) -> FlagSet:
     labelled = (metadata.get("labels") or {}).get(FLAG_SET_LABEL) == "true"
     written = (metadata.get("annotations") or {}).get(EPOCH_ANNOTATION, "0")
     annotated = int(written) if written.isascii() and written.isdigit() and len(written) <= len(str(MAX_EPOCH)) else 0
-    marked = max((mark.epoch for flag in document["flags"].values() if (mark := read_mark(flag)) is not None), default=0)
+    marks = (read_mark(flag) for flag in document["flags"].values())
+    marked = max((mark.epoch for mark in marks if mark is not None and mark.epoch <= MAX_EPOCH), default=0)
     return FlagSet(
         document,
         max(annotated, marked),
@@ -108,7 +111,7 @@ def read_flag(flag_set: FlagSet, key: str, *, owned: bool = False) -> Reading | 
     """One flag of the set. What is in no flag set is nobody's to take over, but what is ours by status (`owned`) stays ours."""
     definition = flag_set.flags.get(key)
     mark = read_mark(definition)
-    if not flag_set.labelled and mark is None and not (owned and definition is not None):
+    if not flag_set.labelled and mark is None and not owned:
         remedy = f"label it {FLAG_SET_LABEL}=true to let Tidegate write to it"
         return Problem(Reason.NOT_ADOPTABLE, f"the ConfigMap of spec.target.flag is not a flag set: {remedy}")
     if definition is None:
@@ -117,15 +120,22 @@ def read_flag(flag_set: FlagSet, key: str, *, owned: bool = False) -> Reading | 
         why = f"flag {key} is not an object in the flag set"
         unreadable = Reading(100, fingerprint="", around=flag_set.around, writer=flag_set.writer, unreadable=why)
         return unreadable if owned else Problem(Reason.NOT_ADOPTABLE, why)
-    found = Reading(100, mark, "", flag_set.around, flag_set.writer, live=definition)
+    if _is_deep(definition):
+        definition, mark = {}, None
+    found = Reading(100, mark, fingerprint(definition, mark), flag_set.around, flag_set.writer, live=definition)
     try:
-        found = replace(found, fingerprint=fingerprint(definition, mark))
         exposure = read_exposure(definition)
-    except (NotAdoptableError, RecursionError) as error:
+    except NotAdoptableError as error:
         why = f"flag {key} exists and can't be taken over: {error}"
         # once ours, a definition that somebody rewrote is corrected: it counts as fully exposed, so that the correction is a lowering
         return replace(found, unreadable=why) if owned or mark is not None else Problem(Reason.NOT_ADOPTABLE, why)
     return replace(found, percent=exposure.percent, expires=exposure.lease)
+
+
+def _is_deep(value: Any, room: int = 64) -> bool:
+    """Whether a definition is nested further than any of ours: nothing that walks it may run out of stack."""
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return room == 0 or any(_is_deep(one, room - 1) for one in inside if isinstance(one, (dict, list)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,11 +198,14 @@ def _is_as_seen(live: Reading, seen: Reading) -> bool:
 
 
 def _adds(flag_set: FlagSet, after: FlagSet, write: WriteFlag) -> bool:
-    """Whether a write raises, adds a flag or brings long lists. A rollback never does, least of all one of a flag that was lost."""
-    if write.percent == 0 and write.mark.state is State.ROLLBACK:
+    """Whether a write raises, adds a flag or makes one longer; a correction or lowering may, but for long lists. Switching off never does,
+    least of all a rollback of a flag that was lost."""
+    is_new = write.key not in flag_set.flags
+    if dict(write.definition) == switched_off() and (not is_new or write.mark.state is State.ROLLBACK):
         return False
     grows = _room_of(after, write.key) - _room_of(flag_set, write.key)
-    return write.raises or write.key not in flag_set.flags or (write.percent > 0 and grows > _MUCH)
+    is_needed = write.anew or write.percent < (write.seen.percent or 0)
+    return write.raises or is_new or grows > (_MUCH if is_needed else _LITTLE)
 
 
 def _room_of(flag_set: FlagSet, key: str) -> int:

@@ -48,6 +48,17 @@ class FlagLever(Expires):
         why = reading.unreadable or self._other_segment(reading) or self._other_lists(reading, rollout)
         return None if why is None else Problem(Reason.NOT_ADOPTABLE, why)
 
+    def lowers(self, reading: Reading) -> bool:
+        """A share of the same segment, no key let in that the spec doesn't, none shut out less. Nobody at all is always less."""
+        if reading.percent is None or reading.unreadable is not None:
+            return False
+        named = read_lists(reading.live.get("targeting"))
+        lets_in = named["on"] <= frozenset(self._target.allow)
+        if reading.percent == 0:
+            return lets_in and not named["on"] & frozenset(self._target.deny)
+        is_same = read_exposure(reading.live).segment == segment_of(self._target)
+        return is_same and lets_in and named["off"] >= frozenset(self._target.deny)
+
     def writes(self, wish: Wish, reading: Reading) -> tuple[WriteFlag, ...]:
         if reading.fingerprint == self.fingerprint(wish) and reading.expires == wish.expires and not wish.anew:
             return ()

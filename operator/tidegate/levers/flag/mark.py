@@ -27,7 +27,7 @@ class StoredMark(BaseModel):
     state: Annotated[State, Field(strict=False)]
     percent: Annotated[int, Field(ge=0, le=100)]
     attempt: Annotated[int, Field(ge=1, le=10**9)]
-    epoch: Annotated[int, Field(ge=0, le=MAX_EPOCH)]
+    epoch: Annotated[int, Field(ge=0, lt=10 * (MAX_EPOCH + 1))]
     revision: _REVISION | None = None
     rejected: _REVISION | None = None
     writtenAt: Time | None = None  # noqa: N815 - as it stands in the document

@@ -21,6 +21,7 @@ _MAX_TOTAL = 2**31 - 1
 _KEY = {"var": "targetingKey"}
 _NOW = {"var": "$flagd.timestamp"}
 """The evaluator's own clock, in whole Unix seconds."""
+_LAST_SECOND = 2**32 - 1
 _FOREIGN = "its targeting has rules that Tidegate did not write"
 
 
@@ -78,6 +79,8 @@ def read_targeting(rule: Any) -> Exposure:
     rest = _behind_lists(rule, ("on", "off"))
     match _parts(rest):
         case [{"<": [now, int(end)]} as condition, inner, "off"] if now == _NOW and len(condition) == 1 and not isinstance(end, bool):
+            if not 0 <= end <= _LAST_SECOND:
+                raise NotAdoptableError(_FOREIGN)
             _behind_lists(rule, ("off",))
             return replace(_read_share(_behind_lists(inner, ("on",))), lease=end)
     return _read_share(rest)
