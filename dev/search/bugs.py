@@ -145,8 +145,8 @@ _FALLS = (
     Bug(
         "a rejection is forgotten once another revision began",
         _DRAFT,
-        "rejected=(*others, revision)[-MAX_REJECTED:]",
-        "rejected=()",
+        "self.set(rejected=revisions[-MAX_REJECTED:])",
+        "self.set(rejected=())",
         "retried",
         also=(("domain/history.py", "return tuple(revision for revision, is_rejected in verdicts.items() if is_rejected)", "return ()"),),
     ),
