@@ -458,8 +458,9 @@ class World:
         if old is not None and write.percent <= old:
             return
         status = snapshot.rollout.status
-        if old is None and (write.percent == 0 or (snapshot.rollout.owns and write.percent == status.percent)):
-            return  # what was removed is restored as it was
+        standing = min(status.step_percent or 0, 100 if status.percent is None else status.percent)
+        if old is None and (write.percent == 0 or (snapshot.rollout.owns and write.percent == standing)):
+            return  # what was removed is restored as it was, or as it should have been
         assert status.raising is not None, "a raise without a durable intent"
         assert status.raising.percent == write.percent
         assert status.pending is None, "a raise before its record is in the run"
