@@ -69,7 +69,7 @@ class Snapshots:
         answers: Mapping[GateId, GateAnswer] = {}
         medians: Mapping[str, Answer | Failure] = {}
         unknown: tuple[str, ...] | Failure = ()
-        if isinstance(policy, Policy) and not rollout.deleting:
+        if isinstance(policy, Policy):
             source = await foreseen(self._policies.source(policy), _problem)
             if isinstance(source, Problem):
                 policy = source

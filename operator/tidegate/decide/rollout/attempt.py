@@ -27,7 +27,7 @@ def begin(draft: Draft) -> None:
 def not_adoptable(draft: Draft) -> Problem | None:
     """Why a target that was never read before can't be taken over: its exposure is unknown, or another's, and nobody wants it at 0 %."""
     is_known = draft.status.attempt > 0 and not _is_overtaken(draft)
-    if is_known or not draft.spec.enabled or _found_rejected(draft) or _is_marked_rejected(draft):
+    if is_known or not draft.spec.enabled or _is_rejected_at_contact(draft):
         return None
     return draft.lever.adoptable(draft.reading, draft.snapshot.rollout.full_name)
 
@@ -42,7 +42,7 @@ def _first_contact(draft: Draft) -> None:
         retry=draft.spec.retry,
     )
     draft.keep_rejected(draft.snapshot.rejected)
-    if _found_rejected(draft) or _is_marked_rejected(draft):
+    if _is_rejected_at_contact(draft):
         _stay_rejected(draft, Transition.ADOPTED)
     elif draft.reading.percent is None and draft.spec.initial_percent > 0:
         percent = draft.spec.initial_percent
@@ -58,10 +58,10 @@ def _found_rejected(draft: Draft) -> bool:
     return draft.revision_key in draft.rejected
 
 
-def _is_marked_rejected(draft: Draft) -> bool:
-    """The same by the mark of a target that was never read before: it may be anybody's, and may lower."""
+def _is_rejected_at_contact(draft: Draft) -> bool:
+    """The same of a target that was never read before, where its mark counts too: it may be anybody's, and may lower."""
     mark = draft.reading.mark
-    return mark is not None and mark.rejected == draft.revision_key
+    return _found_rejected(draft) or (mark is not None and mark.rejected == draft.revision_key)
 
 
 def _stay_rejected(draft: Draft, transition: Transition) -> None:
@@ -94,7 +94,7 @@ def _withdraw_initial(draft: Draft) -> None:
     assert raising is not None
     draft.set(raising=None)
     draft.record(Transition.STEP_WITHDRAWN, f"{raising.percent} % (spec.initialPercent) no longer holds: {draft.lever.label} exists by now")
-    if _found_rejected(draft) or _is_marked_rejected(draft):
+    if _is_rejected_at_contact(draft):
         _stay_rejected(draft, Transition.ADOPTED)
     else:
         _take_over(draft)
