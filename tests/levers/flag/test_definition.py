@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.builders import START, after, mark, target
 from tests.levers.evaluator import Evaluator
 from tidegate.api.rollout_status import State
-from tidegate.levers.flag.definition import definition_for, fingerprint, read_percent, same_effect, switched_off
+from tidegate.levers.flag.definition import definition_for, fingerprint, read_exposure, same_effect, switched_off
 from tidegate.levers.flag.targeting import NotAdoptableError
 
 QUICK = settings(max_examples=80, deadline=None, derandomize=True, database=None)
@@ -25,8 +25,8 @@ lists = st.lists(st.text(min_size=1, max_size=8), max_size=4)
 @given(st.integers(0, 100), lists, lists)
 def test_every_percent_reads_back(percent: int, allow: list[str], deny: list[str]) -> None:
     definition = definition_for(target(allow=allow, deny=deny), percent)
-    assert read_percent(definition) == percent
-    assert read_percent(json.loads(json.dumps(definition))) == percent
+    assert read_exposure(definition).percent == percent
+    assert read_exposure(json.loads(json.dumps(definition))).percent == percent
     assert same_effect(json.loads(json.dumps(definition | {"metadata": {"epoch": 7}})), definition)
 
 
@@ -56,7 +56,7 @@ def test_two_percents_or_two_lists_are_never_the_same_definition() -> None:
     ],
 )
 def test_plain_hand_written_flags_are_taken_over(changes: dict[str, Any], percent: int) -> None:
-    assert read_percent(BOOLEAN | changes) == percent
+    assert read_exposure(BOOLEAN | changes).percent == percent
 
 
 NO_BOOLEANS = "variants are not exactly on: true and off: false"
@@ -99,14 +99,14 @@ FOREIGN = "rules that Tidegate did not write"
 )
 def test_other_hand_written_flags_are_refused_with_a_reason(changes: dict[str, Any], why: str) -> None:
     with pytest.raises(NotAdoptableError, match=why):
-        read_percent(BOOLEAN | changes)
+        read_exposure(BOOLEAN | changes)
 
 
 @pytest.mark.parametrize("total", [4, 100, 1000, 100_000, 2**31 - 4])
 def test_taking_over_another_total_deals_nobody_anew(total: int) -> None:
     on = total // 4
     by_hand = BOOLEAN | {"targeting": {"fractional": [["on", on], ["off", total - on]]}}
-    assert read_percent(by_hand) == 25
+    assert read_exposure(by_hand).percent == 25
     theirs, ours = Evaluator(by_hand), Evaluator(definition_for(target(), 25))
     clients = [f"user-{number}" for number in range(2000)]
     assert [theirs.sees(one) for one in clients] == [ours.sees(one) for one in clients]
@@ -133,7 +133,7 @@ def test_taking_over_another_total_deals_nobody_anew(total: int) -> None:
 )
 def test_no_definition_breaks_the_reader(definition: dict[str, Any]) -> None:
     try:
-        percent = read_percent(definition)
+        percent = read_exposure(definition).percent
     except NotAdoptableError:
         return
     assert 0 <= percent <= 100

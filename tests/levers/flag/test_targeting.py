@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tests.builders import KEY, START, target
 from tests.levers.evaluator import Evaluator
-from tidegate.levers.flag.definition import HASH_GENERATION, definition_for, read_exposure, read_percent
+from tidegate.levers.flag.definition import HASH_GENERATION, definition_for, read_exposure
 from tidegate.levers.flag.targeting import Exposure, NotAdoptableError, segment_of
 
 END = int(START) + 600
@@ -116,7 +116,7 @@ def test_every_form_reads_back(
 ) -> None:
     flag = target(allow=allow, deny=deny, segment=segment)
     definition = json.loads(json.dumps(definition_for(flag, percent, lease)))
-    assert read_percent(definition) == percent
+    assert read_exposure(definition).percent == percent
     anybody = percent > 0 or bool(allow)
     expected = Exposure(percent, lease if anybody else None, segment_of(flag) if percent else None)
     assert read_exposure(definition) == expected
@@ -209,9 +209,9 @@ LISTED: list[Any] = [{"in": [{"var": "targetingKey"}, ["bob"]]}]
 def test_forms_that_tidegate_does_not_write_are_refused(rule: dict[str, Any]) -> None:
     definition = definition_for(target(), 0) | {"targeting": rule}
     with pytest.raises(NotAdoptableError, match="rules that Tidegate did not write"):
-        read_percent(definition)
+        read_exposure(definition)
 
 
 def test_the_forms_that_these_were_made_from_are_read() -> None:
     for rule in ({"if": LEASED}, {"if": [SEGMENT, SHARE, "off"]}, {"if": [*LISTED, "off", {"if": LEASED}]}):
-        assert read_percent(definition_for(target(), 0) | {"targeting": rule}) == 25
+        assert read_exposure(definition_for(target(), 0) | {"targeting": rule}).percent == 25

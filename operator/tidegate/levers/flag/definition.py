@@ -31,11 +31,6 @@ def switched_off() -> Definition:
     return {"state": "ENABLED", "variants": {"on": True, "off": False}, "defaultVariant": "off"}
 
 
-def read_percent(definition: Mapping[str, Any]) -> int:
-    """The exposure of a definition, its lease aside. NotAdoptableError says why it can't be told."""
-    return read_exposure(definition).percent
-
-
 def read_exposure(definition: Mapping[str, Any]) -> Exposure:
     """Who sees a definition: of our own forms, and of a plain hand-written on/off flag. NotAdoptableError says why it can't be told."""
     if definition.get("state") != "ENABLED":
