@@ -1,7 +1,7 @@
 """A broken flag is refused alone: what is served in its place, and that every other flag is served exactly as it is written."""
 
+import itertools
 import json
-import logging
 from typing import Any
 
 import pytest
@@ -12,11 +12,9 @@ from openfeature.schemas.protobuf.flagd.sync.v1.sync_pb2 import FetchAllFlagsReq
 from openfeature.schemas.protobuf.flagd.sync.v1.sync_pb2_grpc import FlagSyncServiceStub
 
 from tests.flags.support import ServerThread, StartServer, document, eventually, flag
-from tidegate.flags.changes import FlagSetKey, Upserted
 from tidegate.flags.document import Document, parse_document
 from tidegate.flags.faults import MAX_KEPT_BYTES
-from tidegate.flags.metrics import Metrics
-from tidegate.flags.store import FAULTS_LOGGED, FlagSets
+from tidegate.flags.shared_rules import MAX_INSERTED_BYTES
 
 BROKEN: dict[str, tuple[Any, str]] = {
     "not-an-object": (True, "it is not an object but a boolean"),
@@ -65,28 +63,88 @@ def test_a_flag_that_was_removed_meanwhile_has_no_last_good_definition() -> None
     assert served(back)["flags"] == {}
 
 
+REFERS = flag(on=False, targeting={"if": [{"$ref": "staff"}, "on", "off"]})
+
+
 def test_a_kept_definition_keeps_the_shared_rules_of_its_time() -> None:
     rule = {"in": ["@example.com", {"var": "email"}]}
-    refers = flag(on=False, targeting={"if": [{"$ref": "staff"}, "on", "off"]})
-    shared = {"staff": {"or": [{"$ref": "domain"}, False]}, "domain": rule}
-    good = parse_document(json.dumps({"flags": {"search": refers}, "$evaluators": shared}))
-    assert served(good)["flags"]["search"] == refers
-    for others in ({}, {"staff": True}):
-        after = parse_document(json.dumps({"flags": {"search": 7, "other": refers}, "$evaluators": others}), good)
-        assert served(after)["flags"]["search"]["targeting"] == {"if": [{"or": [rule, False]}, "on", "off"]}
-        assert served(after)["flags"]["other"] == refers
-        assert served(after)["$evaluators"] == others
+    shared = {"domain": rule, "staff": {"or": [{"$ref": "domain"}, False]}}
+    good = parse_document(json.dumps({"flags": {"search": REFERS}, "$evaluators": shared}))
+    assert served(good)["flags"]["search"]["targeting"] == {"if": [{"or": [rule, False]}, "on", "off"]}
+    for others, targeting in (({}, REFERS["targeting"]), ({"staff": True}, {"if": [True, "on", "off"]})):
+        after = parse_document(json.dumps({"flags": {"search": 7, "other": REFERS}, "$evaluators": others}), good)
+        assert served(after)["flags"]["search"] == served(good)["flags"]["search"]
+        assert served(after)["flags"]["other"]["targeting"] == targeting
 
 
-def test_a_shared_rule_that_breaks_one_flag_breaks_no_other() -> None:
-    """A line break can't be inserted by flagd's Python evaluator: whoever refers to the rule is refused by clients."""
-    shared = {"odd": {"==": [{"var": "a"}, "x\ny"]}, "even": True}
-    flags = {
-        "search": flag(on=True, targeting={"if": [{"$ref": "odd"}, "on"]}),
-        "other": flag(on=True, targeting={"if": [{"$ref": "even"}, "on"]}),
+@pytest.mark.parametrize("rule", ["Köln", "x\ny", "a\\1b", "$&$'", '"},"search":{"x":"', True, ["on"], None])
+def test_a_shared_rule_may_be_anything(rule: Any) -> None:
+    text = json.dumps({"flags": {"other": REFERS, "search": flag(on=False)}, "$evaluators": {"staff": rule}})
+    assert served(parse_document(text)) == {
+        "flags": {"other": REFERS | {"targeting": {"if": [rule, "on", "off"]}}, "search": flag(on=False)}
     }
-    parsed = parse_document(json.dumps({"flags": flags, "$evaluators": shared}))
-    assert served(parsed)["flags"] == {"other": flags["other"]}
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        {"FLAGS": {"search": flag(on=True)}},
+        {"$Evaluators": {"staff": True}, "Flags": 7},
+        {"$evaluators": {'a"}.*"search".*"off': True, "(": 1, ".*": "on"}},
+        {"$evaluators": {f"rule-{number}": True for number in range(5000)}},
+        {"targeting": {"if": [True, "on"]}, "$schema": 7},
+    ],
+)
+def test_nothing_beside_the_flags_reaches_clients(beside: dict[str, Any]) -> None:
+    """Some clients read names of members in any case, and names of shared rules as patterns."""
+    assert served(parse_document(json.dumps({"flags": {"search": flag(on=False)}} | beside))) == {"flags": {"search": flag(on=False)}}
+
+
+NAMES = [f"rule-{number}" for number in range(60)]
+DOUBLING = {name: [{"$ref": deeper}, {"$ref": deeper}] for name, deeper in itertools.pairwise(NAMES)}
+UNUSABLE: dict[str, tuple[Any, str]] = {
+    "a circle": ({"staff": {"!": {"$ref": "staff"}}}, "in a circle"),
+    "two in a circle": ({"staff": [{"$ref": "other"}], "other": [{"$ref": "staff"}]}, "in a circle"),
+    "as many as can be": (DOUBLING | {"staff": {"$ref": NAMES[0]}}, "shared rules"),
+    "large": ({"staff": {"in": ["x" * MAX_INSERTED_BYTES, {"var": "email"}]}}, "1000000 bytes"),
+    "no object": ([], '"$evaluators" is not an object'),
+}
+
+
+@pytest.mark.parametrize("case", UNUSABLE)
+def test_shared_rules_that_cannot_be_put_in_break_the_flags_that_refer_to_them_alone(case: str) -> None:
+    shared, words = UNUSABLE[case]
+    before = parse_document(json.dumps({"flags": {"other": REFERS}, "$evaluators": {"staff": True}}))
+    text = json.dumps({"flags": {"other": REFERS, "search": flag(on=False)}, "$evaluators": shared})
+    after = parse_document(text, before)
+    assert served(after)["flags"] == {"other": served(before)["flags"]["other"], "search": flag(on=False)}
+    assert words in after.faults["other"].reason
+    assert list(after.faults) == ["other"]
+
+
+@pytest.mark.parametrize(
+    ("metadata", "kept", "words"),
+    [
+        ({"team": "search", "level": 2.5}, {"team": "search", "level": 2.5}, ""),
+        ({"team": None, "": 1, "level": 2}, {"level": 2}, "has values that are no text"),
+        ([], {}, "is not an object but a list"),
+    ],
+)
+def test_metadata_that_clients_would_refuse_is_left_out(metadata: Any, kept: dict[str, Any], words: str) -> None:
+    parsed = parse_document(json.dumps({"flags": {"search": flag(on=True)}, "metadata": metadata}))
+    assert served(parsed).get("metadata", {}) == kept
+    assert words in parsed.left_out
+    assert bool(parsed.left_out) == bool(words)
+
+
+def test_a_flag_that_is_nested_too_deeply_is_broken_alone() -> None:
+    deep: Any = True
+    for _ in range(300):
+        deep = {"!": [deep]}
+    text = json.dumps({"flags": {"deep": flag(on=True, targeting=deep), "search": flag(on=False)}, "$evaluators": {"staff": True}})
+    parsed = parse_document(text)
+    assert served(parsed)["flags"] == {"search": flag(on=False)}
+    assert "nested too deeply" in parsed.faults["deep"].reason
 
 
 def test_kept_definitions_are_bounded() -> None:
@@ -122,6 +180,13 @@ def text_of(flags: dict[str, tuple[bool, Any]], shared: dict[str, Any]) -> str:
     return json.dumps({"flags": {key: definition for key, (_, definition) in flags.items()}, "$evaluators": shared})
 
 
+def as_clients_resolve_it(definition: Any, shared: dict[str, Any]) -> str:
+    text = json.dumps(definition)
+    for name, rule in shared.items():
+        text = text.replace(json.dumps({"$ref": name}), json.dumps(rule))
+    return text
+
+
 @pytest.mark.thorough
 @settings(max_examples=150, deadline=None)
 @given(FLAGS, FLAGS, SHARED, SHARED)
@@ -133,7 +198,7 @@ def test_every_good_flag_is_served_exactly_as_written_and_no_broken_one_is(
     flags = served(after)["flags"]
     for key, (is_good, definition) in second.items():
         if is_good:
-            assert json.dumps(flags[key]) == json.dumps(definition)
+            assert json.dumps(flags[key]) == as_clients_resolve_it(definition, others)
         else:
             assert (key in flags) == after.faults[key].kept == (key in served(before)["flags"])
     assert [key for key in second if key in flags] == list(flags), "in their written order"
@@ -191,41 +256,12 @@ def test_a_fault_that_changes_nothing_that_is_served_is_counted_and_not_pushed(
     assert server.metric("tidegate_flags_pushes_total", **LABELS) == 2
 
 
-def test_a_rule_that_no_evaluator_takes_does_not_end_the_server(start_server: StartServer, stub: FlagSyncServiceStub) -> None:
+def test_what_is_broken_beside_the_flags_is_counted_and_holds_nothing_back(start_server: StartServer, stub: FlagSyncServiceStub) -> None:
     server = start_server({"shop/flags": document(search=flag(on=True))})
-    server.put("shop/flags", json.dumps({"flags": {}, "$evaluators": {"a": "Köln"}}))
+    beside = {"$evaluators": {"a": "Köln"}, "metadata": {"team": None}}
+    server.put("shop/flags", json.dumps({"flags": {"search": flag(on=False)}} | beside))
     eventually(lambda: server.metric("tidegate_flags_invalid_documents", **LABELS) == 1)
-    assert list(json.loads(stub.FetchAllFlags(FetchAllFlagsRequest()).flag_configuration)["flags"]) == ["search"]
+    assert ofrep(server, "search")[1]["value"] is False
+    assert json.loads(stub.FetchAllFlags(FetchAllFlagsRequest()).flag_configuration) == {"flags": {"search": flag(on=False)}}
     server.put("shop/flags", document(search=flag(on=False)))
-    eventually(lambda: ofrep(server, "search")[1]["value"] is False)
-
-
-@pytest.fixture
-def sets() -> FlagSets:
-    return FlagSets(Metrics())
-
-
-def put(sets: FlagSets, **flags: Any) -> None:
-    sets._apply(Upserted(FlagSetKey("shop", "flags"), document(**flags)))
-
-
-def test_the_log_names_each_fault_once_when_it_comes(sets: FlagSets, caplog: pytest.LogCaptureFixture) -> None:
-    def lines() -> list[str]:
-        found = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
-        caplog.clear()
-        return found
-
-    put(sets, search=flag(on=True), mine=True)
-    (line,) = lines()
-    assert line == "flag 'mine' is broken, it is left out, clients use the default in their code: it is not an object but a boolean"
-    put(sets, search=flag(on=False), mine=True)
-    assert lines() == []
-    put(sets, search=7, mine=True)
-    assert lines() == ["flag 'search' is broken, its last good definition is served: it is not an object but a number"]
-    put(sets, search=7, mine="on")
-    assert len(lines()) == 1
-    put(sets, search=7, mine="on")
-    assert lines() == []
-    put(sets, **{f"flag-{number}": 7 for number in range(FAULTS_LOGGED + 5)})
-    found = lines()
-    assert (len(found), found[-1]) == (FAULTS_LOGGED + 1, "and 5 more flags are broken")
+    eventually(lambda: server.metric("tidegate_flags_invalid_documents", **LABELS) == 0)

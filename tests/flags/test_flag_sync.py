@@ -98,7 +98,7 @@ def test_a_client_of_an_unknown_set_keeps_trying_until_it_exists(
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("bad", ["{", "[]", "{}", '{"flags": {}, "$evaluators": []}', None])
+@pytest.mark.parametrize("bad", ["{", "[]", "{}", None])
 def test_a_bad_document_keeps_the_last_good_one(
     start_server: StartServer, sync_client: SyncClient, settings: FlagServerSettings, stub: FlagSyncServiceStub, bad: str | None
 ) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NoReturn
@@ -11,14 +10,14 @@ from openfeature.contrib.tools.flagd.core import FlagdCore
 from openfeature.exception import ParseError
 from openfeature.schemas.protobuf.flagd.sync.v1.sync_pb2 import SyncFlagsResponse
 
-from tidegate.flags.faults import NOTHING_GOOD, Fault, LastGood, inlined, without_broken
-
-MAX_SHARED_EVALUATORS = 100
+from tidegate.flags.faults import Fault, without_broken
+from tidegate.flags.shared_rules import SharedRuleError, SharedRules
 
 ValueType = Literal["boolean", "string", "integer", "float", "object"]
 
-_REFUSALS = (ParseError, ValueError, TypeError, AttributeError, re.error)
+_REFUSALS = (ParseError, ValueError, TypeError, AttributeError, RecursionError)
 """What the evaluator raises for a document that it can't use, depending on where it stumbles."""
+_DEEP = "it is nested too deeply"
 
 
 class DocumentError(ValueError):
@@ -37,35 +36,37 @@ class Document:
     """The keys of all flags that are served, in their written order, with the type that their variants have."""
     faults: Mapping[str, Fault]
     """The flags that aren't served as they are written."""
+    left_out: str
+    """What beside the flags is broken, and so isn't served; "" where nothing is."""
 
 
 def parse_document(text: str | None, before: Document | None = None) -> Document:
     """Checks a document and makes it ready.
 
-    Refuses what OpenFeature clients would refuse, and nothing more. A broken flag is refused alone, so that it holds back no other flag's
-    rollback. The definition that `before` serves for it is served on. Where there is none, the flag is left out, and clients use the
-    default in their code. Any other stand-in would be a value that nobody wrote.
+    What is served is its flags, with the rules that they share put into them, and its metadata: clients do nothing to these. A broken flag
+    is refused alone, so that it holds back no other flag's rollback. The definition that `before` serves for it is served on. Where there
+    is none, the flag is left out, and clients use the default in their code. Any other stand-in would be a value that nobody wrote.
 
     Raises:
-        DocumentError: not JSON, or broken outside its flags: then no flag can be judged by itself.
+        DocumentError: not JSON, or without flags.
     """
+    content = _read(text)
+    flags, reasons = _resolved(_flags_of(content), SharedRules(content.get("$evaluators")))
+    metadata, left_out = _metadata_of(content)
+    faults: Mapping[str, Fault] = {}
     try:
-        content = _read(text)
-        flags, faults = _check_shape(content), dict[str, Fault]()
+        loaded = None if reasons else _loaded(flags, metadata)
+    except _REFUSALS:
+        loaded = None
+    if loaded is None:
+        reasons |= {key: reason for key, flag in flags.items() if key not in reasons and (reason := _fault_of(key, flag)) is not None}
+        flags, faults = without_broken(flags, reasons, {} if before is None else _served_by(before))
         try:
-            evaluator, message = _loaded(content)
-        except _REFUSALS:
-            _check_frame(content)
-            reasons = _faults_of(flags, content.get("$evaluators", {}))
-            flags, faults = without_broken(flags, reasons, _served_by(before))
-            evaluator, message = _loaded(content | {"flags": flags})
-    except RecursionError:
-        raise DocumentError("it is nested too deeply") from None
-    except DocumentError:
-        raise
-    except _REFUSALS as error:
-        raise DocumentError(f"it is not a flagd document: {_sentence(error)}") from None
-    return Document(message, evaluator, {key: _value_type(flag) for key, flag in flags.items()}, faults)
+            loaded = _loaded(flags, metadata)
+        except _REFUSALS as error:
+            raise DocumentError(f"it is not a flagd document: {_sentence(error)}") from None
+    evaluator, message = loaded
+    return Document(message, evaluator, {key: _value_type(flag) for key, flag in flags.items()}, faults, left_out)
 
 
 def _read(text: str | None) -> Any:
@@ -75,45 +76,51 @@ def _read(text: str | None) -> Any:
         return json.loads(text, parse_constant=_refuse_number, parse_float=_finite)
     except ValueError as error:
         raise DocumentError(f"it is not JSON: {error}") from None
+    except RecursionError:
+        raise DocumentError("it is nested too deeply") from None
 
 
-def _loaded(content: Any) -> tuple[FlagdCore, bytes]:
-    """What serves the document. Raises _REFUSALS where the evaluator can't use it."""
-    evaluator, compact = FlagdCore(), json.dumps(content, separators=(",", ":"))
-    evaluator.set_flags(compact)
-    return evaluator, SyncFlagsResponse(flag_configuration=compact).SerializeToString()
-
-
-def _check_shape(content: Any) -> Mapping[str, Any]:
-    """What the evaluator itself lets pass, or fails on without a reason that a person could use."""
+def _flags_of(content: Any) -> Mapping[str, Any]:
     if not isinstance(content, dict):
         raise DocumentError(f"it is not a JSON object but {_kind(content)}")
     flags = content.get("flags")
     # An absent member would be taken for "no flags", and every client would fall back to the defaults in its code.
     if not isinstance(flags, dict):
         raise DocumentError('it has no member "flags"' if "flags" not in content else f'"flags" is not an object but {_kind(flags)}')
-    shared = content.get("$evaluators", {})
-    if not isinstance(shared, dict):
-        raise DocumentError(f'"$evaluators" is not an object but {_kind(shared)}')
-    # Each of them costs one pass over the whole document, here and in every client.
-    if len(shared) > MAX_SHARED_EVALUATORS:
-        raise DocumentError(f'"$evaluators" has {len(shared)} members; at most {MAX_SHARED_EVALUATORS} are served')
     return flags
 
 
-def _check_frame(content: Any) -> None:
-    """Whether the document would be good if it had no flags."""
-    try:
-        _loaded(content | {"flags": {}})
-    except re.error as error:
-        raise DocumentError(f'"$evaluators" has a rule that evaluators can\'t insert into flags: {_sentence(error)}') from None
+def _resolved(flags: Mapping[str, Any], shared: SharedRules) -> tuple[dict[str, Any], dict[str, str]]:
+    """The flags with their shared rules in them, and why that can't be done for some."""
+    out, reasons = dict(flags), dict[str, str]()
+    for key, flag in flags.items():
+        try:
+            out[key] = shared.put_into(flag)
+        except SharedRuleError as error:
+            reasons[key] = str(error)
+        except RecursionError:
+            reasons[key] = _DEEP
+    return out, reasons
 
 
-def _faults_of(flags: Mapping[str, Any], shared: Mapping[str, Any]) -> dict[str, str]:
-    return {key: reason for key, flag in flags.items() if (reason := _fault_of(key, flag, shared)) is not None}
+def _metadata_of(content: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
+    """The document's own metadata that clients take, and what is wrong with the rest: they would refuse the whole document for it."""
+    metadata = content.get("metadata", {})
+    if not isinstance(metadata, dict):
+        return {}, f'"metadata" is not an object but {_kind(metadata)}'
+    plain = {name: value for name, value in metadata.items() if name and isinstance(value, str | int | float)}
+    return plain, "" if len(plain) == len(metadata) else '"metadata" has values that are no text, number or boolean, or without a name'
 
 
-def _fault_of(key: str, flag: Any, shared: Mapping[str, Any]) -> str | None:
+def _loaded(flags: Mapping[str, Any], metadata: Mapping[str, Any]) -> tuple[FlagdCore, bytes]:
+    """What serves them. Raises _REFUSALS where the evaluator can't use them."""
+    content = {"flags": flags, "metadata": metadata} if metadata else {"flags": flags}
+    evaluator, compact = FlagdCore(), json.dumps(content, separators=(",", ":"))
+    evaluator.set_flags(compact)
+    return evaluator, SyncFlagsResponse(flag_configuration=compact).SerializeToString()
+
+
+def _fault_of(key: str, flag: Any) -> str | None:
     """Why the evaluator refuses this flag; None where it doesn't."""
     if not isinstance(flag, dict):
         return f"it is not an object but {_kind(flag)}"
@@ -121,20 +128,18 @@ def _fault_of(key: str, flag: Any, shared: Mapping[str, Any]) -> str | None:
         if member not in flag:
             return f'it has no member "{member}"'
     try:
-        # Only what the flag needs: all rules for each of a thousand flags would take a second.
-        needed = inlined(json.dumps(flag), shared)[1] if shared else {}
-        FlagdCore().set_flags({"flags": {key: dict(flag)}, "$evaluators": needed})
+        _loaded({key: flag}, {})
+    except RecursionError:
+        return _DEEP
     except _REFUSALS as error:
         return f"it is not a flagd flag: {_sentence(error)}"
     return None
 
 
-def _served_by(before: Document | None) -> LastGood:
+def _served_by(before: Document) -> Mapping[str, Any]:
     """Read back from the bytes that are served: only a document with a broken flag needs it, and every other would pay for keeping it."""
-    if before is None:
-        return NOTHING_GOOD
-    content = json.loads(SyncFlagsResponse.FromString(before.message).flag_configuration)
-    return LastGood(content["flags"], content.get("$evaluators", {}))
+    flags: Mapping[str, Any] = json.loads(SyncFlagsResponse.FromString(before.message).flag_configuration)["flags"]
+    return flags
 
 
 def _value_type(flag: Mapping[str, Any]) -> ValueType:

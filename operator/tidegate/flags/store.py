@@ -68,7 +68,7 @@ class FlagSet:
             self.fault = str(error)
             return True
         if self.document is not None and document.message == self.document.message:
-            same_faults = document.faults == self.document.faults
+            same_faults = (document.faults, document.left_out) == (self.document.faults, self.document.left_out)
             # by its bytes streams know whether they have a document already
             self.document = replace(document, message=self.document.message)
             return fault_before is not None or not same_faults
@@ -160,10 +160,13 @@ class FlagSets:
         if not flag_set.replace(change) and not revived:
             return
         labels = (key.namespace, key.name)
-        self._metrics.invalid_documents.labels(*labels).set(flag_set.fault is not None)
+        document = flag_set.document
+        left_out = document.left_out if document is not None else ""
+        self._metrics.invalid_documents.labels(*labels).set(flag_set.fault is not None or bool(left_out))
         if flag_set.fault is not None:
             log.error("document refused, the last good one is kept: %s", flag_set.fault, extra={"key": str(key)})
-        document = flag_set.document
+        elif left_out:
+            log.error("a part of the document is left out: %s", left_out, extra={"key": str(key)})
         if document is not None:
             self._metrics.document_bytes.labels(*labels).set(len(document.message))
             self._metrics.invalid_flags.labels(*labels).set(len(document.faults))
