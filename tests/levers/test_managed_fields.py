@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tidegate.clients import kubernetes
-from tidegate.domain.exposure import Writer
+from tidegate.domain.exposure import ExternalWriter
 from tidegate.levers.flag.flag_set import DOCUMENT_KEY, document_writer, parse_flag_set
 from tidegate.levers.managed_fields import FIELD_MANAGER, foreign_writer, manager_of
 
@@ -34,24 +34,24 @@ def test_the_name_is_the_one_that_writes_are_made_under() -> None:
         ([entry("tidegate", DOCUMENT)], None),
         ([entry("tidegate", DOCUMENT), entry("kubectl-label", LABELS, 5)], None),
         ([entry("tidegate", DOCUMENT), entry("kubectl-edit", OTHER_KEY, 5)], None),
-        ([entry("tidegate", LABELS), entry("kubectl-edit", DOCUMENT, 5)], Writer("kubectl-edit", WHEN + timedelta(minutes=5))),
-        ([entry("argocd", DOCUMENT, 5, "Apply"), entry("tidegate", LABELS)], Writer("argocd", WHEN + timedelta(minutes=5))),
+        ([entry("tidegate", LABELS), entry("kubectl-edit", DOCUMENT, 5)], ExternalWriter("kubectl-edit", WHEN + timedelta(minutes=5))),
+        ([entry("argocd", DOCUMENT, 5, "Apply"), entry("tidegate", LABELS)], ExternalWriter("argocd", WHEN + timedelta(minutes=5))),
         ([entry("tidegate", DOCUMENT), entry("argocd", DOCUMENT, 5, "Apply")], None),  # applied what we had written
-        ([entry("a", DOCUMENT, 1), entry("b", DOCUMENT, 3), entry("c", DOCUMENT, 2)], Writer("b", WHEN + timedelta(minutes=3))),
-        ([{"manager": "a", "fieldsV1": DOCUMENT}, entry("b", DOCUMENT)], Writer("b", WHEN)),
-        ([{"manager": "a", "time": "yesterday", "fieldsV1": DOCUMENT}], Writer("a")),
-        ([{"fieldsV1": DOCUMENT}], Writer("unknown")),
+        ([entry("a", DOCUMENT, 1), entry("b", DOCUMENT, 3), entry("c", DOCUMENT, 2)], ExternalWriter("b", WHEN + timedelta(minutes=3))),
+        ([{"manager": "a", "fieldsV1": DOCUMENT}, entry("b", DOCUMENT)], ExternalWriter("b", WHEN)),
+        ([{"manager": "a", "time": "yesterday", "fieldsV1": DOCUMENT}], ExternalWriter("a")),
+        ([{"fieldsV1": DOCUMENT}], ExternalWriter("unknown")),
         ([entry("a", {"f:data": {}})], None),
         ([entry("a", {"f:data": 7})], None),
         ([entry("a", None)], None),
-        ([entry("x" * 500, DOCUMENT)], Writer("x" * 128, WHEN)),
+        ([entry("x" * 500, DOCUMENT)], ExternalWriter("x" * 128, WHEN)),
     ],
 )
-def test_the_writer_of_the_document(entries: list[dict[str, Any]] | None, expected: Writer | None) -> None:
+def test_the_writer_of_the_document(entries: list[dict[str, Any]] | None, expected: ExternalWriter | None) -> None:
     assert foreign_writer({"managedFields": entries}, "data", DOCUMENT_KEY) == expected
     config_map = {"metadata": {"resourceVersion": "7", "managedFields": entries}, "data": {DOCUMENT_KEY: '{"flags": {}}'}}
     assert document_writer(config_map) == parse_flag_set(config_map).writer == expected
 
 
 def test_an_entry_without_a_time_is_the_oldest() -> None:
-    assert manager_of({"manager": "a"}) == Writer("a", None)
+    assert manager_of({"manager": "a"}) == ExternalWriter("a", None)

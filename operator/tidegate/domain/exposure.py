@@ -39,7 +39,7 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
-class Writer:
+class ExternalWriter:
     """Who wrote a field last, by the field manager that its client gave itself. `at` is in whole seconds."""
 
     manager: str
@@ -72,7 +72,7 @@ class Reading:
     mark: Mark | None = None
     fingerprint: str | None = None
     around: tuple[Change, ...] = ()
-    writer: Writer | None = None
+    writer: ExternalWriter | None = None
     unreadable: str | None = None
     expires: int | None = None
     settling: bool = False

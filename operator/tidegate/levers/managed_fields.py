@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tidegate.api.types import parse_time
-from tidegate.domain.exposure import Writer
+from tidegate.domain.exposure import ExternalWriter
 
 FIELD_MANAGER = "tidegate"
 """Under which all of Tidegate's own writes are made."""
@@ -13,7 +13,7 @@ _LONGEST = 128
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
-def foreign_writer(metadata: Mapping[str, Any], *path: str) -> Writer | None:
+def foreign_writer(metadata: Mapping[str, Any], *path: str) -> ExternalWriter | None:
     """The newest other manager of a field that Tidegate no longer manages. Whoever changes a field takes it over. A manager is what its
     client calls itself. None too where nobody manages the field: who removes one leaves no trace."""
     owners = [manager_of(entry) for entry in _owners_of(metadata, *path)]
@@ -32,10 +32,10 @@ def _owners_of(metadata: Mapping[str, Any], *path: str) -> Iterator[Mapping[str,
             yield entry
 
 
-def manager_of(entry: Mapping[str, Any]) -> Writer:
+def manager_of(entry: Mapping[str, Any]) -> ExternalWriter:
     """Whose entry it is, and when it last changed."""
     try:
         at = parse_time(entry["time"])
     except (KeyError, TypeError, ValueError):
         at = None
-    return Writer(str(entry.get("manager") or "unknown")[:_LONGEST], at)
+    return ExternalWriter(str(entry.get("manager") or "unknown")[:_LONGEST], at)

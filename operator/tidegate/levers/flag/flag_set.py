@@ -10,7 +10,7 @@ from typing import Any
 
 from tidegate.api.conditions import Reason
 from tidegate.api.rollout_status import State
-from tidegate.domain.exposure import Change, Reading, Write, Writer
+from tidegate.domain.exposure import Change, ExternalWriter, Reading, Write
 from tidegate.domain.problems import Problem
 from tidegate.levers.flag.definition import canonical, fingerprint, read_exposure, switched_off
 from tidegate.levers.flag.mark import MAX_EPOCH, read_mark, to_metadata
@@ -54,7 +54,7 @@ class FlagSet:
     epoch: int
     resource_version: str
     labelled: bool = True
-    writer: Writer | None = None
+    writer: ExternalWriter | None = None
     around: tuple[Change, ...] = ()
 
     @property
@@ -90,12 +90,12 @@ def parse_flag_set(config_map: Mapping[str, Any] | None) -> FlagSet:
     )
 
 
-def document_writer(config_map: Mapping[str, Any] | None) -> Writer | None:
+def document_writer(config_map: Mapping[str, Any] | None) -> ExternalWriter | None:
     """Who wrote the document since our last write."""
     return None if config_map is None else foreign_writer(config_map["metadata"], "data", DOCUMENT_KEY)
 
 
-def _epoch_writer(metadata: Mapping[str, Any]) -> Writer | None:
+def _epoch_writer(metadata: Mapping[str, Any]) -> ExternalWriter | None:
     return foreign_writer(metadata, "metadata", "annotations", EPOCH_ANNOTATION)
 
 
