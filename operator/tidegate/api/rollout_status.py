@@ -98,6 +98,10 @@ class GateStatus(StatusModel):
     no_data_before: int | None = Field(default=None, description="Seconds without data before the deadline's clock last stood still.")
     no_data_reason: Annotated[str, Field(max_length=64)] | None = None
     counted: Counted | None = None
+    answered: Annotated[str, Field(max_length=64)] | None = Field(
+        default=None,
+        description="Hash of the gate's queries, once they were answered: to refuse them later is the source's fault.",
+    )
     message: Message = ""
 
 

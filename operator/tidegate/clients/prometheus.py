@@ -20,6 +20,7 @@ SERIES_LIMIT = 10_000
 SERIES_KEPT = 101
 """Of an instant vector: more than a hundred series are never judged, so only that there are more has to be known."""
 _NOTE_LIMIT = 100
+_INFO = "PromQL info"
 _MESSAGE_LENGTH = 200
 
 ResultType = Literal["vector", "scalar", "string", "matrix"]
@@ -204,7 +205,7 @@ def _instant(answer: dict[str, Any]) -> InstantVector:
     elif result_type == "scalar":
         series = (Series((), _sample(result)[1]),)
     total = len(result) if result_type == "vector" else len(series)
-    return InstantVector(result_type, series, total, _notes(answer.get("warnings")))
+    return InstantVector(result_type, series, total, _warnings(answer))
 
 
 def _range(answer: dict[str, Any]) -> RangeVector:
@@ -217,7 +218,7 @@ def _range(answer: dict[str, Any]) -> RangeVector:
         if not isinstance(element.get("values"), list):
             raise SourceBadAnswer("a series of the answer has no samples")
         series.append(Samples(labels, tuple(_sample(pair) for pair in element["values"])))
-    return RangeVector(tuple(series), _notes(answer.get("warnings")))
+    return RangeVector(tuple(series), _warnings(answer))
 
 
 def _vector(result: Sequence[Any]) -> tuple[Series, ...]:
@@ -258,7 +259,10 @@ def _sample(pair: object) -> tuple[float, float]:
     raise SourceBadAnswer("a sample is not a pair of a time and a number in a string")
 
 
-def _notes(notes: object) -> tuple[str, ...]:
-    if not isinstance(notes, list):
-        return ()
-    return tuple(short(note, _MESSAGE_LENGTH) for note in notes[:_NOTE_LIMIT])
+def _warnings(answer: dict[str, Any]) -> tuple[str, ...]:
+    """What says that numbers may be wrong or incomplete. Prometheus 2.48 to 2.53 put remarks on style among the warnings; VictoriaMetrics
+    says by `isPartial` that a part of its storage did not answer."""
+    notes = answer.get("warnings")
+    partial = ("the answer is partial: a part of the storage did not answer",) if answer.get("isPartial") is True else ()
+    said = [short(note, _MESSAGE_LENGTH) for note in notes[:_NOTE_LIMIT]] if isinstance(notes, list) else []
+    return (*partial, *(note for note in said if not note.startswith(_INFO)))

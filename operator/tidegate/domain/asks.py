@@ -67,6 +67,11 @@ class Wording:
     at: datetime
     confine: tuple[str, str] | None = None
 
+    @property
+    def kept(self) -> str:
+        """The label that every selector is confined by; "" for none."""
+        return "" if self.confine is None else self.confine[0]
+
     def __call__(self, query: str) -> str:
         """The query for this attempt. QueryProblem as `render`."""
         status = self.rollout.status
@@ -106,9 +111,10 @@ def fingerprint(*parts: str) -> str:
 
 
 def metrics_of(gate: Measure, word: Wording) -> Iterator[str]:
-    """Selectors of every metric that a gate reads, by name alone."""
+    """Selectors of every metric that a gate reads, by name alone; confined where the gate's queries are."""
     for field, query in queries_of(gate):
-        yield from compile_query(word(query), reads_metrics=field != "when").metrics
+        for metric in compile_query(word(query), reads_metrics=field != "when").metrics:
+            yield metric if word.confine is None else confined(metric, *word.confine)
 
 
 def queries_of(gate: Measure) -> Iterator[tuple[str, str]]:
@@ -127,12 +133,13 @@ def queries_of(gate: Measure) -> Iterator[tuple[str, str]]:
         yield "when", gate.when
 
 
-def query_fault(gates: Iterable[tuple[str, Measure]], path: str) -> str | None:
-    """What is wrong with the first of the (name, gate)s whose PromQL can't be used, named by its field; None where all can."""
+def query_fault(gates: Iterable[tuple[str, Measure]], path: str, revision: str = "x") -> str | None:
+    """What is wrong with the first of the (name, gate)s whose PromQL can't be used, named by its field; None where all can. `revision` is
+    that of the rollout, "" for none; a policy's gates are for any."""
     for number, (name, gate) in enumerate(gates):
         for field, query in queries_of(gate):
             try:
-                text = render(query, dict.fromkeys(("namespace", "name", "revision", "variant"), "x"), _ANY_WINDOW)
+                text = render(query, dict.fromkeys(("namespace", "name", "variant"), "x") | {"revision": revision}, _ANY_WINDOW)
                 compile_query(text, reads_metrics=field != "when")
                 if field in ("count.counter", "latency.histogram"):
                     bare_selector(text)

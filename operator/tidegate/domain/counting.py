@@ -13,12 +13,20 @@ MAX_SERIES = 100
 _REMEMBERED = 200
 
 
+KIN = 8
+"""Digits at the beginning of a series' name that those have in common whose labels differ only in what tells exporters apart."""
+
+
 @dataclass(frozen=True, slots=True)
 class Track:
-    """Raw samples of one series, oldest first: (Unix seconds, value). `series` stands for its labels."""
+    """Raw samples of one series, oldest first: (Unix seconds, value). `series` stands for its labels, its first digits for its kin.
+
+    `base` is what a series that was not known before had come to when the count began; None where nothing tells.
+    """
 
     series: str
     samples: tuple[tuple[float, float], ...]
+    base: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +45,17 @@ def begun(since: float, values: Iterable[tuple[str, float]]) -> Tally:
 
 
 def counted_on(tally: Tally, until: float, tracks: Iterable[Track]) -> Tally:
-    """The tally after the samples in (tally.until, until]. A fall is a reset: what the counter shows after it is new. So is all that a
-    series shows which was not known before."""
+    """The tally after the samples in (tally.until, until]. A fall is a reset: what the counter shows after it is new. A series that was not
+    known before counts from its base, or goes on from one of its kin that has ended, or else is new as a whole."""
+    tracks = list(tracks)
     total, last = tally.total, dict(tally.last)
+    ended = {series: value for series, (value, _) in tally.last.items() if all(series != track.series for track in tracks)}
     for track in tracks:
-        value, seen = last.get(track.series, (0.0, tally.until))
-        for at, sample in track.samples:
-            if not math.isfinite(sample):
-                continue
+        finite = [(at, sample) for at, sample in track.samples if math.isfinite(sample)]
+        if not finite:
+            continue
+        value, seen = last.get(track.series) or (_begins_at(track, finite[0][1], ended), tally.until)
+        for at, sample in finite:
             total += sample - value if sample >= value else sample
             value, seen = sample, at
         last[track.series] = (value, seen)
@@ -52,6 +63,16 @@ def counted_on(tally: Tally, until: float, tracks: Iterable[Track]) -> Tally:
     if len(kept) > _REMEMBERED:
         kept = dict(sorted(kept.items(), key=lambda item: item[1][1])[-_REMEMBERED:])
     return replace(tally, until=until, total=total, last=kept)
+
+
+def _begins_at(track: Track, first: float, ended: dict[str, float]) -> float:
+    """What a series that was not known before counts from. The one whose history it goes on with is taken out of `ended`."""
+    if track.base is not None:
+        return min(track.base, first)
+    kin = {series: value for series, value in ended.items() if series[:KIN] == track.series[:KIN] and value <= first}
+    if not kin:
+        return 0.0
+    return ended.pop(max(kin, key=lambda series: kin[series]))
 
 
 def to_status(tally: Tally, counter: str) -> Counted:

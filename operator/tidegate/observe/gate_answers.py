@@ -25,12 +25,15 @@ from tidegate.domain.asks import (
 )
 from tidegate.domain.problems import QueryProblem
 from tidegate.domain.snapshot import Policy, Rollout
+from tidegate.domain.truth import truth_of
 from tidegate.observe.counts import Counter, Counts
 from tidegate.observe.questions import Questions, Source
 
 _log = logging.getLogger(__name__)
 KNOWN_WITHIN = 7 * 86400.0
 """Seconds within which a metric must have had a series, for its name to be believed."""
+_COUNTING = "2"
+"""How series are named in a count that is kept: one that was kept in another way is begun anew."""
 LEAST_PATIENCE, MOST_PATIENCE = 1.0, 30.0
 """Seconds that the other gates of a rollout wait for a slow one: an interval, within these bounds."""
 
@@ -86,7 +89,7 @@ class GateReadings:
             word, over = wording(asked, rollout, policy.spec, at), gate.relative_to.start.over
             try:
                 query = median_query(word(gate.query), over, policy.spec.prometheus.interval)
-                out[gate.name] = await self._questions.answer(source, query, at.timestamp(), with_freshness=False)
+                out[gate.name] = await self._questions.answer(source, query, at.timestamp(), with_age=False)
             except Exception as error:  # noqa: BLE001 - the safe reconcile is for what nobody foresaw
                 out[gate.name] = _failure(asked, error)
         return out
@@ -120,22 +123,24 @@ class GateReadings:
             self._value(asked, rollout, source, word),
             self._optional(source, word, gate.samples.count if gate.samples else None, at),
             self._base(gate, source, word, at),
-            self._optional(source, word, gate.when, at, metrics=False),
+            self._when(source, word, gate.when, at),
         )
         return GateAnswer(value, samples, base, when)
 
     async def _value(self, asked: Asked, rollout: Rollout, source: Source, word: Wording) -> Answer | Buckets | CountAnswer | Failure:
         gate, at = asked.gate, word.at.timestamp()
         if gate.query is not None:
-            return await self._questions.answer(source, word(gate.query), at)
+            return await self._questions.answer(source, word(gate.query), at, kept=word.kept)
         if gate.latency is not None:
             return await self._questions.buckets(source, buckets_query(word(gate.latency.histogram), gate.latency.over), at)
         assert gate.count is not None
         selector, status = word(gate.count.counter), rollout.status
         since = status.effective_at if gate.count.since is Since.STEP else status.exposed_at
-        print_ = fingerprint(source.endpoint.url, selector)
+        print_ = fingerprint(_COUNTING, source.endpoint.url, selector)
         before = _status_of(status, asked)
-        counter = Counter((rollout.uid, status.attempt, asked.source, gate.name, print_), selector, print_, (since or word.at).timestamp())
+        counter = Counter(
+            (rollout.uid, status.attempt, asked.source, gate.name, print_), selector, print_, (since or word.at).timestamp(), word.kept
+        )
         return await self._counts.answer(source, counter, None if before is None else before.counted, at)
 
     async def _base(self, gate: Gate, source: Source, word: Wording, at: datetime) -> Answer | Failure | None:
@@ -143,15 +148,16 @@ class GateReadings:
         if relative is None or gate.query is None:
             return None
         if relative.offset is not None:
-            return await self._questions.answer(source, word(gate.query), (at - relative.offset).timestamp())
+            return await self._questions.answer(source, word(gate.query), (at - relative.offset).timestamp(), kept=word.kept)
         return await self._optional(source, word, relative.query, at)
 
-    async def _optional(
-        self, source: Source, word: Wording, query: str | None, at: datetime, *, metrics: bool = True
-    ) -> Answer | Failure | None:
+    async def _optional(self, source: Source, word: Wording, query: str | None, at: datetime) -> Answer | Failure | None:
+        return None if query is None else await self._questions.answer(source, word(query), at.timestamp(), kept=word.kept)
+
+    async def _when(self, source: Source, word: Wording, query: str | None, at: datetime) -> Answer | Failure | None:
         if query is None:
             return None
-        return await self._questions.answer(source, word(query), at.timestamp(), metrics=metrics)
+        return await self._questions.answer(source, truth_of(word(query)), at.timestamp(), kept=word.kept, metrics=False)
 
 
 def _failure(asked: Asked, error: Exception) -> Failure:

@@ -52,7 +52,7 @@ def _spec(raw: Mapping[str, Any]) -> tuple[FeatureRolloutSpec | None, Problem | 
     except ValueError as error:
         return None, Problem(Reason.INVALID_SPEC, str(error))
     try:
-        fault = query_fault(((gate.label, gate) for gate in spec.gates), "spec.gates")
+        fault = query_fault(((gate.label, gate) for gate in spec.gates), "spec.gates", spec.revision or "")
     except Exception as error:  # noqa: BLE001 - the safe reconcile is for what nobody foresaw
         _log.exception("a gate's query could not be read")
         return spec, Problem(Reason.INTERNAL_ERROR, f"spec.gates: unexpected {type(error).__name__}: see the operator's log")

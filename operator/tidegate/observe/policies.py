@@ -93,12 +93,12 @@ class Policies:
         source = await self.source(policy)
         if isinstance(source, Problem):
             return source, {}
-        alive = await questions.answer(source, ALIVE, at, with_freshness=False)
+        alive = await questions.answer(source, ALIVE, at, with_age=False)
         if isinstance(alive, Failure):
             return alive, {}
         interval = policy.spec.prometheus.interval
         medians = {
-            baseline.name: await questions.answer(source, median_query(baseline.query, baseline.over, interval), at, with_freshness=False)
+            baseline.name: await questions.answer(source, median_query(baseline.query, baseline.over, interval), at, with_age=False)
             for baseline in due_baselines(policy.spec, status)
         }
         return None, medians

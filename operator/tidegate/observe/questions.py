@@ -1,18 +1,21 @@
 """Questions to Prometheus: each rendered query once per tick, whoever needs it."""
 
 import asyncio
+import hashlib
 import math
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, TypeVar
 
 from tidegate.api.conditions import Reason
 from tidegate.clients.errors import SourceError, SourceRefused, SourceTimeout, SourceUnreachable
 from tidegate.clients.prometheus import Endpoint, InstantVector, Prometheus, RangeVector, Series
 from tidegate.domain.answers import Answer, Buckets, Failure, SeriesValue
+from tidegate.domain.liveness import ages, signs_of_life
 from tidegate.domain.problems import QueryProblem
-from tidegate.domain.queries import compile_query
+from tidegate.domain.queries import Need, Selector, compile_query
 from tidegate.observe.silence import Silence
 
 KEPT_FOR = 120.0
@@ -23,6 +26,14 @@ _LABELS_SHOWN = 512
 _REFUSED = (400, 422)
 """Prometheus can't evaluate the query: not its own fault."""
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Age:
+    """The oldest of the newest samples of what a query rests on; None where nothing shows that the selector `lacking` lives."""
+
+    oldest: float | None
+    lacking: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,30 +55,29 @@ class Questions:
         self._samples = 0
         self.requests = 0
 
-    async def answer(self, source: Source, query: str, at: float, *, with_freshness: bool = True, metrics: bool = True) -> Answer | Failure:
-        """A query's value at `at` (Unix seconds), with the age of what it read unless that doesn't matter. Without `metrics` the query
-        may be about nothing but the time."""
-        asked = await self._asked_with_age(source, query, at, with_freshness=with_freshness, metrics=metrics)
+    async def answer(
+        self, source: Source, query: str, at: float, *, kept: str = "", with_age: bool = True, metrics: bool = True
+    ) -> Answer | Failure:
+        """A query's value at `at` (Unix seconds), with the age of what it rests on unless that doesn't matter. `kept` is the label that its
+        selectors are confined by. Without `metrics` the query may be about nothing but the time."""
+        asked = await self._asked_with_age(source, query, at, kept=kept, with_age=with_age, metrics=metrics)
         if isinstance(asked, Failure):
             return asked
-        value, oldest, reach = asked
-        return Answer(
-            at, value.result_type, tuple(SeriesValue(_labels(one), one.value) for one in value.series), oldest, reach, value.total
-        )
+        value, age, reach = asked
+        series = tuple(SeriesValue(_labels(one), one.value) for one in value.series)
+        return Answer(at, value.result_type, series, age.oldest, reach, value.total, age.lacking)
 
     async def buckets(self, source: Source, query: str, at: float) -> Buckets | Failure:
         """The rates of a histogram's buckets."""
         asked = await self._asked_with_age(source, query, at)
         if isinstance(asked, Failure):
             return asked
-        value, oldest, reach = asked
-        return Buckets(at, tuple(sorted(_bounds(value.series))), oldest, reach)
+        value, age, reach = asked
+        return Buckets(at, tuple(sorted(_bounds(value.series).items())), age.oldest, reach, age.lacking)
 
-    async def newest(self, source: Source, query: str, at: float) -> float | Failure | None:
-        """The newest sample of the query's oldest selector; None where one matches nothing."""
-        compiled = compile_query(query)
-        freshness = await self.vector(source, compiled.freshness, at)
-        return freshness if isinstance(freshness, Failure) else _oldest(freshness, len(compiled.selectors))
+    async def life(self, source: Source, selector: str, at: float, kept: str) -> Age | Failure:
+        """The age of a selector that may rightly be empty: its newest sample, else the newest sign that what would export it lives."""
+        return await self._age(source, (Selector(selector, timedelta(0), Need.LIFE),), at, kept)
 
     async def vector(self, source: Source, query: str, at: float) -> InstantVector | Failure:
         """The query's own series."""
@@ -83,20 +93,43 @@ class Questions:
         return await self._ask(source, ("exists", selector, at), call)
 
     async def _asked_with_age(
-        self, source: Source, query: str, at: float, *, with_freshness: bool = True, metrics: bool = True
-    ) -> tuple[InstantVector, float | None, float] | Failure:
-        """(value, newest sample of the oldest selector, seconds that the query looks back)."""
+        self, source: Source, query: str, at: float, *, kept: str = "", with_age: bool = True, metrics: bool = True
+    ) -> tuple[InstantVector, Age, float] | Failure:
+        """(value, age, seconds that the query looks back)."""
         try:
             compiled = compile_query(query, reads_metrics=metrics)
         except QueryProblem as problem:
             return Failure(Reason.QUERY_REFUSED, str(problem))
-        if not with_freshness or not compiled.selectors:
+        reach = compiled.reach.total_seconds()
+        if not with_age:
             value = await self.vector(source, query, at)
-            return value if isinstance(value, Failure) else (value, at, compiled.reach.total_seconds())
-        value, oldest = await asyncio.gather(self.vector(source, query, at), self.newest(source, query, at))
+            return value if isinstance(value, Failure) else (value, Age(at), reach)
+        value, age = await asyncio.gather(self.vector(source, query, at), self._age(source, compiled.selectors, at, kept))
         if isinstance(value, Failure):
             return value
-        return oldest if isinstance(oldest, Failure) else (value, oldest, compiled.reach.total_seconds())
+        return age if isinstance(age, Failure) else (value, age, reach)
+
+    async def _age(self, source: Source, selectors: tuple[Selector, ...], at: float, kept: str) -> Age | Failure:
+        """Signs of life are asked for only where a selector is empty that may be."""
+        found = await self._times(source, ages(selectors), at)
+        if isinstance(found, Failure):
+            return found
+        empty = tuple(number for number, one in enumerate(selectors) if one.need and number not in found)
+        if empty and all(selectors[number].need is Need.LIFE for number in empty):
+            signs = await self._times(source, signs_of_life(selectors, empty, kept), at)
+            if isinstance(signs, Failure):
+                return signs
+            found, empty = {**found, **signs}, tuple(number for number in empty if number not in signs)
+        if empty:
+            return Age(None, max((selectors[number] for number in empty), key=lambda one: one.need).text)
+        return Age(min(found.values(), default=at))
+
+    async def _times(self, source: Source, query: str, at: float) -> Mapping[int, float] | Failure:
+        """Sample times by the number of the selector."""
+        asked = await self.vector(source, query, at) if query else None
+        if asked is None or isinstance(asked, Failure):
+            return asked or {}
+        return {int(number): one.value for one in asked.series if (number := dict(one.labels).get("selector", "")).isdecimal()}
 
     async def _ask(self, source: Source, question: tuple[str, str, float], call: Callable[[], Awaitable[T]]) -> T | Failure:
         key, now = (source.endpoint, *question), asyncio.get_running_loop().time()
@@ -160,21 +193,22 @@ def _weight(answered: asyncio.Task[Any]) -> int:
     return 0
 
 
-def _oldest(freshness: InstantVector, selectors: int) -> float | None:
-    """The oldest of the selectors' newest samples; None where one of them matches nothing."""
-    return min(one.value for one in freshness.series) if len(freshness.series) == selectors else None
-
-
-def _bounds(series: Iterable[Series]) -> Iterable[tuple[float, float]]:
+def _bounds(series: Iterable[Series]) -> Mapping[float, float]:
+    """Rates by bound. Exporters spell a bound in several ways, `le="1"` and `le="1.0"`: what is equal is added. A bound of which a part
+    isn't finite is none."""
+    rates: dict[float, float] = {}
     for one in series:
         try:
             bound = float(dict(one.labels).get("le", ""))
         except ValueError:
             continue
-        if not math.isnan(bound) and math.isfinite(one.value):
-            yield bound, one.value
+        rates[bound] = rates.get(bound, 0.0) + one.value
+    return {bound: rate for bound, rate in rates.items() if not math.isnan(bound) and math.isfinite(rate)}
 
 
 def _labels(series: Series) -> str:
-    text = ", ".join(f'{name}="{value}"' for name, value in series.labels)
-    return text[:_LABELS_SHOWN]
+    """The label set as text, which tells series apart. PromQL ignores the metric's name where it compares."""
+    text = ", ".join(f'{name}="{value}"' for name, value in series.labels if name != "__name__")
+    if len(text) <= _LABELS_SHOWN:
+        return text
+    return f"{text[: _LABELS_SHOWN - 20]}… ({hashlib.sha256(text.encode()).hexdigest()[:16]})"

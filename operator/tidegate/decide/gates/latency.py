@@ -55,7 +55,7 @@ def read_latency(gate: Gate, answer: Buckets | Failure, staleness: timedelta) ->
     assert gate.latency is not None
     if isinstance(answer, Failure):
         return failed(answer)
-    old = stale(answer.at, answer.oldest_sample, staleness)
+    old = stale(answer.at, answer.oldest_sample, staleness, answer.lacking)
     if old is not None or answer.oldest_sample is None:
         return old or missing(NoDataReason.STALE, "")
     rates = dict(answer.rates)

@@ -68,10 +68,10 @@ def missing(reason: NoDataReason, message: str) -> NoData:
     return NoData(reason.value, message, from_source=False)
 
 
-def stale(at: float, oldest_sample: float | None, staleness: timedelta) -> NoData | None:
-    """What is wrong with the age of what was read."""
+def stale(at: float, oldest_sample: float | None, staleness: timedelta, lacking: str = "") -> NoData | None:
+    """What is wrong with the age of what was read. `lacking` is the selector that nothing was found for."""
     if oldest_sample is None:
-        return missing(NoDataReason.STALE, "a selector of the query matches no living series")
+        return missing(NoDataReason.STALE, f"{lacking[:300] or 'a selector of the query'} matches no living series")
     age, most = at - oldest_sample, staleness.total_seconds()
     if age > most:
         return missing(NoDataReason.STALE, "the newest sample of a selector is older than the policy's staleness")
@@ -87,15 +87,22 @@ def read_value(answer: Answer | Failure, staleness: timedelta, series: SeriesRul
     if answer.result_type not in ("vector", "scalar"):
         return missing(NoDataReason.WRONG_TYPE, f"the query gives a {answer.result_type}: it must give numbers at one instant")
     if not answer.series:
-        return missing(NoDataReason.EMPTY, "the query gives no series")
+        return missing(NoDataReason.EMPTY, _nothing(answer.lacking))
     if series is SeriesRule.ONE and answer.total != 1:
         return missing(NoDataReason.NOT_ONE_SERIES, f"the query gives {answer.total} series: with series: one it must give one")
     if answer.total > MAX_SERIES:
         return missing(NoDataReason.TOO_MANY_SERIES, f"the query gives {answer.total} series; at most {MAX_SERIES}: aggregate them")
-    old = stale(answer.at, answer.oldest_sample, staleness)
+    old = stale(answer.at, answer.oldest_sample, staleness, answer.lacking)
     if old is not None or answer.oldest_sample is None:
         return old or missing(NoDataReason.STALE, "")
     return _finite(answer, answer.oldest_sample)
+
+
+def _nothing(lacking: str) -> str:
+    if not lacking:
+        return "the query gives no series"
+    remedy = "where that is right while all is well, write `(…) or vector(0)` around its part of the query"
+    return f"the query gives no series, {lacking[:300]} has none: {remedy}"
 
 
 def _finite(answer: Answer, sample_time: float) -> Value | NoData:
@@ -131,7 +138,7 @@ def read_samples(answer: Answer | Failure, staleness: timedelta) -> float | NoDa
         return failed(answer)
     if not answer.series:
         return 0.0
-    old = stale(answer.at, answer.oldest_sample, staleness)
+    old = stale(answer.at, answer.oldest_sample, staleness, answer.lacking)
     if old is not None:
         return replace(old, message=f"samples.count: {old.message}")
     if answer.total > MAX_SERIES:
@@ -147,7 +154,7 @@ def read_when(answer: Answer | Failure, staleness: timedelta) -> bool | NoData:
     """Whether a gate applies: any series that isn't 0. A selector without a living series says nothing either way."""
     if isinstance(answer, Failure):
         return failed(answer)
-    old = stale(answer.at, answer.oldest_sample, staleness)
+    old = stale(answer.at, answer.oldest_sample, staleness, answer.lacking)
     if old is not None:
         return replace(old, message=f"when: {old.message}")
     if answer.total > MAX_SERIES:
@@ -158,21 +165,34 @@ def read_when(answer: Answer | Failure, staleness: timedelta) -> bool | NoData:
 
 
 def compared(value: Value | NoData, base: Value | NoData) -> Value | NoData:
-    """(value - base) / |base| for every series: with the one series of the base, or with that of the same labels."""
+    """(value - base) / |base| for every series, with the base of the same labels; a base that is one series without labels is for all.
+
+    A series that has no base to be compared with is no data alone: the others are judged, and nothing advances meanwhile.
+    """
     if isinstance(value, NoData):
         return value
     if isinstance(base, NoData):
         return replace(base, message=f"relativeTo: {base.message}")
-    if base.not_finite is not None:
-        return replace(base.not_finite, message=f"relativeTo: {base.not_finite.message}")
+    alone = base.series[0].value if len(base.series) == 1 and not base.series[0].labels else None
     by_labels = {one.labels: one.value for one in base.series}
-    alone = base.series[0].value if len(base.series) == 1 else None
-    ratios = []
+    ratios, lacking = [], value.not_finite
     for one in value.series:
         against = alone if alone is not None else by_labels.get(one.labels)
-        if against is None:
-            return missing(NoDataReason.BASELINE_MISSING, f"relativeTo has no series with the labels {one.labels or '{}'}")
-        if against == 0:
-            return missing(NoDataReason.BASELINE_ZERO, f"relativeTo is {number(against)}: nothing can be compared with it")
-        ratios.append(SeriesValue(one.labels, (one.value - against) / abs(against)))
-    return replace(value, series=tuple(ratios), sample_time=min(value.sample_time, base.sample_time), baseline=alone)
+        if against:
+            ratios.append(SeriesValue(one.labels, (one.value - against) / abs(against)))
+        else:
+            lacking = lacking or _without_base(one, against, base)
+    if not ratios and lacking is not None:
+        return lacking
+    sample_time = min(value.sample_time, base.sample_time)
+    return replace(value, series=tuple(ratios), not_finite=lacking, sample_time=sample_time, baseline=alone)
+
+
+def _without_base(one: SeriesValue, against: float | None, base: Value) -> NoData:
+    if against is not None:
+        text = f"relativeTo is {number(against)} for {one.labels or '{}'}: nothing can be compared with it"
+        return missing(NoDataReason.BASELINE_ZERO, text)
+    if base.not_finite is not None:
+        return replace(base.not_finite, message=f"relativeTo: {base.not_finite.message}")
+    remedy = "aggregate both by the same labels, or relativeTo to one series without any"
+    return missing(NoDataReason.BASELINE_MISSING, f"relativeTo has no series with the labels {one.labels or '{}'}: {remedy}")

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from tidegate.api.conditions import Reason
 from tidegate.api.feature_rollout import NoData as NoDataRule
 from tidegate.api.feature_rollout import NoDataAction
 from tidegate.api.gates import Gate, RollbackRule
@@ -12,7 +13,8 @@ from tidegate.decide.gates.assess import Assessment, Surroundings, assess, least
 from tidegate.decide.gates.readings import NoData, NoDataReason, read_when
 from tidegate.decide.gates.thresholds import confirmations, thresholds_in_words
 from tidegate.decide.numbers import number
-from tidegate.domain.answers import Answer, CountAnswer, GateAnswer, SeriesValue
+from tidegate.domain.answers import Answer, CountAnswer, Failure, GateAnswer, SeriesValue
+from tidegate.domain.asks import fingerprint, queries_of
 from tidegate.domain.counting import to_status
 
 MIN_SAMPLES_FOR = 3
@@ -57,10 +59,25 @@ def judge(gate: Gate, source: GateSource, answer: GateAnswer | None, before: Gat
     """The gate's new status; None where nothing was asked and nothing was known."""
     if answer is None:
         return before
+    asked = fingerprint(*(query for _, query in queries_of(gate)))
+    known = asked if before is not None and before.answered == asked else None
     fields: Fields = {"source": source, "name": gate.name, "threshold": thresholds_in_words(gate)}
+    fields["answered"] = asked if not any(isinstance(part, Failure) for part in answer.parts()) else known
+    answer = answer if known is None else _answered_before(answer)
     if isinstance(answer.value, CountAnswer):
         fields["counted"] = to_status(answer.value.tally, answer.value.counter)
     return GateStatus(**_judged(gate, fields, answer, before, context))
+
+
+def _answered_before(answer: GateAnswer) -> GateAnswer:
+    """A query that was answered can't have become wrong by itself: what refuses it now is a fault of the source."""
+
+    def blamed(part: Any) -> Any:
+        if not isinstance(part, Failure) or part.reason is not Reason.QUERY_REFUSED:
+            return part
+        return Failure(Reason.PROMETHEUS_ERROR, f"the source refuses a query that it has answered before: {part.message}")
+
+    return GateAnswer(*(blamed(part) for part in (answer.value, answer.samples, answer.base, answer.when)))
 
 
 def _judged(gate: Gate, fields: Fields, answer: GateAnswer, before: GateStatus | None, context: Context) -> Fields:

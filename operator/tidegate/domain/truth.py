@@ -1,0 +1,47 @@
+"""When a `when` holds. In PromQL a comparison without `bool` filters: what it lets through keeps its value, be that 0."""
+
+from functools import lru_cache
+from typing import Any
+
+import promql_parser as promql
+
+from tidegate.domain.queries import bounded, parsed
+
+_COMPARISONS = frozenset({"==", "!=", "<", "<=", ">", ">="})
+_SETS = frozenset({"and", "or", "unless"})
+_OF_CHANGES = frozenset({"rate", "irate", "increase", "delta", "idelta", "deriv", "changes", "resets"})
+_STAND_IN = "tidegate_operand_"
+
+
+@lru_cache(maxsize=8192)
+@bounded
+def truth_of(query: str) -> str:
+    """The query with 1 for whatever a comparison without `bool` lets through: a value other than 0 means that it holds.
+
+    Comparisons are looked for through brackets, `and`, `or`, `unless`, aggregations and functions. Arithmetic makes a number of what was
+    let through, so it is left as it is. QueryProblem as `compile_query`.
+    """
+    operands: list[str] = []
+
+    def visit(node: Any) -> Any:
+        if not isinstance(node, promql.BinaryExpr | promql.Call) or not _is_operand(node):
+            return None
+        text = node.prettify()
+        operands.append(f"group without () ({text})" if _filters(node) else f"({text})")
+        return promql.parse(f"{_STAND_IN}{len(operands) - 1}_")
+
+    text = str(promql.transform(parsed(query), pre_visit=visit).prettify())
+    for number, operand in enumerate(operands):
+        text = text.replace(f"{_STAND_IN}{number}_", operand)
+    return text
+
+
+def _is_operand(node: Any) -> bool:
+    """Whether what is inside a node is used by its values."""
+    return node.func.name in _OF_CHANGES if isinstance(node, promql.Call) else str(node.op) not in _SETS
+
+
+def _filters(node: Any) -> bool:
+    if not isinstance(node, promql.BinaryExpr) or str(node.op) not in _COMPARISONS:
+        return False
+    return node.modifier is None or not node.modifier.return_bool

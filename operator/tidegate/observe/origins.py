@@ -1,0 +1,89 @@
+"""Where a counter's series come from: whether one that appears while events are counted is news, or brings a history of its own."""
+
+import asyncio
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tidegate.clients.prometheus import InstantVector, Samples
+from tidegate.domain.answers import Failure
+from tidegate.domain.counting import KIN
+from tidegate.domain.queries import renamed, target_matchers
+from tidegate.observe.questions import Questions, Source
+
+_OF_AN_EXPORTER = frozenset({"job", "instance", "endpoint", "exporter", "host", "hostname", "prometheus", "prometheus_replica", "replica"})
+"""Labels that may change while it is still the same that is counted: those that tell exporters apart."""
+Labels = tuple[tuple[str, str], ...]
+Target = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """When series were created (Unix seconds, by name) and processes started (by target); which targets were up at the start and now."""
+
+    created: Mapping[str, float]
+    started: Mapping[Target, float]
+    up_before: frozenset[Target]
+    up_now: frozenset[Target]
+
+    def base(self, series: Samples, since: float) -> float | None:
+        """What a series had come to by `since`: nothing where it, or its process, is younger; what it shows first where it is older, or its
+        target is new; None where nothing tells."""
+        target = _target(series.labels)
+        born = self.created.get(series_name(series.labels))
+        if born is not None:
+            return 0.0 if born >= since else _first(series)
+        if self.started.get(target, 0.0) >= since:
+            return 0.0
+        return _first(series) if target in self.up_now and target not in self.up_before else None
+
+
+class Origins:
+    """Asks what is known of a counter's series."""
+
+    def __init__(self, questions: Questions) -> None:
+        self._questions = questions
+
+    async def of(self, source: Source, selector: str, kept: str, since: float, at: float) -> Found | Failure:
+        """What is known at `at` of the series of a counter whose count began at `since`. `kept` is the label that confines it, or ""."""
+        confined = ", ".join((target_matchers(selector, {kept}) or {}).values()) if kept else ""
+        theirs = f"and on (job, instance) {selector}"
+        queries = [
+            f"process_start_time_seconds{{{confined}}} {theirs}",
+            f"up{{{confined}}} offset {max(0, round((at - since) * 1000))}ms {theirs}",
+            f"up{{{confined}}} {theirs}",
+        ]
+        creation = renamed(selector, "_total", "_created")  # OpenMetrics has a series with the time of creation beside each counter
+        if creation is not None:
+            queries.append(creation)
+        answers = await asyncio.gather(*(self._questions.vector(source, query, at) for query in queries))
+        for one in answers:
+            if isinstance(one, Failure):
+                return one
+        started, before, now, *created = (one for one in answers if isinstance(one, InstantVector))
+        return Found(
+            created={series_name(one.labels): one.value for vector in created for one in vector.series},
+            started={_target(one.labels): one.value for one in started.series},
+            up_before=frozenset(_target(one.labels) for one in before.series),
+            up_now=frozenset(_target(one.labels) for one in now.series),
+        )
+
+
+def series_name(labels: Labels) -> str:
+    """Stands for a label set, without the metric's name: functions drop it, raw samples have it. Series of one kin begin alike."""
+    named = [pair for pair in labels if pair[0] != "__name__"]
+    kin = [pair for pair in named if pair[0] not in _OF_AN_EXPORTER]
+    return f"{_digits(kin, KIN)}{_digits(named, 16)}"
+
+
+def _digits(labels: list[tuple[str, str]], number: int) -> str:
+    return hashlib.sha256(repr(labels).encode()).hexdigest()[:number]
+
+
+def _target(labels: Labels) -> Target:
+    found = dict(labels)
+    return found.get("job", ""), found.get("instance", "")
+
+
+def _first(series: Samples) -> float:
+    return series.values[0][1] if series.values else 0.0
