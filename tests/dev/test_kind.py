@@ -33,11 +33,6 @@ esac
 """
 
 
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings("default", tmp_path / "state" / "default", tmp_path / "runtime", tmp_path / "cache")
-
-
 class Docker:
     """What the script keeps."""
 
