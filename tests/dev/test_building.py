@@ -1,7 +1,6 @@
 """What is built into the cache that all clusters share is built by one process at a time."""
 
 import hashlib
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -89,12 +88,13 @@ def test_the_context_is_renewed_by_halves_also_beside_a_finished_image(
 ) -> None:
     made: list[str] = []
 
-    def makes(what: str, real: Callable[..., object] = lambda *_: None) -> Callable[..., object]:
-        return lambda *args: (made.append(what), real(*args))
+    def also_built(settings: Settings, archive: Archive) -> None:
+        made.append("image")
+        built(settings, archive)
 
-    monkeypatch.setattr(project_image, "_with_docker", makes("image", built))
-    monkeypatch.setattr(project_image, "_install_dependencies", makes("dependencies"))
-    monkeypatch.setattr(project_image, "_install_application", makes("application"))
+    monkeypatch.setattr(project_image, "_with_docker", also_built)
+    monkeypatch.setattr(project_image, "_install_dependencies", lambda *_: made.append("dependencies"))
+    monkeypatch.setattr(project_image, "_install_application", lambda *_: made.append("application"))
 
     def after(change: str = "", text: str = "") -> list[str]:
         if change:

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 import requests
 
+from tests.flags.support import eventually
 from tidegate.flags.flag_settings import FlagServerSettings
 
 PROGRAM = """
@@ -36,11 +37,9 @@ async def flag_server(kubeconfig: str, host: str) -> AsyncIterator[asyncio.subpr
         await process.communicate()
 
 
-async def until(condition: Callable[[], bool], within: float = 60.0) -> None:
-    """Waits until a condition holds, looked at in a thread; fails after `within` seconds."""
-    async with asyncio.timeout(within):
-        while not await asyncio.to_thread(condition):  # noqa: ASYNC110 - what is waited for happens in another process
-            await asyncio.sleep(0.01)
+async def until(condition: Callable[[], object]) -> None:
+    """Waits until a condition holds, looked at in a thread."""
+    await asyncio.to_thread(eventually, condition, 60.0)
 
 
 def is_ready(host: str) -> bool:

@@ -36,33 +36,24 @@ def served(document: Document) -> dict[str, Any]:
     return content
 
 
-@pytest.mark.parametrize("kind", BROKEN)
-def test_a_broken_flag_that_was_never_good_is_left_out_with_its_reason(kind: str) -> None:
-    definition, reason = BROKEN[kind]
-    parsed = parse_document(document(first=flag(on=False), search=definition, last=flag(on=True)))
+@pytest.mark.parametrize(("definition", "reason"), BROKEN.values(), ids=BROKEN)
+def test_a_broken_flag_is_left_out_with_its_reason_or_served_as_it_was_good_last(definition: Any, reason: str) -> None:
+    broken = document(first=flag(on=False), search=definition, last=flag(on=True))
+    parsed = parse_document(broken)
     assert list(served(parsed)["flags"].items()) == [("first", flag(on=False)), ("last", flag(on=True))]
     assert list(parsed.types) == ["first", "last"]
     assert parsed.faults.keys() == {"search"}
     assert parsed.faults["search"].reason.startswith(reason)
     assert not parsed.faults["search"].kept
-
-
-@pytest.mark.parametrize("kind", BROKEN)
-def test_its_last_good_definition_is_served_in_its_place(kind: str) -> None:
-    before = parse_document(document(first=flag(on=False), search=flag(on=True), last=flag(on=False)))
-    after = parse_document(document(last=flag(on=True), search=BROKEN[kind][0], first=flag(on=True)), before)
-    expected = [("last", flag(on=True)), ("search", flag(on=True)), ("first", flag(on=True))]
+    good = parse_document(document(last=flag(on=False), search=flag(on=False), first=flag(on=True)), parsed)
+    after = parse_document(broken, good)
+    expected = [("first", flag(on=False)), ("search", flag(on=False)), ("last", flag(on=True))]
     assert list(served(after)["flags"].items()) == expected
     assert after.faults["search"].kept
-    again = parse_document(document(search=BROKEN[kind][0], last=flag(on=False)), after)
-    assert served(again)["flags"] == {"search": flag(on=True), "last": flag(on=False)}
-
-
-def test_a_flag_that_was_removed_meanwhile_has_no_last_good_definition() -> None:
-    good = parse_document(document(search=flag(on=True)))
-    removed = parse_document(document(), good)
-    back = parse_document(document(search=True), removed)
-    assert served(back)["flags"] == {}
+    again = parse_document(document(search=definition, last=flag(on=False)), after)
+    assert served(again)["flags"] == {"search": flag(on=False), "last": flag(on=False)}
+    removed = parse_document(document(last=flag(on=False)), again)
+    assert list(served(parse_document(broken, removed))["flags"]) == ["first", "last"], "it was removed meanwhile"
 
 
 def test_a_kept_definition_keeps_the_shared_rules_of_its_time() -> None:
@@ -174,30 +165,6 @@ def test_a_flag_that_was_left_out_says_why_by_ofrep(start_server: StartServer, s
     assert (status, body["errorCode"]) == (404, "FLAG_NOT_FOUND")
     assert 'it has no member "variants"' in body["errorDetails"]
     assert list(json.loads(stub.FetchAllFlags(FetchAllFlagsRequest()).flag_configuration)["flags"]) == ["search"]
-
-
-def test_a_fault_that_changes_nothing_that_is_served_is_counted_and_not_pushed(
-    start_server: StartServer, stub: FlagSyncServiceStub
-) -> None:
-    server = start_server({"shop/flags": document(search=flag(on=True))})
-    stream = stub.SyncFlags(SyncFlagsRequest(), timeout=30)
-    next(stream)
-    server.put("shop/flags", document(search={"state": "ENABLED"}))
-    eventually(lambda: server.metric("tidegate_flags_invalid_flags", **LABELS) == 1)
-    server.put("shop/flags", document(search=flag(on=True)))
-    eventually(lambda: server.metric("tidegate_flags_invalid_flags", **LABELS) == 0)
-    server.put("shop/flags", document(search=flag(on=False)))
-    assert json.loads(next(stream).flag_configuration)["flags"]["search"]["defaultVariant"] == "off"
-    assert server.metric("tidegate_flags_pushes_total", **LABELS) == 2
-
-
-def test_a_rule_that_no_evaluator_takes_does_not_end_the_server(start_server: StartServer, stub: FlagSyncServiceStub) -> None:
-    server = start_server({"shop/flags": document(search=flag(on=True))})
-    server.put("shop/flags", json.dumps({"flags": {}, "$evaluators": {"a": "Köln"}}))
-    eventually(lambda: server.metric("tidegate_flags_invalid_documents", **LABELS) == 1)
-    assert list(json.loads(stub.FetchAllFlags(FetchAllFlagsRequest()).flag_configuration)["flags"]) == ["search"]
-    server.put("shop/flags", document(search=flag(on=False)))
-    eventually(lambda: ofrep(server, "search")[1]["value"] is False)
 
 
 @pytest.fixture

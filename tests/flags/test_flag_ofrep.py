@@ -3,7 +3,6 @@
 import json
 import socket
 import sys
-from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -12,7 +11,7 @@ import requests
 from openfeature.evaluation_context import EvaluationContext
 from openfeature.exception import ErrorCode
 
-from tests.flags.support import USER, OfrepClient, ServerThread, StartServer, document, eventually, flag, sees
+from tests.flags.support import USER, OfrepClient, ServerThread, StartServer, document, eventually, flag
 from tidegate.flags.store import MAX_DELETED_SETS
 
 PATH = "/ofrep/v1/evaluate/flags"
@@ -46,15 +45,6 @@ def test_every_type_arrives_with_value_variant_and_reason(start_server: StartSer
     ]
     assert [answer.value for answer in answers] == [True, "x", 3, 1.5, {"k": [1]}]
     assert {(answer.variant, answer.reason, answer.error_code) for answer in answers} == {("a", "STATIC", None)}
-
-
-def test_a_change_holds_from_the_next_evaluation_on(start_server: StartServer, ofrep_client: OfrepClient) -> None:
-    server = start_server({"shop/flags": document(search=flag(on=False))})
-    client = ofrep_client(server.url)
-    for on in (True, False, True):
-        server.put("shop/flags", document(search=flag(on=on)))
-        eventually(partial(sees, client, on))
-        assert all(sees(client, on) for _ in range(5)), "and from then on for good"
 
 
 def test_the_flag_set_is_chosen_by_header_or_by_base_url(start_server: StartServer, ofrep_client: OfrepClient) -> None:
@@ -168,15 +158,6 @@ def test_unknown_and_unchosen_flag_sets_are_refused(start_server: StartServer) -
     unknown = post(server, "/search", {}, **{"flagd-selector": "shop/none"})
     assert (unknown.status_code, unknown.json()["errorCode"]) == (404, "FLAG_NOT_FOUND")
     assert "shop/none" in unknown.json()["errorDetails"]
-
-
-def test_a_deleted_set_is_still_evaluated(start_server: StartServer, ofrep_client: OfrepClient) -> None:
-    server = start_server({"shop/flags": document(search=flag(on=False))})
-    client, by_path = ofrep_client(server.url), ofrep_client(f"{server.url}/sets/shop/flags")
-    server.delete("shop/flags")
-    eventually(lambda: server.metric("tidegate_flags_deleted_sets") == 1)
-    assert client.get_boolean_value("search", True, USER) is False
-    assert by_path.get_boolean_value("search", True, USER) is False
 
 
 def test_only_so_many_deleted_sets_are_remembered(start_server: StartServer) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -84,7 +84,7 @@ def synced(times: int = 1) -> Callable[[Heard], bool]:
     return lambda heard: sum(isinstance(change, Synced) for change in heard) >= times
 
 
-def holds(**documents: str) -> Callable[[Heard], bool]:
+def holds(**documents: str | None) -> Callable[[Heard], bool]:
     """That exactly these flag sets of namespace shop are known."""
     return lambda heard: heard.state == {f"shop/{name}": document for name, document in documents.items()}
 
@@ -104,31 +104,20 @@ async def test_all_pages_are_told_before_synced(api_server: ApiServer, kubeconfi
         assert len(api_server.asked("list")) == 3
 
 
-async def test_changes_and_deletions_are_told(api_server: ApiServer, kubeconfig: str) -> None:
+async def test_whatever_becomes_of_a_set_is_told(api_server: ApiServer, kubeconfig: str) -> None:
+    unlabelled = {"metadata": {"name": "flags", "labels": {"tidegate.io/flag-set": "false"}}}
+    await put(api_server, "other", None)
     async with following(kubeconfig) as heard:
         await heard.until(synced())
-        await put(api_server, "flags", "one")
-        await heard.until(holds(flags="one"))
-        await put(api_server, "flags", "two")
-        await heard.until(holds(flags="two"))
-        await api_server.remove("configmaps", "shop", "flags")
+        assert heard.state == {"shop/other": None}, "a ConfigMap without the document"
+        for document in ("one", "two"):
+            await put(api_server, "flags", document)
+            await heard.until(holds(flags=document, other=None))
+        await api_server.put("configmaps", "shop", unlabelled)
+        await heard.until(holds(other=None))
+        await api_server.remove("configmaps", "shop", "other")
         await heard.until(holds())
         assert len(api_server.asked("list")) == 1
-
-
-async def test_a_set_that_loses_its_label_is_told_as_deleted(api_server: ApiServer, kubeconfig: str) -> None:
-    await put(api_server, "flags", "one")
-    async with following(kubeconfig) as heard:
-        await heard.until(synced())
-        await api_server.put("configmaps", "shop", {"metadata": {"name": "flags", "labels": {"tidegate.io/flag-set": "false"}}})
-        await heard.until(holds())
-
-
-async def test_a_configmap_without_the_document_is_told_as_such(api_server: ApiServer, kubeconfig: str) -> None:
-    await put(api_server, "flags", None)
-    async with following(kubeconfig) as heard:
-        await heard.until(synced())
-        assert heard.state == {"shop/flags": None}
 
 
 @pytest.mark.parametrize("way", ["closed", "error"])
@@ -219,22 +208,24 @@ async def test_new_credentials_are_read_when_the_old_ones_are_refused(api_server
         assert len(api_server.asked("list")) == 1
 
 
-@pytest.mark.parametrize(("status", "words"), [(403, "list and watch on configmaps"), (500, "500: injected"), (429, "429")])
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (Fault("*", status=403, times=4), "list and watch on configmaps"),
+        (Fault("*", status=500, times=4), "500: injected"),
+        (Fault("*", status=429, times=4), "429"),
+        (Fault("*", how="drop", times=12), ""),  # the client repeats a lost request by itself
+    ],
+    ids=["403", "500", "429", "away"],
+)
 async def test_a_refusal_is_told_with_its_reason_once_and_tried_again(
-    api_server: ApiServer, kubeconfig: str, status: int, words: str
+    api_server: ApiServer, kubeconfig: str, fault: Fault, words: str
 ) -> None:
-    api_server.faults.append(Fault("*", status=status, times=4))
+    api_server.faults.append(replace(fault))
     async with following(kubeconfig) as heard:
         await heard.until(synced())
         assert [type(change) for change in heard] == [Interrupted, Synced]
         assert words in heard.interruptions[0]
-
-
-async def test_an_api_server_that_is_away_is_told_once_and_waited_for(api_server: ApiServer, kubeconfig: str) -> None:
-    api_server.faults.append(Fault("*", how="drop", times=12))  # the client repeats a lost request by itself
-    async with following(kubeconfig) as heard:
-        await heard.until(synced())
-        assert [type(change) for change in heard] == [Interrupted, Synced]
 
 
 async def test_an_address_that_refuses_connections_is_named(api_server: ApiServer, tmp_path: Path) -> None:
