@@ -9,7 +9,7 @@ from typing import Any
 from demo import beforehand, plan
 from demo.beforehand import OPERATOR_NAMESPACE, RELEASE
 from demo.plan import Json, Plan
-from tidegate_dev import addons, commands, operations, tools
+from tidegate_dev import addons, operations, tools
 from tidegate_dev.errors import ClusterError
 from tidegate_dev.helm import Helm
 from tidegate_dev.kube import Kube
@@ -57,8 +57,7 @@ class Installation:
         if self._has_kinds:
             self._remove_objects("removing the demo")
         with progress.step("uninstalling the operator and the flag server"):
-            where = (f"--namespace={OPERATOR_NAMESPACE}", "--ignore-not-found", "--wait", f"--timeout={DELETE_SECONDS}s")
-            self._run_helm("uninstall", RELEASE, *where)
+            self._helm.uninstall(RELEASE, OPERATOR_NAMESPACE)
             if not self._before.namespace:
                 self._delete("namespace", OPERATOR_NAMESPACE)
         self.begun = False
@@ -86,14 +85,15 @@ class Installation:
     def _kube(self) -> Kube:
         return Kube(self._programs.kubectl, self._settings.kubeconfig)
 
+    @cached_property
+    def _helm(self) -> Helm:
+        return Helm(self._programs.helm, self._settings)
+
     def _install_chart(self, image: str) -> None:
         repository, _, tag = image.rpartition(":")
-        values = {
-            "image": {"repository": repository, "tag": tag, "pullPolicy": "IfNotPresent"},
-            "crds": {"keep": self._before.kinds},
-        }
-        helm = Helm(self._programs.helm, self._settings)
-        helm.install(RELEASE, CHART, OPERATOR_NAMESPACE, values, labels=self._before.labels)
+        image_values = {"repository": repository, "tag": tag, "pullPolicy": "IfNotPresent"}
+        values = {"image": image_values, "crds": {"keep": self._before.kinds}}
+        self._helm.install(RELEASE, CHART, OPERATOR_NAMESPACE, values, labels=self._before.labels)
         for deployment in self._of_release("deployments"):
             self._kube.wait_rolled_out(OPERATOR_NAMESPACE, deployment["metadata"]["name"], READY_SECONDS)
 
@@ -120,7 +120,3 @@ class Installation:
     def _delete(self, kind: str, name: str) -> None:
         gone = ["--ignore-not-found", "--wait=true", f"--timeout={DELETE_SECONDS}s"]
         self._kube.run("delete", kind, name, *gone, timeout=DELETE_SECONDS + 10)
-
-    def _run_helm(self, *arguments: str) -> str:
-        argv: list[str | Path] = [self._programs.helm, *arguments, f"--kubeconfig={self._settings.kubeconfig}"]
-        return commands.output(argv, timeout=DELETE_SECONDS + 10)

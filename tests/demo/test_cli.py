@@ -1,7 +1,5 @@
 """The command line refuses what can't work, and explains itself."""
 
-from collections.abc import Callable
-
 import aiohttp
 import pytest
 
@@ -62,13 +60,10 @@ class Installed:
         return "kubectl delete everything"
 
 
-@pytest.fixture
-def install(monkeypatch: pytest.MonkeyPatch) -> Callable[[Installed], Installed]:
-    def chosen(installed: Installed) -> Installed:
-        monkeypatch.setattr(cli, "Installation", lambda _: installed)
-        return installed
-
-    return chosen
+def ended(monkeypatch: pytest.MonkeyPatch, installed: Installed) -> int:
+    """The exit status of a demo with this installation."""
+    monkeypatch.setattr(cli, "Installation", lambda _: installed)
+    return main([])
 
 
 @pytest.mark.parametrize(
@@ -85,34 +80,31 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Callable[[Installed], Installed]
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
 )
 def test_whatever_goes_wrong_is_one_sentence_and_is_tidied_up(
-    problem: BaseException, code: int, told: str, install: Callable[[Installed], Installed], capsys: pytest.CaptureFixture[str]
+    problem: BaseException, code: int, told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    installed = install(Installed(problem, begun=True))
-    assert main([]) == code
+    installed = Installed(problem, begun=True)
+    assert ended(monkeypatch, installed) == code
     assert told in capsys.readouterr().err
     assert installed.removed
 
 
-def test_an_error_of_the_demo_s_own_is_tidied_up_and_still_seen(install: Callable[[Installed], Installed]) -> None:
-    installed = install(Installed(KeyError("status"), begun=True))
+def test_an_error_of_the_demo_s_own_is_tidied_up_and_still_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    installed = Installed(KeyError("status"), begun=True)
     with pytest.raises(KeyError):
-        main([])
+        ended(monkeypatch, installed)
     assert installed.removed
 
 
-def test_before_anything_is_in_the_cluster_nothing_is_removed(
-    install: Callable[[Installed], Installed], capsys: pytest.CaptureFixture[str]
-) -> None:
-    installed = install(Installed(ClusterError("no"), begun=False))
-    assert main([]) == 1
+def test_before_anything_is_in_the_cluster_nothing_is_removed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    installed = Installed(ClusterError("no"), begun=False)
+    assert ended(monkeypatch, installed) == 1
     assert "nothing of the demo is in the cluster" in capsys.readouterr().err
     assert not installed.removed
 
 
 @pytest.mark.parametrize("stays", [ClusterError("helm hangs"), OSError("helm is gone")])
 def test_what_could_not_be_removed_is_told_with_the_commands(
-    stays: Exception, install: Callable[[Installed], Installed], capsys: pytest.CaptureFixture[str]
+    stays: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    install(Installed(KeyboardInterrupt(), begun=True, stays=stays))
-    assert main([]) == 130
+    assert ended(monkeypatch, Installed(KeyboardInterrupt(), begun=True, stays=stays)) == 130
     assert f"not everything was removed: {stays}\nto remove the rest:\nkubectl delete everything" in capsys.readouterr().err

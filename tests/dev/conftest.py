@@ -24,7 +24,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[SharedPlaces]:
     monkeypatch.setattr(network, "link_exists", lambda _: False)
     monkeypatch.setattr(Network, "ensure", _real_network)
     # A real cluster may run beside the tests: what its control groups hold is not for them to end.
-    monkeypatch.setattr(cgroups, "_groups", lambda _: iter(()))
+    monkeypatch.setattr(cgroups, "groups", lambda _: iter(()))
     yield places
     shutil.rmtree(root)
 
