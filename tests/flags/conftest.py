@@ -15,7 +15,7 @@ from openfeature.schemas.protobuf.flagd.sync.v1.sync_pb2_grpc import FlagSyncSer
 
 from tests.fakes.apiserver import ApiServer
 from tests.flags.process import loopback_address
-from tests.flags.support import OfrepClient, ServerThread, StartServer, SyncClient, eventually
+from tests.flags.support import OfrepClient, ServerThread, StartServer, SyncClient, document, eventually, flag
 from tidegate.flags.flag_settings import FlagServerSettings
 
 
@@ -40,6 +40,12 @@ def start_server(settings: FlagServerSettings) -> Iterator[StartServer]:
     yield start
     for server in servers:
         server.stop()
+
+
+@pytest.fixture
+def server(start_server: StartServer) -> ServerThread:
+    """A server with one flag set, in which `search` is on."""
+    return start_server({"shop/flags": document(search=flag(on=True))})
 
 
 @pytest.fixture

@@ -97,8 +97,7 @@ def test_metadata_of_set_and_flag_arrives(start_server: StartServer) -> None:
     assert post(server, "", {}).json()["metadata"] == {"version": "7"}
 
 
-def test_an_unknown_flag_is_not_found(start_server: StartServer, ofrep_client: OfrepClient) -> None:
-    server = start_server({"shop/flags": document(search=flag(on=True))})
+def test_an_unknown_flag_is_not_found(server: ServerThread, ofrep_client: OfrepClient) -> None:
     details = ofrep_client(server.url).get_boolean_details("serach", True, USER)
     assert (details.value, details.error_code) == (True, ErrorCode.FLAG_NOT_FOUND)
     answer = post(server, "/serach", {})
@@ -124,8 +123,7 @@ def test_a_key_may_hold_any_character(start_server: StartServer) -> None:
     ],
 )
 @pytest.mark.parametrize("path", ["/search", ""])
-def test_a_bad_request_is_told_what_is_wrong_with_it(start_server: StartServer, body: str | bytes, code: str, word: str, path: str) -> None:
-    server = start_server({"shop/flags": document(search=flag(on=True))})
+def test_a_bad_request_is_told_what_is_wrong_with_it(server: ServerThread, body: str | bytes, code: str, word: str, path: str) -> None:
     answer = post(server, path, body)
     assert (answer.status_code, answer.json()["errorCode"]) == (400, code)
     assert word in answer.json()["errorDetails"]
@@ -190,8 +188,7 @@ def test_bulk_answers_are_cached_per_document_and_context(start_server: StartSer
     eventually(lambda: post(server, "", alice, **{"If-None-Match": etag}).status_code == 200)
 
 
-def test_a_body_of_64_kib_is_read_and_a_larger_one_refused(start_server: StartServer) -> None:
-    server = start_server({"shop/flags": document(search=flag(on=True))})
+def test_a_body_of_64_kib_is_read_and_a_larger_one_refused(server: ServerThread) -> None:
     frame = len(json.dumps({"context": {"padding": ""}}))
     largest = json.dumps({"context": {"padding": "x" * (64 * 1024 - frame)}})
     assert len(largest) == 64 * 1024
@@ -260,9 +257,8 @@ def segments_received(connection: socket.socket) -> int:
     return int.from_bytes(info[152:156], sys.byteorder)
 
 
-def test_an_answer_is_one_segment_so_that_none_waits_for_an_acknowledgement(start_server: StartServer) -> None:
+def test_an_answer_is_one_segment_so_that_none_waits_for_an_acknowledgement(server: ServerThread) -> None:
     """The second of two small segments would be kept back until the client acknowledged the first, which it puts off by 40 ms."""
-    server = start_server({"shop/flags": document(search=flag(on=True))})
     head = f"POST {PATH}/search HTTP/1.1\r\nHost: flags\r\nContent-Length: 2\r\n\r\n{{}}"
     with socket.create_connection((server.settings.http_host, server.settings.http_port), timeout=5) as connection:
         for number in range(1, 6):

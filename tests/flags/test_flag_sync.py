@@ -18,7 +18,7 @@ from openfeature.schemas.protobuf.flagd.sync.v1.sync_pb2 import (
 )
 from openfeature.schemas.protobuf.flagd.sync.v1.sync_pb2_grpc import FlagSyncServiceStub
 
-from tests.flags.support import USER, OfrepClient, StartServer, SyncClient, document, eventually, flag, sees
+from tests.flags.support import USER, OfrepClient, ServerThread, StartServer, SyncClient, document, eventually, flag, sees
 from tidegate.flags.changes import Synced
 from tidegate.flags.flag_settings import FlagServerSettings
 
@@ -32,9 +32,8 @@ def refusal(call: Iterable[object]) -> tuple[grpc.StatusCode, str]:
 
 
 def test_a_client_has_the_flags_as_soon_as_it_is_connected_and_sees_every_change(
-    start_server: StartServer, sync_client: SyncClient, ofrep_client: OfrepClient, settings: FlagServerSettings
+    server: ServerThread, sync_client: SyncClient, ofrep_client: OfrepClient, settings: FlagServerSettings
 ) -> None:
-    server = start_server({"shop/flags": document(search=flag(on=True))})
     clients = (sync_client(settings), ofrep_client(server.url))
     details = clients[0].get_boolean_details("search", False, USER)
     assert (details.value, details.variant, details.reason) == (True, "on", "STATIC")
@@ -77,9 +76,8 @@ def test_a_malformed_or_missing_selector_is_refused_with_its_value_and_the_form_
 
 
 def test_a_client_of_an_unknown_set_keeps_trying_until_it_exists(
-    start_server: StartServer, sync_client: SyncClient, settings: FlagServerSettings, stub: FlagSyncServiceStub
+    server: ServerThread, sync_client: SyncClient, settings: FlagServerSettings, stub: FlagSyncServiceStub
 ) -> None:
-    server = start_server({"shop/flags": document(search=flag(on=True))})
     assert refusal(stub.SyncFlags(SyncFlagsRequest(selector="shop/later"), timeout=30))[0] is grpc.StatusCode.NOT_FOUND
     client = sync_client(settings, "shop/later", wait=False)
     server.put("shop/later", document(search=flag(on=True)))
@@ -89,9 +87,8 @@ def test_a_client_of_an_unknown_set_keeps_trying_until_it_exists(
 @pytest.mark.thorough
 @pytest.mark.parametrize("bad", ["{", '{"flags": {}, "$evaluators": {"a": "Köln"}}', None])
 def test_a_bad_document_keeps_the_last_good_one(
-    start_server: StartServer, sync_client: SyncClient, settings: FlagServerSettings, stub: FlagSyncServiceStub, bad: str | None
+    server: ServerThread, sync_client: SyncClient, settings: FlagServerSettings, stub: FlagSyncServiceStub, bad: str | None
 ) -> None:
-    server = start_server({"shop/flags": document(search=flag(on=True))})
     client = sync_client(settings)
     assert server.metric("tidegate_flags_invalid_documents", **LABELS) == 0
     server.put("shop/flags", bad)
@@ -111,9 +108,8 @@ def test_a_set_that_never_had_a_valid_document_is_unavailable_and_says_why(start
 
 
 def test_a_deleted_set_keeps_its_clients_on_their_last_flags(
-    start_server: StartServer, sync_client: SyncClient, ofrep_client: OfrepClient, settings: FlagServerSettings, stub: FlagSyncServiceStub
+    server: ServerThread, sync_client: SyncClient, ofrep_client: OfrepClient, settings: FlagServerSettings, stub: FlagSyncServiceStub
 ) -> None:
-    server = start_server({"shop/flags": document(search=flag(on=True))})
     clients = (sync_client(settings, "shop/flags"), ofrep_client(server.url), ofrep_client(f"{server.url}/sets/shop/flags"))
     stream = stub.SyncFlags(SyncFlagsRequest(selector="shop/flags"), timeout=30)
     next(stream)
@@ -175,8 +171,7 @@ def test_the_members_of_a_document_keep_their_order(start_server: StartServer, s
     assert json.dumps(json.loads(served)) == json.dumps(json.loads(text))
 
 
-def test_the_deprecated_metadata_call_is_unimplemented(start_server: StartServer, stub: FlagSyncServiceStub) -> None:
-    start_server({"shop/flags": document(search=flag(on=True))})
+def test_the_deprecated_metadata_call_is_unimplemented(server: ServerThread, stub: FlagSyncServiceStub) -> None:
     with pytest.raises(grpc.RpcError) as raised:
         stub.GetMetadata(GetMetadataRequest())
     assert raised.value.code() is grpc.StatusCode.UNIMPLEMENTED
@@ -199,9 +194,8 @@ def test_nothing_is_served_before_the_first_complete_listing(
 
 
 def test_losing_the_api_server_later_neither_ends_streams_nor_readiness(
-    start_server: StartServer, sync_client: SyncClient, settings: FlagServerSettings
+    server: ServerThread, sync_client: SyncClient, settings: FlagServerSettings
 ) -> None:
-    server = start_server({"shop/flags": document(search=flag(on=True))})
     client = sync_client(settings)
     server.interrupt("connection refused")
     eventually(lambda: server.metric("tidegate_flags_source_synced") == 0)
@@ -218,8 +212,7 @@ def test_more_streams_than_the_limit_are_refused(start_server: StartServer, stub
     assert refusal(stub.SyncFlags(SyncFlagsRequest(), timeout=30))[0] is grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
-def test_a_client_that_pings_all_the_time_is_not_cut_off(start_server: StartServer, settings: FlagServerSettings) -> None:
-    start_server({"shop/flags": document(search=flag(on=True))})
+def test_a_client_that_pings_all_the_time_is_not_cut_off(server: ServerThread, settings: FlagServerSettings) -> None:
     preface, settings_frame = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
     ping, ping_answered = bytes([0, 0, 8, 6, 0, 0, 0, 0, 0]), bytes([0, 0, 8, 6, 1, 0, 0, 0, 0])
     with socket.create_connection((settings.grpc_host, settings.grpc_port), timeout=5) as connection:
@@ -233,8 +226,7 @@ def test_a_client_that_pings_all_the_time_is_not_cut_off(start_server: StartServ
                 heard += received
 
 
-def test_a_disconnected_client_gives_its_place_back(start_server: StartServer, settings: FlagServerSettings) -> None:
-    server = start_server({"shop/flags": document(search=flag(on=True))})
+def test_a_disconnected_client_gives_its_place_back(server: ServerThread, settings: FlagServerSettings) -> None:
     with grpc.insecure_channel(server.sync_address) as channel:
         stream = FlagSyncServiceStub(channel).SyncFlags(SyncFlagsRequest(), timeout=30)
         next(stream)
