@@ -1,8 +1,10 @@
 """OFREP, seen by the real OpenFeature provider and by bare HTTP clients."""
 
 import json
+import math
 import socket
 import sys
+import time
 from typing import Any
 from urllib.parse import quote
 
@@ -11,10 +13,14 @@ import requests
 from openfeature.evaluation_context import EvaluationContext
 from openfeature.exception import ErrorCode
 
+from tests.builders import KEY, target
 from tests.flags.support import USER, OfrepClient, ServerThread, StartServer, document, eventually, flag
 from tidegate.flags.store import MAX_DELETED_SETS
+from tidegate.levers.flag.definition import definition_for
 
 PATH = "/ofrep/v1/evaluate/flags"
+LEASE_SECONDS = 4
+"""Longer than a busy machine takes to hand the document on."""
 HALF = {"fractional": [["on", 50], ["off", 50]]}
 
 
@@ -279,3 +285,22 @@ def test_evaluations_are_counted_by_reason(start_server: StartServer) -> None:
         for reason in ("STATIC", "TARGETING_MATCH", "ERROR")
     }
     assert counted == {"STATIC": 2, "TARGETING_MATCH": 1, "ERROR": 1}
+
+
+@pytest.mark.thorough
+def test_a_lease_ends_by_the_flag_server_s_clock_and_no_answer_says_that_nothing_changed(
+    start_server: StartServer, ofrep_client: OfrepClient
+) -> None:
+    server = start_server({"shop/flags": json.dumps({"flags": {KEY: definition_for(target(), 0)}})})
+    client = ofrep_client(server.url)
+    end = math.ceil(time.time()) + LEASE_SECONDS
+    server.put("shop/flags", json.dumps({"flags": {KEY: definition_for(target(), 100, end)}}))
+    eventually(lambda: client.get_boolean_value(KEY, False, USER))
+    before = post(server, "", {"context": {"targetingKey": "u"}})
+    unchanged = {"If-None-Match": before.headers["ETag"]}
+    assert before.json()["flags"][0]["value"] is True
+    assert post(server, "", {"context": {"targetingKey": "u"}}, **unchanged).status_code == 304
+    eventually(lambda: not client.get_boolean_value(KEY, False, USER))
+    assert end <= time.time() < end + 10
+    after = post(server, "", {"context": {"targetingKey": "u"}}, **unchanged)
+    assert (after.status_code, after.json()["flags"][0]["value"]) == (200, False)
