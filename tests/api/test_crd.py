@@ -1,43 +1,12 @@
 """Facts about every CustomResourceDefinition: bounded, explained, and shaped as kubectl, kstatus and server-side apply need it."""
 
 import re
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
+from tests.api.schemas import Node, nodes, root_of
 from tidegate.api.crd import KINDS, KindDefinition, custom_resource_definition
-
-Schema = dict[str, Any]
-
-
-class Node(NamedTuple):
-    """One node of a schema. `name` is the field that leads to it."""
-
-    kind: str
-    path: str
-    name: str
-    schema: Schema
-
-    def __str__(self) -> str:
-        return f"{self.kind}{self.path}"
-
-
-def nodes(kind: str, schema: Schema, path: str = "", name: str = "") -> Iterator[Node]:
-    yield Node(kind, path, name, schema)
-    for field, child in schema.get("properties", {}).items():
-        yield from nodes(kind, child, f"{path}.{field}", field)
-    if "items" in schema:
-        yield from nodes(kind, schema["items"], f"{path}[]", name)
-    if isinstance(schema.get("additionalProperties"), dict):
-        yield from nodes(kind, schema["additionalProperties"], f"{path}{{}}", name)
-
-
-def root_of(definition: KindDefinition) -> Schema:
-    (version,) = custom_resource_definition(definition)["spec"]["versions"]
-    root: Schema = version["schema"]["openAPIV3Schema"]
-    return root
-
 
 ALL = [node for kind in KINDS for node in nodes(kind.kind, root_of(kind))]
 OURS = [node for node in ALL if node.path.startswith((".spec", ".status"))]

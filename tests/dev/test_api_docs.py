@@ -1,17 +1,15 @@
 """The API reference: up to date, and complete: every field, every rule, every reason."""
 
-from collections.abc import Iterator
 from enum import StrEnum
-from typing import Any
 
 import pytest
 
 import tidegate_api_docs
+from tests.api.schemas import nodes, root_of
 from tidegate.api.conditions import Reason
-from tidegate.api.crd import KINDS, KindDefinition, custom_resource_definition
+from tidegate.api.crd import KINDS, KindDefinition
 from tidegate.api.records import Transition
 
-Schema = dict[str, Any]
 PAGES = {path.name: text for path, text in tidegate_api_docs.rendered().items()}
 each_kind = pytest.mark.parametrize("definition", KINDS, ids=lambda definition: definition.kind)
 
@@ -24,28 +22,6 @@ class Weather(StrEnum):
     """Wet, and
     cold."""
     SUN = "Sun"
-
-
-def schema_of(definition: KindDefinition) -> Schema:
-    (version,) = custom_resource_definition(definition)["spec"]["versions"]
-    root: Schema = version["schema"]["openAPIV3Schema"]
-    return root
-
-
-def fields(node: Schema, path: str) -> Iterator[tuple[str, Schema]]:
-    for name, child in node.get("properties", {}).items():
-        yield f"{path}.{name}", child
-        yield from fields(child, f"{path}.{name}")
-    for key, mark in (("items", "[]"), ("additionalProperties", "{}")):
-        if isinstance(node.get(key), dict):
-            yield from fields(node[key], path + mark)
-
-
-def rules(node: Any) -> Iterator[dict[str, str]]:
-    if isinstance(node, dict):
-        yield from node.get("x-kubernetes-validations", ())
-        for child in node.values():
-            yield from rules(child)
 
 
 def row(kind: str, field: str) -> list[str]:
@@ -61,12 +37,12 @@ def test_the_reference_is_up_to_date() -> None:
 
 @each_kind
 def test_every_field_rule_and_link_is_there(definition: KindDefinition) -> None:
-    kind, schema = definition.kind.lower(), schema_of(definition)
+    kind, every = definition.kind.lower(), list(nodes(definition.kind, root_of(definition)))
     page = PAGES[f"{kind}.md"]
-    wanted = [path for top in ("spec", "status") for path, _ in fields(schema["properties"][top], top)]
+    wanted = [node.path[1:] for node in every if node.path.startswith((".spec.", ".status.")) and not node.path.endswith(("[]", "{}"))]
     assert len(wanted) > 5
     assert {len(row(kind, path)) for path in wanted} == {5}
-    for rule in rules(schema):
+    for rule in (rule for node in every for rule in node.schema.get("x-kubernetes-validations", ())):
         assert f"{rule['message'].replace('<', '&lt;')}  \n  `{rule['rule']}`\n" in page
     sections = {"".join(letter for letter in line[4:].lower() if letter.isalnum()) for line in page.splitlines() if line.startswith("### ")}
     assert {part.split(")", 1)[0] for part in page.split("](#")[1:]} == sections

@@ -49,10 +49,10 @@ def server(start_server: StartServer) -> ServerThread:
 
 
 @pytest.fixture
-def sync_client() -> Iterator[SyncClient]:
+def sync_client(settings: FlagServerSettings) -> Iterator[SyncClient]:
     """Connects the real flagd provider, in process; returns as soon as it has flags, or at once with `wait=False`."""
 
-    def connect(settings: FlagServerSettings, selector: str | None = None, wait: bool = True) -> OpenFeatureClient:
+    def connect(selector: str | None = None, wait: bool = True) -> OpenFeatureClient:
         provider = FlagdProvider(
             resolver_type=ResolverType.IN_PROCESS,
             host=settings.grpc_host,

@@ -32,9 +32,9 @@ def refusal(call: Iterable[object]) -> tuple[grpc.StatusCode, str]:
 
 
 def test_a_client_has_the_flags_as_soon_as_it_is_connected_and_sees_every_change(
-    server: ServerThread, sync_client: SyncClient, ofrep_client: OfrepClient, settings: FlagServerSettings
+    server: ServerThread, sync_client: SyncClient, ofrep_client: OfrepClient
 ) -> None:
-    clients = (sync_client(settings), ofrep_client(server.url))
+    clients = (sync_client(), ofrep_client(server.url))
     details = clients[0].get_boolean_details("search", False, USER)
     assert (details.value, details.variant, details.reason) == (True, "on", "STATIC")
     for on in (False, True, False):
@@ -44,11 +44,9 @@ def test_a_client_has_the_flags_as_soon_as_it_is_connected_and_sees_every_change
             assert all(sees(client, on) for _ in range(5)), "and from then on for good"
 
 
-def test_each_client_sees_the_flag_set_that_it_selects(
-    start_server: StartServer, sync_client: SyncClient, settings: FlagServerSettings
-) -> None:
+def test_each_client_sees_the_flag_set_that_it_selects(start_server: StartServer, sync_client: SyncClient) -> None:
     server = start_server({"shop/flags": document(search=flag(on=True)), "bank/flags": document(search=flag(on=False))})
-    shop, bank = sync_client(settings, "shop/flags"), sync_client(settings, "bank/flags")
+    shop, bank = sync_client("shop/flags"), sync_client("bank/flags")
     assert (shop.get_boolean_value("search", False, USER), bank.get_boolean_value("search", True, USER)) == (True, False)
     server.put("shop/flags", document(search=flag(on=False)))
     server.put("bank/flags", document(search=flag(on=True)))
@@ -76,10 +74,10 @@ def test_a_malformed_or_missing_selector_is_refused_with_its_value_and_the_form_
 
 
 def test_a_client_of_an_unknown_set_keeps_trying_until_it_exists(
-    server: ServerThread, sync_client: SyncClient, settings: FlagServerSettings, stub: FlagSyncServiceStub
+    server: ServerThread, sync_client: SyncClient, stub: FlagSyncServiceStub
 ) -> None:
     assert refusal(stub.SyncFlags(SyncFlagsRequest(selector="shop/later"), timeout=30))[0] is grpc.StatusCode.NOT_FOUND
-    client = sync_client(settings, "shop/later", wait=False)
+    client = sync_client("shop/later", wait=False)
     server.put("shop/later", document(search=flag(on=True)))
     eventually(lambda: client.get_boolean_value("search", False, USER))
 
@@ -87,9 +85,9 @@ def test_a_client_of_an_unknown_set_keeps_trying_until_it_exists(
 @pytest.mark.thorough
 @pytest.mark.parametrize("bad", ["{", '{"flags": {}, "$evaluators": {"a": "Köln"}}', None])
 def test_a_bad_document_keeps_the_last_good_one(
-    server: ServerThread, sync_client: SyncClient, settings: FlagServerSettings, stub: FlagSyncServiceStub, bad: str | None
+    server: ServerThread, sync_client: SyncClient, stub: FlagSyncServiceStub, bad: str | None
 ) -> None:
-    client = sync_client(settings)
+    client = sync_client()
     assert server.metric("tidegate_flags_invalid_documents", **LABELS) == 0
     server.put("shop/flags", bad)
     eventually(lambda: server.metric("tidegate_flags_invalid_documents", **LABELS) == 1)
@@ -108,9 +106,9 @@ def test_a_set_that_never_had_a_valid_document_is_unavailable_and_says_why(start
 
 
 def test_a_deleted_set_keeps_its_clients_on_their_last_flags(
-    server: ServerThread, sync_client: SyncClient, ofrep_client: OfrepClient, settings: FlagServerSettings, stub: FlagSyncServiceStub
+    server: ServerThread, sync_client: SyncClient, ofrep_client: OfrepClient, stub: FlagSyncServiceStub
 ) -> None:
-    clients = (sync_client(settings, "shop/flags"), ofrep_client(server.url), ofrep_client(f"{server.url}/sets/shop/flags"))
+    clients = (sync_client("shop/flags"), ofrep_client(server.url), ofrep_client(f"{server.url}/sets/shop/flags"))
     stream = stub.SyncFlags(SyncFlagsRequest(selector="shop/flags"), timeout=30)
     next(stream)
     server.delete("shop/flags")
@@ -122,7 +120,7 @@ def test_a_deleted_set_keeps_its_clients_on_their_last_flags(
     eventually(lambda: all(sees(client, False) for client in clients))
 
 
-def test_a_slow_reader_gets_the_newest_document_and_not_all_those_between(start_server: StartServer, settings: FlagServerSettings) -> None:
+def test_a_slow_reader_gets_the_newest_document_and_not_all_those_between(start_server: StartServer) -> None:
     padding = "x" * 300_000
     server = start_server({"shop/flags": document(n=flag(on=True, metadata={"number": -1, "padding": padding}))})
     window = (("grpc.http2.lookahead_bytes", 65_535), ("grpc.http2.bdp_probe", 0))
@@ -178,7 +176,7 @@ def test_the_deprecated_metadata_call_is_unimplemented(server: ServerThread, stu
 
 
 def test_nothing_is_served_before_the_first_complete_listing(
-    start_server: StartServer, sync_client: SyncClient, settings: FlagServerSettings, stub: FlagSyncServiceStub
+    start_server: StartServer, sync_client: SyncClient, stub: FlagSyncServiceStub
 ) -> None:
     server = start_server({"shop/flags": document(search=flag(on=True))}, synced=False)
     server.interrupt("the API server answered 403: forbidden")
@@ -186,17 +184,15 @@ def test_nothing_is_served_before_the_first_complete_listing(
     assert server.ready()[0] == 503
     assert requests.post(f"{server.url}/ofrep/v1/evaluate/flags/search", timeout=5).status_code == 503
     assert refusal(stub.SyncFlags(SyncFlagsRequest(), timeout=30))[0] is grpc.StatusCode.UNAVAILABLE
-    client = sync_client(settings, wait=False)
+    client = sync_client(wait=False)
     assert requests.get(f"{server.url}/healthz", timeout=5).status_code == 200
     server.tell(Synced())
     eventually(lambda: server.ready()[0] == 200)
     eventually(lambda: client.get_boolean_value("search", False, USER))
 
 
-def test_losing_the_api_server_later_neither_ends_streams_nor_readiness(
-    server: ServerThread, sync_client: SyncClient, settings: FlagServerSettings
-) -> None:
-    client = sync_client(settings)
+def test_losing_the_api_server_later_neither_ends_streams_nor_readiness(server: ServerThread, sync_client: SyncClient) -> None:
+    client = sync_client()
     server.interrupt("connection refused")
     eventually(lambda: server.metric("tidegate_flags_source_synced") == 0)
     assert server.ready()[0] == 200
@@ -204,12 +200,18 @@ def test_losing_the_api_server_later_neither_ends_streams_nor_readiness(
     assert server.metric("tidegate_flags_connected_streams", namespace="shop", name="flags") == 1
 
 
-def test_more_streams_than_the_limit_are_refused(start_server: StartServer, stub: FlagSyncServiceStub) -> None:
-    start_server({"shop/flags": document(search=flag(on=True))}, max_streams=2)
-    open_streams = [stub.SyncFlags(SyncFlagsRequest(), timeout=30) for _ in range(2)]
-    for stream in open_streams:
-        next(stream)
-    assert refusal(stub.SyncFlags(SyncFlagsRequest(), timeout=30))[0] is grpc.StatusCode.RESOURCE_EXHAUSTED
+def test_more_streams_than_the_limit_are_refused_and_a_disconnected_client_gives_its_place_back(
+    start_server: StartServer, stub: FlagSyncServiceStub
+) -> None:
+    server = start_server({"shop/flags": document(search=flag(on=True))}, max_streams=2)
+    with grpc.insecure_channel(server.sync_address) as channel:
+        open_streams = [FlagSyncServiceStub(channel).SyncFlags(SyncFlagsRequest(), timeout=30) for _ in range(2)]
+        for stream in open_streams:
+            next(stream)
+        assert refusal(stub.SyncFlags(SyncFlagsRequest(), timeout=30))[0] is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert server.metric("tidegate_flags_connected_streams", **LABELS) == 2
+    eventually(lambda: server.metric("tidegate_flags_connected_streams", **LABELS) == 0)
+    next(stub.SyncFlags(SyncFlagsRequest(), timeout=30))
 
 
 def test_a_client_that_pings_all_the_time_is_not_cut_off(server: ServerThread, settings: FlagServerSettings) -> None:
@@ -224,14 +226,6 @@ def test_a_client_that_pings_all_the_time_is_not_cut_off(server: ServerThread, s
                 received = connection.recv(4096)
                 assert received, "cut off"
                 heard += received
-
-
-def test_a_disconnected_client_gives_its_place_back(server: ServerThread, settings: FlagServerSettings) -> None:
-    with grpc.insecure_channel(server.sync_address) as channel:
-        stream = FlagSyncServiceStub(channel).SyncFlags(SyncFlagsRequest(), timeout=30)
-        next(stream)
-        eventually(lambda: server.metric("tidegate_flags_connected_streams", **LABELS) == 1)
-    eventually(lambda: server.metric("tidegate_flags_connected_streams", **LABELS) == 0)
 
 
 def test_a_server_that_never_got_to_serve_stops_all_the_same(start_server: StartServer) -> None:
