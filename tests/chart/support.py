@@ -80,15 +80,9 @@ class Chart:
         values = values or {}
         values = {**values, "image": {"repository": REPOSITORY, **values.get("image", {})}}
         environment = {"PATH": "/usr/bin:/bin", "HOME": str(self.home), "KUBECONFIG": str(self.home / "no-cluster")}
-        done = subprocess.run(
-            [self.helm, *arguments, "--values=-"],
-            input=json.dumps(values),
-            capture_output=True,
-            text=True,
-            timeout=60,
-            env=environment,
-            check=False,
-        )
+        command = [self.helm, *arguments, "--values=-"]
+        text = json.dumps(values)
+        done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=60, env=environment, check=False)
         if done.returncode:
             raise RefusedError(done.stdout + done.stderr)
         return done.stdout
@@ -114,20 +108,14 @@ class Rendered:
     def of(self, *kinds: str) -> list[Json]:
         return [each for each in self.objects if each["kind"] in kinds]
 
-    def one(self, kind: str, name: str, namespace: str | None = None) -> Json:
-        found = [
-            each
-            for each in self.of(kind)
-            if each["metadata"]["name"] == name and (namespace is None or each["metadata"].get("namespace") == namespace)
-        ]
-        assert len(found) == 1, f"{len(found)} objects {kind} {name}"
-        return found[0]
+    def one(self, kind: str, name: str) -> Json:
+        (found,) = (each for each in self.of(kind) if each["metadata"]["name"] == name)
+        return found
 
     def pods(self, component: str) -> Json:
         """The pod template of one Deployment."""
-        found = [each for each in self.of("Deployment") if each["metadata"]["labels"]["app.kubernetes.io/component"] == component]
-        assert len(found) == 1, component
-        template: Json = found[0]["spec"]["template"]
+        (found,) = (each for each in self.of("Deployment") if each["metadata"]["labels"]["app.kubernetes.io/component"] == component)
+        template: Json = found["spec"]["template"]
         return template
 
 

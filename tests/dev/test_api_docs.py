@@ -1,5 +1,7 @@
 """The API reference is complete: every field, every rule, every reason."""
 
+from enum import StrEnum
+
 import pytest
 
 import tidegate_api_docs
@@ -10,6 +12,14 @@ from tidegate.api.records import Transition
 
 PAGES = {path.name: text for path, text in tidegate_api_docs.rendered().items()}
 each_kind = pytest.mark.parametrize("definition", KINDS, ids=lambda definition: definition.kind)
+
+
+class Weather(StrEnum):
+    """What it does."""
+
+    RAIN = "Rain"
+    """Wet, and
+    cold."""
 
 
 def row(kind: str, field: str) -> list[str]:
@@ -32,3 +42,7 @@ def test_every_field_rule_and_link_is_there(definition: KindDefinition) -> None:
 
 def test_every_reason_is_listed() -> None:
     assert [word for word in (*Reason, *Transition) if f"- `{word.value}`\n" not in PAGES["reasons.md"]] == []
+
+
+def test_the_text_below_a_reason_stands_with_it() -> None:
+    assert tidegate_api_docs.members(Weather) == "What it does.\n\n- `Rain`\n  Wet, and cold.\n"

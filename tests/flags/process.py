@@ -4,7 +4,8 @@ import asyncio
 import random
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
 
 import requests
 
@@ -26,15 +27,20 @@ def loopback_address() -> str:
 
 
 @asynccontextmanager
-async def flag_server(kubeconfig: str, host: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Starts the server on an address of this machine; it is killed when the block ends, if it still runs."""
-    process = await asyncio.create_subprocess_exec(sys.executable, "-c", PROGRAM, kubeconfig, host, stderr=asyncio.subprocess.PIPE)
+async def process(*argv: str, **options: Any) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A process that is killed when the block ends, if it still runs."""
+    started = await asyncio.create_subprocess_exec(*argv, **options)
     try:
-        yield process
+        yield started
     finally:
-        if process.returncode is None:
-            process.kill()
-        await process.communicate()
+        if started.returncode is None:
+            started.kill()
+        await started.communicate()
+
+
+def flag_server(kubeconfig: str, host: str) -> AbstractAsyncContextManager[asyncio.subprocess.Process]:
+    """The server on an address of this machine."""
+    return process(sys.executable, "-c", PROGRAM, kubeconfig, host, stderr=asyncio.subprocess.PIPE)
 
 
 async def until(condition: Callable[[], object]) -> None:
