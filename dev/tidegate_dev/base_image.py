@@ -37,13 +37,10 @@ def _make(settings: Settings, archive: Archive) -> None:
     debian.ensure(settings, debian.IMAGES)
     root = settings.cache / "base-root"
     _discard(root)
+    bootstrap = ["debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}", SUITE, root]
+    log = settings.cache / "logs" / "debootstrap.log"
     with progress.step(f"making a base image: Debian {SUITE} with {', '.join(PACKAGES)}"):
-        commands.logged(
-            ["debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}", SUITE, root],
-            settings.cache / "logs" / "debootstrap.log",
-            what="debootstrap",
-            timeout=BOOTSTRAP_TIMEOUT_SECONDS,
-        )
+        commands.logged(bootstrap, log, what="debootstrap", timeout=BOOTSTRAP_TIMEOUT_SECONDS)
         archives.pack(archive.path, archive.reference, {"Env": [_PATH]}, lambda layer: _add_root(root, layer))
     _discard(root)
 

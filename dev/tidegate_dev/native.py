@@ -165,14 +165,8 @@ class NativeCluster:
         for place, content in daemon.configs.items():
             files.write(place, content)
         search = f"{path}:{commands.search_path()}" if path else commands.search_path()
-        self._processes.start(
-            daemon.name,
-            self._network.inside(*daemon.argv),
-            log=self._log(daemon.name),
-            fingerprint=daemon.fingerprint,
-            lock=self._lock,
-            env={"PATH": search, "HOME": str(self._settings.state)},
-        )
+        argv, log, env = self._network.inside(*daemon.argv), self._log(daemon.name), {"PATH": search, "HOME": str(self._settings.state)}
+        self._processes.start(daemon.name, argv, log=log, fingerprint=daemon.fingerprint, lock=self._lock, env=env)
 
     def _wait(self, daemon: str, what: str, condition: Callable[[], bool], seconds: float) -> None:
         """Waits, and gives up at once when the daemon that it depends on has ended."""

@@ -18,14 +18,18 @@ REPOSITORY = "registry.example.com/tidegate"
 PEER = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "shop"}}}
 PROMETHEUS = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}
 DIGEST = "sha256:" + "a" * 64
+
+
+def _off(*names: str) -> Json:
+    return {name: {"enabled": False} for name in names}
+
+
 MATRIX: dict[str, Json] = {
     "defaults": {},
-    "operator alone": {"flags": {"enabled": False}, "crds": {"enabled": False}},
+    "operator alone": _off("flags", "crds"),
     "bare": {
+        **_off("admissionPolicies", "podDisruptionBudget", "networkPolicy"),
         "rbac": {"create": False, "aggregateRoles": False},
-        "admissionPolicies": {"enabled": False},
-        "podDisruptionBudget": {"enabled": False},
-        "networkPolicy": {"enabled": False},
         "metrics": {"scrapeAnnotations": False},
     },
     "some namespaces": {"watch": {"namespaces": ["shop", "pay"]}},

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from demo import beforehand, plan
+from demo import beforehand
 from demo.beforehand import Beforehand
 from demo.installation import Installation
 from tests.demo.scenes import PLAN
@@ -15,8 +15,6 @@ from tidegate_dev import commands, operations, tools
 from tidegate_dev.errors import ClusterError
 from tidegate_dev.settings import Settings
 from tidegate_dev.tools import Tools
-
-SERVICE = {"items": [{"metadata": {"name": "tidegate-flags"}, "spec": {"ports": [{"port": plan.FLAGS_PORT}]}}]}
 
 
 class Commands:
@@ -34,8 +32,6 @@ class Commands:
             self.values = json.loads(text or "")
         if line.startswith("helm list"):
             return "[]"
-        if "get services" in line:
-            return json.dumps(SERVICE)
         return json.dumps({"items": []})
 
     def removals(self) -> list[str]:

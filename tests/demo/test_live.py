@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 import pytest_asyncio
@@ -143,16 +144,6 @@ async def test_an_answer_that_is_none_and_a_server_that_is_away_are_one_sentence
             await api.get("/x")
 
 
-class Answers:
-    """Prometheus with given last times on, as (sample time, value) by replica."""
-
-    def __init__(self, *samples: tuple[float, float]) -> None:
-        self._samples = samples
-
-    async def prometheus(self, query: str) -> list[Series]:
-        return [Series({}, (sample,)) for sample in self._samples]
-
-
 @pytest.mark.parametrize(
     ("samples", "expected"),
     [(((100.0, 90.0), (100.2, 91.5)), 91.5), (((100.0, 90.0), (100.2, 98.0)), None), (((100.0, 90.0),), None)],
@@ -160,7 +151,8 @@ class Answers:
 async def test_a_request_is_the_last_only_after_a_while_of_silence_in_every_replica(
     samples: tuple[tuple[float, float], ...], expected: float | None
 ) -> None:
-    found = await last_seen_on(Answers(*samples))  # type: ignore[arg-type]
+    api = AsyncMock(**{"prometheus.return_value": [Series({}, (sample,)) for sample in samples]})
+    found = await last_seen_on(api)
     assert (found.timestamp() if found else None) == expected
 
 

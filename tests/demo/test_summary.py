@@ -2,16 +2,14 @@
 
 from dataclasses import replace
 from datetime import timedelta
-from io import StringIO
 
 import pytest
-from rich.console import Console, RenderableType
 
 from demo import summary
 from demo.measuring import Fall
 from demo.plan import CLIMBS, FALLS
 from demo.story import Story
-from tests.demo.scenes import PLAN, START, at, climb, record
+from tests.demo.scenes import PLAN, START, at, climb, printed, record
 from tidegate.api.records import Record, Transition
 
 STORY = Story(PLAN, START, bad_at=at(52))
@@ -24,12 +22,6 @@ FALLEN = (
     record(4, 42.5, Transition.STEP_EFFECTIVE, 50),
     record(5, 55.1, Transition.ROLLED_BACK, 0, "gate max-drawdown: 0.08 (advance < 0.05, rollback > 0.07 on 2 samples)"),
 )
-
-
-def drawn(what: RenderableType, width: int = 80) -> str:
-    out = StringIO()
-    Console(file=out, width=width).print(what)
-    return out.getvalue()
 
 
 def test_steps_are_read_from_the_records_and_one_that_goes_on_has_no_dwell_yet() -> None:
@@ -72,7 +64,7 @@ def test_what_is_counted_as_wrong(
 
 
 def test_the_tables_fit_into_eighty_columns() -> None:
-    text = drawn(summary.steps_table(PLAN, {CLIMBS: CLIMBED, FALLS: FALLEN}))
+    text = printed(summary.steps_table(PLAN, {CLIMBS: CLIMBED, FALLS: FALLEN}), 80)
     assert "…" not in text
     assert "40.1 of 40 s" in text
     assert "09:00:02.000  +0.20 s" in text
@@ -80,7 +72,7 @@ def test_the_tables_fit_into_eighty_columns() -> None:
 
 
 def test_the_way_down_is_told_from_the_first_bad_sample() -> None:
-    text = drawn(summary.fall_table(FALL))
+    text = printed(summary.fall_table(FALL), 80)
     assert "first bad sample in Prometheus (0.0712)  09:00:54.000  +0.000 s" in text
     assert "the last request saw the feature on      09:00:55.250  +1.250 s" in text
-    assert "on: 1.25 s  (gates evaluated every 1 s; 2 bad samples needed)" in drawn(summary.verdict(FALL, PLAN), 200)
+    assert "on: 1.25 s  (gates evaluated every 1 s; 2 bad samples needed)" in printed(summary.verdict(FALL, PLAN), 200)

@@ -11,7 +11,7 @@ from demo.lines import Lines, changes
 from demo.observing import Announcement, Observation
 from demo.plan import CLIMBS, FALLS
 from demo.screen import Screen, picture
-from tests.demo.scenes import PLAN, START, at, enabled, gate, rolled_back, rolling, seen
+from tests.demo.scenes import PLAN, START, at, enabled, gate, printed, rolled_back, rolling, seen
 from tidegate.api.rollout_status import FeatureRolloutStatus, GateSource, GateStatus, Verdict
 
 HEADLINE = words.Headline(START, "look out")
@@ -40,9 +40,7 @@ SCENE = replace(
 
 
 def drawn(observation: Observation, headline: words.Headline = HEADLINE, width: int = 120, height: int = 40) -> str:
-    out = StringIO()
-    Console(file=out, width=width).print(picture(observation, headline, PLAN, height))
-    return out.getvalue()
+    return printed(picture(observation, headline, PLAN, height), width)
 
 
 def test_the_picture_shows_progress_readings_thresholds_and_what_is_waited_for() -> None:

@@ -19,7 +19,7 @@ from openfeature.schemas.protobuf.flagd.sync.v1.sync_pb2 import (
 from openfeature.schemas.protobuf.flagd.sync.v1.sync_pb2_grpc import FlagSyncServiceStub
 
 from tests.flags.support import USER, OfrepClient, ServerThread, StartServer, SyncClient, document, eventually, flag, sees
-from tidegate.flags.changes import Synced
+from tidegate.flags.changes import Interrupted, Synced
 from tidegate.flags.flag_settings import FlagServerSettings
 
 LABELS = {"namespace": "shop", "name": "flags"}
@@ -179,10 +179,10 @@ def test_nothing_is_served_before_the_first_complete_listing(
     start_server: StartServer, sync_client: SyncClient, stub: FlagSyncServiceStub
 ) -> None:
     server = start_server({"shop/flags": document(search=flag(on=True))}, synced=False)
-    server.interrupt("the API server answered 403: forbidden")
+    server.tell(Interrupted("the API server answered 403: forbidden"))
     eventually(lambda: "403" in server.ready()[1])
     assert server.ready()[0] == 503
-    assert requests.post(f"{server.url}/ofrep/v1/evaluate/flags/search", timeout=5).status_code == 503
+    assert server.evaluate("/search").status_code == 503
     assert refusal(stub.SyncFlags(SyncFlagsRequest(), timeout=30))[0] is grpc.StatusCode.UNAVAILABLE
     client = sync_client(wait=False)
     assert requests.get(f"{server.url}/healthz", timeout=5).status_code == 200
@@ -193,7 +193,7 @@ def test_nothing_is_served_before_the_first_complete_listing(
 
 def test_losing_the_api_server_later_neither_ends_streams_nor_readiness(server: ServerThread, sync_client: SyncClient) -> None:
     client = sync_client()
-    server.interrupt("connection refused")
+    server.tell(Interrupted("connection refused"))
     eventually(lambda: server.metric("tidegate_flags_source_synced") == 0)
     assert server.ready()[0] == 200
     assert client.get_boolean_value("search", False, USER) is True

@@ -48,10 +48,7 @@ class Application:
 async def started(packages: node.Packages, folder: Path, host: str, selector: str) -> AsyncIterator[dict[str, Application]]:
     """The application of each language, with the flags of this selector."""
     where = packages.application(folder, node.SOURCES / "client.mjs")
-    programs = {
-        "python": [sys.executable, str(HERE / "client.py")],
-        "javascript": [str(node.PROGRAM), str(where / "client.mjs")],
-    }
+    programs = {"python": (sys.executable, str(HERE / "client.py")), "javascript": (str(node.PROGRAM), str(where / "client.mjs"))}
     pipes = dict.fromkeys(("stdin", "stdout"), asyncio.subprocess.PIPE)
     running = partial(process, env=_environment(host, selector), limit=LONGEST_ANSWER, **pipes)
     async with AsyncExitStack() as stack:
