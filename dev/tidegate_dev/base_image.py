@@ -37,7 +37,7 @@ def _make(settings: Settings, archive: Archive) -> None:
     debian.ensure(settings, debian.IMAGES)
     root = settings.cache / "base-root"
     _discard(root)
-    bootstrap = ["debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}", SUITE, root]
+    bootstrap: list[str | Path] = ["debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}", SUITE, root]
     log = settings.cache / "logs" / "debootstrap.log"
     with progress.step(f"making a base image: Debian {SUITE} with {', '.join(PACKAGES)}"):
         commands.logged(bootstrap, log, what="debootstrap", timeout=BOOTSTRAP_TIMEOUT_SECONDS)

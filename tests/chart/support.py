@@ -84,7 +84,7 @@ class Chart:
         values = values or {}
         values = {**values, "image": {"repository": REPOSITORY, **values.get("image", {})}}
         environment = {"PATH": "/usr/bin:/bin", "HOME": str(self.home), "KUBECONFIG": str(self.home / "no-cluster")}
-        command = [self.helm, *arguments, "--values=-"]
+        command: list[str | Path] = [self.helm, *arguments, "--values=-"]
         text = json.dumps(values)
         done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=60, env=environment, check=False)
         if done.returncode:
