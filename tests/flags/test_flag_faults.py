@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import logging
 from typing import Any
 
 import pytest
@@ -10,15 +11,13 @@ from hypothesis import strategies as st
 from openfeature.schemas.protobuf.flagd.sync.v1.sync_pb2 import FetchAllFlagsRequest, SyncFlagsRequest, SyncFlagsResponse
 from openfeature.schemas.protobuf.flagd.sync.v1.sync_pb2_grpc import FlagSyncServiceStub
 
-<<<<<<< HEAD
-from tests.flags.support import ServerThread, StartServer, document, eventually, flag
-=======
 from tests.flags.support import StartServer, document, eventually, flag
 from tidegate.flags.changes import FlagSetKey, Upserted
->>>>>>> shrink-rest
 from tidegate.flags.document import Document, parse_document
 from tidegate.flags.faults import MAX_KEPT_BYTES
+from tidegate.flags.metrics import Metrics
 from tidegate.flags.shared_rules import MAX_INSERTED_BYTES
+from tidegate.flags.store import FAULTS_LOGGED, FlagSets
 
 BROKEN: dict[str, tuple[Any, str]] = {
     "not-an-object": (True, "it is not an object but a boolean"),
@@ -232,32 +231,17 @@ def test_a_flag_that_was_left_out_says_why_by_ofrep(start_server: StartServer, s
     assert list(json.loads(stub.FetchAllFlags(FetchAllFlagsRequest()).flag_configuration)["flags"]) == ["search"]
 
 
-<<<<<<< HEAD
-def test_a_fault_that_changes_nothing_that_is_served_is_counted_and_not_pushed(
-    start_server: StartServer, stub: FlagSyncServiceStub
-) -> None:
-    server = start_server({"shop/flags": document(search=flag(on=True))})
-    stream = stub.SyncFlags(SyncFlagsRequest(), timeout=30)
-    next(stream)
-    server.put("shop/flags", document(search={"state": "ENABLED"}))
-    eventually(lambda: server.metric("tidegate_flags_invalid_flags", **LABELS) == 1)
-    server.put("shop/flags", document(search=flag(on=True)))
-    eventually(lambda: server.metric("tidegate_flags_invalid_flags", **LABELS) == 0)
-    server.put("shop/flags", document(search=flag(on=False)))
-    assert json.loads(next(stream).flag_configuration)["flags"]["search"]["defaultVariant"] == "off"
-    assert server.metric("tidegate_flags_pushes_total", **LABELS) == 2
-
-
 def test_what_is_broken_beside_the_flags_is_counted_and_holds_nothing_back(start_server: StartServer, stub: FlagSyncServiceStub) -> None:
     server = start_server({"shop/flags": document(search=flag(on=True))})
     beside = {"$evaluators": {"a": "Köln"}, "metadata": {"team": None}}
     server.put("shop/flags", json.dumps({"flags": {"search": flag(on=False)}} | beside))
     eventually(lambda: server.metric("tidegate_flags_invalid_documents", **LABELS) == 1)
-    assert ofrep(server, "search")[1]["value"] is False
+    assert server.evaluate("/search", {}).json()["value"] is False
     assert json.loads(stub.FetchAllFlags(FetchAllFlagsRequest()).flag_configuration) == {"flags": {"search": flag(on=False)}}
     server.put("shop/flags", document(search=flag(on=False)))
     eventually(lambda: server.metric("tidegate_flags_invalid_documents", **LABELS) == 0)
-=======
+
+
 @pytest.fixture
 def sets() -> FlagSets:
     return FlagSets(Metrics())
@@ -287,4 +271,8 @@ def test_the_log_names_each_fault_once_when_it_comes(sets: FlagSets, caplog: pyt
     put(sets, **{f"flag-{number}": 7 for number in range(FAULTS_LOGGED + 5)})
     found = lines()
     assert (len(found), found[-1]) == (FAULTS_LOGGED + 1, "and 5 more flags are broken")
->>>>>>> shrink-rest
+
+
+def test_the_log_names_what_is_left_out_beside_the_flags(sets: FlagSets, caplog: pytest.LogCaptureFixture) -> None:
+    sets._apply(Upserted(FlagSetKey("shop", "flags"), json.dumps({"flags": {}, "metadata": []})))
+    assert 'a part of the document is left out: "metadata" is not an object but a list' in caplog.text
