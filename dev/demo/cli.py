@@ -5,6 +5,7 @@ import asyncio
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from datetime import timedelta
 
 import aiohttp
@@ -14,7 +15,7 @@ from demo import plan, summary
 from demo.api import NoAnswerError
 from demo.installation import Installation
 from demo.lines import Lines
-from demo.live import Ending, View, play
+from demo.live import Ending, play
 from demo.scaling import Clock
 from demo.screen import Screen
 from tidegate.clients.errors import CredentialsError
@@ -85,9 +86,10 @@ def _run(installation: Installation, options: argparse.Namespace, console: Conso
     installation.make(wanted, options.requests_per_second)
     progress.say(f"everything is in place ({time.monotonic() - began:.0f} s): the rollouts begin")
     progress.close()
-    live = console.is_terminal and not options.plain
-    view: View = Screen(console, wanted) if live else Lines(sys.stdout, wanted)
-    ending = asyncio.run(play(installation.kubeconfig, wanted, view))
+    with ExitStack() as stack:
+        live = console.is_terminal and not options.plain
+        view = stack.enter_context(Screen(console, wanted)) if live else Lines(sys.stdout, wanted)
+        ending = asyncio.run(play(installation.kubeconfig, wanted, view.show))
     return _tell(ending, console)
 
 
@@ -133,19 +135,13 @@ def _parser() -> argparse.ArgumentParser:
     shape = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(prog="dev/demo/run.py", description=OVERVIEW, epilog=EXAMPLES, formatter_class=shape)
     parser.add_argument("--name", help="which local cluster (default: $TIDEGATE_CLUSTER, else 'default')")
-    parser.add_argument(
-        "--seconds-per-day",
-        type=_whole(10, 3600),
-        default=40,
-        metavar="N",
-        help="how long a day takes, 10 to 3600 (default: 40)",
-    )
-    parser.add_argument(
-        "--interval", type=_whole(1, 30), default=1, metavar="SECONDS", help="how often gates are evaluated, 1 to 30 (default: 1)"
-    )
-    parser.add_argument(
-        "--requests-per-second", type=_whole(20, 1000), default=200, metavar="N", help="the traffic, 20 to 1000 (default: 200)"
-    )
+    for name, least, most, default, metavar, what in (
+        ("--seconds-per-day", 10, 3600, 40, "N", "how long a day takes"),
+        ("--interval", 1, 30, 1, "SECONDS", "how often gates are evaluated"),
+        ("--requests-per-second", 20, 1000, 200, "N", "the traffic"),
+    ):
+        told = f"{what}, {least} to {most} (default: {default})"
+        parser.add_argument(name, type=_whole(least, most), default=default, metavar=metavar, help=told)
     parser.add_argument("--keep", action="store_true", help="leave the demo running when it ends or is interrupted")
     parser.add_argument("--plain", action="store_true", help="a line per change instead of the live view, as where there is no terminal")
     return parser

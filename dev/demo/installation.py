@@ -4,13 +4,11 @@ import json
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from demo import beforehand, plan
 from demo.beforehand import OPERATOR_NAMESPACE, RELEASE
 from demo.plan import Json, Plan
-from tidegate_dev import addons, commands, operations, tools
-from tidegate_dev.errors import ClusterError
+from tidegate_dev import addons, operations, tools
 from tidegate_dev.helm import Helm
 from tidegate_dev.kube import Kube
 from tidegate_dev.progress import progress
@@ -47,8 +45,7 @@ class Installation:
         self._has_kinds = True
         self._remove_objects("removing an earlier demo")
         with progress.step("starting the demo's application"):
-            flags_host = f"{self._flags_service()}.{OPERATOR_NAMESPACE}"
-            self._apply([plan.namespace(), *plan.application(image, flags_host, requests_per_second)])
+            self._apply([plan.namespace(), *plan.application(image, requests_per_second)])
             self._kube.wait_rolled_out(plan.NAMESPACE, "trading", READY_SECONDS)
         self._apply(wanted.manifests)
 
@@ -57,8 +54,7 @@ class Installation:
         if self._has_kinds:
             self._remove_objects("removing the demo")
         with progress.step("uninstalling the operator and the flag server"):
-            where = (f"--namespace={OPERATOR_NAMESPACE}", "--ignore-not-found", "--wait", f"--timeout={DELETE_SECONDS}s")
-            self._run_helm("uninstall", RELEASE, *where)
+            self._helm.uninstall(RELEASE, OPERATOR_NAMESPACE)
             if not self._before.namespace:
                 self._delete("namespace", OPERATOR_NAMESPACE)
         self.begun = False
@@ -86,27 +82,18 @@ class Installation:
     def _kube(self) -> Kube:
         return Kube(self._programs.kubectl, self._settings.kubeconfig)
 
+    @cached_property
+    def _helm(self) -> Helm:
+        return Helm(self._programs.helm, self._settings)
+
     def _install_chart(self, image: str) -> None:
         repository, _, tag = image.rpartition(":")
-        values = {
-            "image": {"repository": repository, "tag": tag, "pullPolicy": "IfNotPresent"},
-            "crds": {"keep": self._before.kinds},
-        }
-        helm = Helm(self._programs.helm, self._settings)
-        helm.install(RELEASE, CHART, OPERATOR_NAMESPACE, values, labels=self._before.labels)
-        for deployment in self._of_release("deployments"):
+        image_values = {"repository": repository, "tag": tag, "pullPolicy": "IfNotPresent"}
+        values = {"image": image_values, "crds": {"keep": self._before.kinds}}
+        self._helm.install(RELEASE, CHART, OPERATOR_NAMESPACE, values, labels=self._before.labels)
+        of_release = ("-n", OPERATOR_NAMESPACE, "-l", f"app.kubernetes.io/instance={RELEASE}")
+        for deployment in self._kube.json("get", "deployments", *of_release)["items"]:
             self._kube.wait_rolled_out(OPERATOR_NAMESPACE, deployment["metadata"]["name"], READY_SECONDS)
-
-    def _flags_service(self) -> str:
-        """The release's Service that serves flagd.sync.v1."""
-        for service in self._of_release("services"):
-            if any(port["port"] == plan.FLAGS_PORT for port in service["spec"]["ports"]):
-                return str(service["metadata"]["name"])
-        raise ClusterError(f"release {RELEASE} has no Service with port {plan.FLAGS_PORT}: is flags.enabled set in the chart's values?")
-
-    def _of_release(self, kind: str) -> list[dict[str, Any]]:
-        found = self._kube.json("get", kind, "-n", OPERATOR_NAMESPACE, "-l", f"app.kubernetes.io/instance={RELEASE}")["items"]
-        return list(found)
 
     def _apply(self, objects: Sequence[Json]) -> None:
         self._kube.apply(json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)}))
@@ -120,7 +107,3 @@ class Installation:
     def _delete(self, kind: str, name: str) -> None:
         gone = ["--ignore-not-found", "--wait=true", f"--timeout={DELETE_SECONDS}s"]
         self._kube.run("delete", kind, name, *gone, timeout=DELETE_SECONDS + 10)
-
-    def _run_helm(self, *arguments: str) -> str:
-        argv: list[str | Path] = [self._programs.helm, *arguments, f"--kubeconfig={self._settings.kubeconfig}"]
-        return commands.output(argv, timeout=DELETE_SECONDS + 10)

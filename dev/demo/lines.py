@@ -23,12 +23,6 @@ class Lines:
         self._note = ""
         self._summarised: datetime | None = None
 
-    def __enter__(self) -> "Lines":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        return
-
     def show(self, observation: Observation, headline: words.Headline) -> None:
         clock = words.elapsed(headline.began_at, observation.at)
         note = headline.trouble or headline.note

@@ -1,10 +1,10 @@
 """The live part: look, show, make the feature bad when its time has come, and measure what follows."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol, Self
 
 from demo.api import Api, NoAnswerError
 from demo.measuring import Fall, last_seen_on, measure
@@ -18,14 +18,8 @@ LOOK_EVERY_SECONDS = 0.5
 SETTLE_SECONDS = 30.0
 
 
-class View(Protocol):
-    """Where observations are shown."""
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(self, *_: object) -> None: ...
-
-    def show(self, observation: Observation, headline: Headline) -> None: ...
+Show = Callable[[Observation, Headline], None]
+"""Where observations are shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +31,10 @@ class Ending:
     fall: Fall | None
 
 
-async def play(kubeconfig: Path, plan: Plan, view: View) -> Ending:
+async def play(kubeconfig: Path, plan: Plan, show: Show) -> Ending:
     """Runs until both rollouts have ended, or something went wrong. Raises NoAnswerError where the end can't be read."""
     async with Api.connect(kubeconfig) as api:
-        with view:
-            story, seen = await _watch(api, plan, view)
+        story, seen = await _watch(api, plan, show)
         runs = {name: (await read_run(api, status)).records for name, status in seen.statuses.items() if status.run}
         if story.failure or story.bad_at is None:
             return Ending(story, runs, None)
@@ -52,7 +45,7 @@ async def play(kubeconfig: Path, plan: Plan, view: View) -> Ending:
         return Ending(story, runs, await measure(api, plan, seen.statuses[FALLS], story.bad_at, last_on))
 
 
-async def _watch(api: Api, plan: Plan, view: View) -> tuple[Story, Observation]:
+async def _watch(api: Api, plan: Plan, show: Show) -> tuple[Story, Observation]:
     story = Story(plan, datetime.now(UTC))
     seen, trouble = Observation(story.began_at), None
     clock = asyncio.get_running_loop().time
@@ -71,7 +64,7 @@ async def _watch(api: Api, plan: Plan, view: View) -> tuple[Story, Observation]:
                 story = replace(story, bad_at=now)
             except NoAnswerError as error:
                 trouble = str(error)
-        view.show(seen, Headline(story.began_at, story.note(seen), trouble))
+        show(seen, Headline(story.began_at, story.note(seen), trouble))
         if act is Act.END:
             return story, seen
         await asyncio.sleep(max(0.0, looked_at + LOOK_EVERY_SECONDS - clock()))

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from demo.beforehand import OPERATOR_NAMESPACE, RELEASE
 from demo.scaling import Clock
 from tidegate.api.feature_rollout import FeatureRolloutSpec
 from tidegate.api.gates import Gate, Guard
@@ -23,7 +24,8 @@ FLAG_SET = "trading-flags"
 CLIMBS, FALLS = "confidence-calibration", "drawdown-kelly"
 BAD_AT_STEP = 2
 REPLICAS = 2
-FLAGS_PORT = 8015
+FLAGS_HOST, FLAGS_PORT = f"{RELEASE}-flags.{OPERATOR_NAMESPACE}", 8015
+"""The Service of the flag server, as the chart names it for the demo's release."""
 
 _HERE = Path(__file__).resolve().parent
 Json = dict[str, Any]
@@ -74,7 +76,7 @@ def namespace() -> Json:
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": labels}}
 
 
-def application(image: str, flags_host: str, requests_per_second: float) -> tuple[Json, Json]:
+def application(image: str, requests_per_second: float) -> tuple[Json, Json]:
     """The application's code as a ConfigMap, and its Deployment. `requests_per_second` are shared among the replicas."""
     code = {path.name: path.read_text() for path in sorted((_HERE / "application").glob("*.py"))}
     config_map = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "trading-code", "namespace": NAMESPACE}, "data": code}
@@ -82,7 +84,7 @@ def application(image: str, flags_host: str, requests_per_second: float) -> tupl
         "application",
         image=image,
         replicas=str(REPLICAS),
-        flags_host=flags_host,
+        flags_host=FLAGS_HOST,
         flags_port=str(FLAGS_PORT),
         code=files.digest(*(part for item in code.items() for part in item)),
         requests_per_second=f"{requests_per_second / REPLICAS:g}",

@@ -97,13 +97,7 @@ def _clock(at: datetime) -> str:
 
 def _table(title: str, *, show_header: bool) -> Table:
     return Table(
-        title=title,
-        title_justify="left",
-        title_style="bold",
-        box=None,
-        padding=(0, 2, 0, 0),
-        header_style="dim",
-        show_header=show_header,
+        title=title, title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0), header_style="dim", show_header=show_header
     )
 
 

@@ -20,11 +20,6 @@ class Headline:
     trouble: str | None = None
 
 
-def number(value: float | str | None) -> str:
-    """A reading, short enough for a column."""
-    return "–" if value is None else f"{float(value):.4g}"
-
-
 def seconds(value: timedelta) -> str:
     """`12 s`, never below zero."""
     return f"{max(value.total_seconds(), 0):.0f} s"
@@ -67,10 +62,11 @@ def verdict(gate: GateStatus | None) -> str:
 
 
 def reading(observation: Observation, rollout: str, source: GateSource, gate: Gate) -> str:
-    """The newest value of a gate: as the operator's metrics have it, else as status has."""
+    """The newest value of a gate, short enough for a column: as the operator's metrics have it, else as status has."""
     live = observation.readings.get((rollout, source, gate.name))
     status = find(observation.statuses.get(rollout), source, gate.name)
-    return number(live if live is not None else status.value if status else None)
+    value = live if live is not None else status.value if status else None
+    return "–" if value is None else f"{float(value):.4g}"
 
 
 def find(status: FeatureRolloutStatus | None, source: GateSource, name: str) -> GateStatus | None:

@@ -37,18 +37,32 @@ def _answer(at: float, *values: float) -> Answer:
     return Answer(at, "vector", tuple(SeriesValue(f'series="{n}"', value) for n, value in enumerate(values)), at - 5, 0, len(values))
 
 
-def _error_ratio(per_minute: float, minutes: float, healthy: float, worse: float) -> Callable[[random.Random], Reader]:
-    """rate(errors[m]) / rate(requests[m]), with a base rate that wanders by a fifth."""
+Requests = Callable[[float, bool], tuple[int, int]]
+"""(Unix seconds, whether the regression has begun) → requests within the window, and how many of them went wrong."""
+
+
+def _requests(random_: random.Random, per_minute: float, minutes: int, healthy: float, worse: float) -> Requests:
+    """The last minutes of traffic; the share that goes wrong wanders by a fifth."""
+    traffic, drift = Traffic(per_minute), drifting(random_, 0.2)
+    window: list[tuple[int, int]] = []
+
+    def read(at: float, is_worse: bool) -> tuple[int, int]:
+        requests = traffic.within(random_, at % 86400)
+        window.append((requests, binomial(random_, requests, min(1.0, (worse if is_worse else healthy) * drift()))))
+        del window[:-minutes]
+        return sum(total for total, _ in window), sum(wrong for _, wrong in window)
+
+    return read
+
+
+def _error_ratio(per_minute: float, minutes: int, healthy: float, worse: float) -> Callable[[random.Random], Reader]:
+    """rate(errors[m]) / rate(requests[m])."""
 
     def make(random_: random.Random) -> Reader:
-        traffic, drift = Traffic(per_minute), drifting(random_, 0.2)
-        window: list[tuple[int, int]] = []
+        within = _requests(random_, per_minute, minutes, healthy, worse)
 
         def read(at: float, is_worse: bool) -> GateAnswer:
-            requests = traffic.within(random_, at % 86400)
-            window.append((requests, binomial(random_, requests, min(1.0, (worse if is_worse else healthy) * drift()))))
-            del window[: -max(1, int(minutes))]
-            total, errors = (sum(column) for column in zip(*window, strict=True))
+            total, errors = within(at, is_worse)
             value = errors / total if total else math.nan
             return GateAnswer(_answer(at, value), samples=_answer(at, float(total)))
 
@@ -116,14 +130,10 @@ def _latency(per_minute: float, slow: float, slower: float, minutes: int = 5) ->
     seconds = 60 * minutes
 
     def make(random_: random.Random) -> Reader:
-        traffic, drift = Traffic(per_minute), drifting(random_, 0.2)
-        window: list[tuple[int, int]] = []
+        within = _requests(random_, per_minute, minutes, slow, slower)
 
         def read(at: float, is_worse: bool) -> GateAnswer:
-            requests = traffic.within(random_, at % 86400)
-            window.append((requests, binomial(random_, requests, min(1.0, (slower if is_worse else slow) * drift()))))
-            del window[:-minutes]
-            total, late = (sum(column) for column in zip(*window, strict=True))
+            total, late = within(at, is_worse)
             rates = ((2.0, (total - late) / seconds), (5.0, (total - late) / seconds), (math.inf, total / seconds))
             return GateAnswer(Buckets(at, rates, at - 5, seconds))
 
@@ -134,99 +144,46 @@ def _latency(per_minute: float, slow: float, slower: float, minutes: int = 5) ->
 
 def cases() -> Iterator[Case]:
     """The gates of the guide, and beside some of them what people write first."""
-    for_10m = {"gt": 0.05, "for": "10m"}
-    yield Case(
-        "query, on 2 samples",
-        _gate(query="x", advance={"lt": 0.02}, rollback={"gt": 0.05}),
-        _error_ratio(600, 5, 0.01, 0.08),
-        "1 % errors, 600 requests/min",
-        "8 % errors",
-    )
-    yield Case(
-        "query, for 10m",
-        _gate(query="x", advance={"lt": 0.02}, rollback=for_10m),
-        _error_ratio(600, 5, 0.01, 0.08),
-        "1 % errors, 600 requests/min",
-        "8 % errors",
-    )
-    yield Case(
-        "query, 6 requests/min, on 2 samples",
-        _gate(query="x", advance={"lt": 0.02}, rollback={"gt": 0.05}),
-        _error_ratio(6, 5, 0.01, 0.08),
-        "1 % errors, 6 requests/min",
-        "8 % errors",
-    )
-    yield Case(
-        "the same, samples.min 100 over 1 h",
-        _gate(query="x", advance={"lt": 0.02}, rollback={"gt": 0.05}, samples={"count": "n", "min": 100}),
-        _error_ratio(6, 60, 0.01, 0.12),
-        "1 % errors, 6 requests/min",
-        "12 % errors",
-    )
-    yield Case(
-        "success rate, no minimum",
-        _gate(query="x", advance={"gt": 0.6}, rollback={"lt": 0.5}),
-        _win_rate(10, 0.65, 0.35),
-        "65 % of 10 trades/h",
-        "35 %",
-    )
-    yield Case(
-        "success rate, samples.min 50",
-        _gate(query="x", advance={"gt": 0.6}, rollback={"lt": 0.5}, samples={"count": "n", "min": 50}),
-        _win_rate(10, 0.65, 0.35),
-        "65 % of 10 trades/h",
-        "35 %",
-    )
-    bounds: dict[str, Any] = {"advance": {"lt": 0.2}, "rollback": {"gt": 0.5, "for": "10m"}}
-    yield Case(
-        "relativeTo query",
-        _gate(query="x", relativeTo={"query": "y"}, **bounds),
-        _relative("query", 0.1, 2.0),
-        "season and drift in common, noise 10 %",
-        "twice as high",
-    )
-    yield Case(
-        "relativeTo offset",
-        _gate(query="x", relativeTo={"offset": "7d"}, **bounds),
-        _relative("offset", 0.1, 2.0),
-        "season in common, drift and noise 10 %",
-        "twice as high",
-    )
-    yield Case(
-        "relativeTo start",
-        _gate(query="x", relativeTo={"start": {"over": "1d"}}, **bounds),
-        _relative("start", 0.1, 2.0),
-        "no season, drift and noise 10 %",
-        "twice as high",
-        medians={"simulated": 1.0},
-    )
-    yield Case(
-        "relativeTo baseline",
-        _gate(query="x", relativeTo={"baseline": "normal"}, **bounds),
-        _relative("baseline", 0.1, 2.0),
-        "no season, drift and noise 10 %",
-        "twice as high",
-        baselines={"normal": 1.0},
-    )
+    busy, quiet = "1 % errors, 600 requests/min", "1 % errors, 6 requests/min"
+    errors: dict[str, Any] = {"query": "x", "advance": {"lt": 0.02}, "rollback": {"gt": 0.05}}
+    for_10m = errors | {"rollback": {"gt": 0.05, "for": "10m"}}
+    of_100 = errors | {"samples": {"count": "n", "min": 100}}
+    yield Case("query, on 2 samples", _gate(**errors), _error_ratio(600, 5, 0.01, 0.08), busy, "8 % errors")
+    yield Case("query, for 10m", _gate(**for_10m), _error_ratio(600, 5, 0.01, 0.08), busy, "8 % errors")
+    yield Case("query, 6 requests/min, on 2 samples", _gate(**errors), _error_ratio(6, 5, 0.01, 0.08), quiet, "8 % errors")
+    yield Case("the same, samples.min 100 over 1 h", _gate(**of_100), _error_ratio(6, 60, 0.01, 0.12), quiet, "12 % errors")
+    success: dict[str, Any] = {"query": "x", "advance": {"gt": 0.6}, "rollback": {"lt": 0.5}}
+    of_50 = success | {"samples": {"count": "n", "min": 50}}
+    yield Case("success rate, no minimum", _gate(**success), _win_rate(10, 0.65, 0.35), "65 % of 10 trades/h", "35 %")
+    yield Case("success rate, samples.min 50", _gate(**of_50), _win_rate(10, 0.65, 0.35), "65 % of 10 trades/h", "35 %")
+    yield from _relative_cases()
     yield Case("count, any event", _gate(count={"counter": "c"}, rollback={"gte": 1}), _events(0, 24), "no events", "one an hour")
     yield Case("count, more than 20", _gate(count={"counter": "c"}, rollback={"gt": 20}), _events(5, 240), "5 events a day", "10 an hour")
-    slow: dict[str, Any] = {"latency": {"histogram": "h_bucket", "quantile": 0.95, "over": "5m"}, "advance": {"lt": 2}}
-    yield Case(
-        "latency p95, for 10m",
-        _gate(**slow, rollback={"gt": 5, "for": "10m"}),
-        _latency(600, 0.015, 0.15),
-        "1.5 % slow, 600 requests/min",
-        "15 % slow",
-    )
-    yield Case(
-        "latency p95, 12 requests/min",
-        _gate(**slow, rollback={"gt": 5}),
-        _latency(12, 0.015, 0.15),
-        "1.5 % slow, 12 requests/min",
-        "15 % slow: too few to judge",
-    )
-    few = _gate(**slow, rollback={"gt": 5}, samples={"min": 30})
-    yield Case("the same, samples.min 30", few, _latency(12, 0.015, 0.15), "1.5 % slow, 12 requests/min", "15 % slow")
-    slow["latency"] = slow["latency"] | {"over": "1h"}
-    enough = _gate(**slow, rollback={"gt": 5}, samples={"min": 300})
-    yield Case("the same over 1 h, samples.min 300", enough, _latency(12, 0.015, 0.15, 60), "1.5 % slow, 12 requests/min", "15 % slow")
+    yield from _latency_cases()
+
+
+def _relative_cases() -> Iterator[Case]:
+    season, steady = "season in common, drift and noise 10 %", "no season, drift and noise 10 %"
+
+    def case(kind: str, value: Any, healthy: str, **kept: Any) -> Case:
+        gate = _gate(query="x", relativeTo={kind: value}, advance={"lt": 0.2}, rollback={"gt": 0.5, "for": "10m"})
+        return Case(f"relativeTo {kind}", gate, _relative(kind, 0.1, 2.0), healthy, "twice as high", **kept)
+
+    yield case("query", "y", "season and drift in common, noise 10 %")
+    yield case("offset", "7d", season)
+    yield case("start", {"over": "1d"}, steady, medians={"simulated": 1.0})
+    yield case("baseline", "normal", steady, baselines={"normal": 1.0})
+
+
+def _latency_cases() -> Iterator[Case]:
+    busy, quiet = "1.5 % slow, 600 requests/min", "1.5 % slow, 12 requests/min"
+
+    def gate(over: str = "5m", **fields: Any) -> Gate:
+        latency = {"histogram": "h_bucket", "quantile": 0.95, "over": over}
+        return _gate(**{"latency": latency, "advance": {"lt": 2}, "rollback": {"gt": 5}} | fields)
+
+    for_10m, of_30, of_300 = gate(rollback={"gt": 5, "for": "10m"}), gate(samples={"min": 30}), gate("1h", samples={"min": 300})
+    yield Case("latency p95, for 10m", for_10m, _latency(600, 0.015, 0.15), busy, "15 % slow")
+    yield Case("latency p95, 12 requests/min", gate(), _latency(12, 0.015, 0.15), quiet, "15 % slow: too few to judge")
+    yield Case("the same, samples.min 30", of_30, _latency(12, 0.015, 0.15), quiet, "15 % slow")
+    yield Case("the same over 1 h, samples.min 300", of_300, _latency(12, 0.015, 0.15, 60), quiet, "15 % slow")

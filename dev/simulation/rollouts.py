@@ -1,5 +1,6 @@
 """Rollouts of one gate over a day, judged by the operator's own code: when they roll back, and whether they would have advanced."""
 
+import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,19 +32,17 @@ def simulate(case: Case, seed: str, regression_at: float | None, hours: float = 
     surroundings = Surroundings(case.baselines or {}, case.medians or {}, is_alone=False)
     begins = random_.uniform(0, DAY)  # at any time of the day
     status: GateStatus | None = None
-    advanced = False
+    advanced, worse_from = False, math.inf if regression_at is None else regression_at
     for number in range(1, int(hours * 3600 / INTERVAL) + 1):
         elapsed = number * INTERVAL
         at = START + timedelta(seconds=begins + elapsed)
-        is_worse = regression_at is not None and elapsed >= regression_at
         effective = START + timedelta(seconds=begins)
         context = Context(at, STALENESS, effective, effective, None, surroundings)
-        status = judge(case.gate, GateSource.ROLLOUT, read(at.timestamp(), is_worse), status, context)
+        status = judge(case.gate, GateSource.ROLLOUT, read(at.timestamp(), elapsed >= worse_from), status, context)
         assert status is not None
         if status.verdict is Verdict.ROLLBACK:
             return Outcome(elapsed - (regression_at or 0), advanced)
-        if is_worse and regression_at is not None and elapsed >= regression_at + 3600 and status.verdict is Verdict.ADVANCE:
-            advanced = True
+        advanced = advanced or (elapsed >= worse_from + 3600 and status.verdict is Verdict.ADVANCE)
     return Outcome(None, advanced)
 
 

@@ -1,25 +1,18 @@
 """What every local cluster gets besides Kubernetes itself, the same on kind and on the native node."""
 
 from collections.abc import Sequence
-from typing import Protocol
 
 from tidegate_dev import gateway, manifests
+from tidegate_dev.backends import Cluster
 from tidegate_dev.gobuild import Builder
 from tidegate_dev.helm import Helm
 from tidegate_dev.kube import Kube
-from tidegate_dev.program_images import Archive, ProgramImages
+from tidegate_dev.program_images import ProgramImages
 from tidegate_dev.settings import Settings
 from tidegate_dev.tools import Tools
 
 # Every addon, with the images that it runs.
 IMAGES = {"prometheus": ("prometheus",), "gateway": ("envoy-gateway", "envoy")}
-
-
-class ImageLoader(Protocol):
-    """The one thing that an addon needs from the kind of cluster."""
-
-    def load_image(self, archive: Archive) -> None:
-        """Makes the image known to every node, under the archive's reference."""
 
 
 class Addons:
@@ -38,11 +31,11 @@ class Addons:
         for image in (image for name in names for image in IMAGES[name]):
             self._images.archive(image)
 
-    def install(self, name: str, loader: ImageLoader) -> None:
+    def install(self, name: str, cluster: Cluster) -> None:
         """Installs one of IMAGES' names, unless the cluster has it as it should be."""
         images = [self._images.archive(image) for image in IMAGES[name]]
         for image in images:
-            loader.load_image(image)
+            cluster.load_image(image)
         if name == "prometheus":
             values = {"image": images[0].reference, "scrape_interval": self._scrape_interval}
             manifests.ensure(self._kube, self._settings, "prometheus", values, [("monitoring", "prometheus")])

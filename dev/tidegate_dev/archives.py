@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import tarfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -24,17 +25,22 @@ class Image:
 
 
 def write(image: Image, archive: Path) -> None:
-    """Writes the archive completely or not at all. The same content gives the same bytes. One process at a time for each archive."""
+    """Writes the archive. The same content gives the same bytes."""
+    pack(archive, image.reference, {"Entrypoint": list(image.entrypoint), "User": image.user}, lambda layer: _write_layer(image, layer))
+
+
+def pack(archive: Path, reference: str, config: dict[str, object], write_layer: Callable[[tarfile.TarFile], None]) -> None:
+    """Makes an image archive of one layer, an uncompressed tar: completely or not at all. One process at a time for each archive."""
     archive.parent.mkdir(parents=True, exist_ok=True)
     layer_file = archive.with_name(f".{archive.name}.layer")
     with layer_file.open("w+b") as layer:
-        _write_layer(image, layer)
-        pack(layer, archive, image.reference, {"Entrypoint": list(image.entrypoint), "User": image.user})
+        with tarfile.open(fileobj=layer, mode="w") as inner:
+            write_layer(inner)
+        _pack(archive, reference, config, layer)
     layer_file.unlink()
 
 
-def pack(layer: io.BufferedRandom, archive: Path, reference: str, config: dict[str, object]) -> None:
-    """Makes an image archive of one layer, an uncompressed tar."""
+def _pack(archive: Path, reference: str, config: dict[str, object], layer: io.BufferedRandom) -> None:
     layer.seek(0)
     digest = hashlib.file_digest(layer, "sha256").hexdigest()
     description = json.dumps(
@@ -60,16 +66,15 @@ def pack(layer: io.BufferedRandom, archive: Path, reference: str, config: dict[s
     temporary.rename(archive)
 
 
-def _write_layer(image: Image, layer: io.BufferedRandom) -> None:
-    with tarfile.open(fileobj=layer, mode="w") as inner:
-        folders = {str(parent) for name in image.content for parent in Path(name).parents if parent != Path(".")}
-        for folder in sorted(folders | {"tmp"}):
-            entry = tarfile.TarInfo(folder)
-            entry.type, entry.mode = tarfile.DIRTYPE, 0o1777 if folder == "tmp" else 0o755
-            inner.addfile(entry)
-        for name, source in sorted(image.content.items()):
-            with source.open("rb") as stream:
-                _add(inner, name, stream, source.stat().st_size, mode=0o755)
+def _write_layer(image: Image, layer: tarfile.TarFile) -> None:
+    folders = {str(parent) for name in image.content for parent in Path(name).parents if parent != Path(".")}
+    for folder in sorted(folders | {"tmp"}):
+        entry = tarfile.TarInfo(folder)
+        entry.type, entry.mode = tarfile.DIRTYPE, 0o1777 if folder == "tmp" else 0o755
+        layer.addfile(entry)
+    for name, source in sorted(image.content.items()):
+        with source.open("rb") as stream:
+            _add(layer, name, stream, source.stat().st_size, mode=0o755)
 
 
 def _add(archive: tarfile.TarFile, name: str, stream: IO[bytes], size: int, mode: int = 0o644) -> None:

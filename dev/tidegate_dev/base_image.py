@@ -1,6 +1,5 @@
 """The base of the project's image where no registry can be asked: a small Debian with Python, made by debootstrap."""
 
-import io
 import shutil
 import tarfile
 from pathlib import Path
@@ -38,29 +37,20 @@ def _make(settings: Settings, archive: Archive) -> None:
     debian.ensure(settings, debian.IMAGES)
     root = settings.cache / "base-root"
     _discard(root)
-    archive.path.parent.mkdir(parents=True, exist_ok=True)
+    bootstrap: list[str | Path] = ["debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}", SUITE, root]
+    log = settings.cache / "logs" / "debootstrap.log"
     with progress.step(f"making a base image: Debian {SUITE} with {', '.join(PACKAGES)}"):
-        commands.logged(
-            ["debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}", SUITE, root],
-            settings.cache / "logs" / "debootstrap.log",
-            what="debootstrap",
-            timeout=BOOTSTRAP_TIMEOUT_SECONDS,
-        )
-        layer_file = archive.path.with_name(f".{archive.path.name}.layer")
-        with layer_file.open("w+b") as layer:
-            _pack_root(root, layer)
-            archives.pack(layer, archive.path, archive.reference, {"Env": [_PATH]})
-        layer_file.unlink()
+        commands.logged(bootstrap, log, what="debootstrap", timeout=BOOTSTRAP_TIMEOUT_SECONDS)
+        archives.pack(archive.path, archive.reference, {"Env": [_PATH]}, lambda layer: _add_root(root, layer))
     _discard(root)
 
 
-def _pack_root(root: Path, layer: io.BufferedRandom) -> None:
+def _add_root(root: Path, layer: tarfile.TarFile) -> None:
     def wanted(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
         return None if entry.name.startswith(_LEFT_OUT) else entry
 
-    with tarfile.open(fileobj=layer, mode="w") as archive:
-        for path in sorted(root.iterdir()):
-            archive.add(path, arcname=path.name, filter=wanted)
+    for path in sorted(root.iterdir()):
+        layer.add(path, arcname=path.name, filter=wanted)
 
 
 def _discard(root: Path) -> None:

@@ -47,7 +47,7 @@ def _delegate(point: Path) -> None:
             (point / "cgroup.subtree_control").write_text(f"+{controller}")
 
 
-def _groups(name: str) -> Iterator[Path]:
+def groups(name: str) -> Iterator[Path]:
     """Every group of the cluster, children before parents."""
     for hierarchy in _hierarchies():
         root = hierarchy.point / name
@@ -59,7 +59,7 @@ def _groups(name: str) -> Iterator[Path]:
 def members(name: str) -> set[int]:
     """The pids of all processes in the cluster's groups, as this process sees them."""
     found: set[int] = set()
-    for group in _groups(name):
+    for group in groups(name):
         with suppress(FileNotFoundError, OSError):
             found.update(int(pid) for pid in (group / "cgroup.procs").read_text().split() if pid != "0")
     return found
@@ -67,10 +67,6 @@ def members(name: str) -> set[int]:
 
 def remove(name: str) -> None:
     """Removes the groups that are empty."""
-    for group in _groups(name):
+    for group in groups(name):
         with suppress(OSError):
             group.rmdir()
-
-
-def remaining(name: str) -> list[Path]:
-    return list(_groups(name))

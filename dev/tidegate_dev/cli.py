@@ -40,13 +40,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(str(error))
     try:
         return _run(arguments, chosen)
-    except ClusterError as problem:
+    except (ClusterError, OSError) as problem:
         progress.close()
-        print(f"dev/cluster: {problem.report()}", file=sys.stderr)
-        return 1
-    except OSError as error:
-        progress.close()
-        print(f"dev/cluster: {error}", file=sys.stderr)
+        told = problem.report() if isinstance(problem, ClusterError) else problem
+        print(f"dev/cluster: {told}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         progress.close()

@@ -59,7 +59,7 @@ def ensure(folder: Path, ranges: Ranges) -> Credentials:
         return made
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
-    _authority(made)
+    _certificate(made, "authority", "/CN=tidegate-local-cluster", [])
     addresses = [f"IP:{address}" for address in (ranges.node_address, ranges.first_service_address, "127.0.0.1")]
     names = [f"DNS:{name}" for name in ("localhost", *_SERVICE_NAMES)]
     _signed(made, "api-server", "/CN=kube-apiserver", ["subjectAltName=" + ",".join(addresses + names), "extendedKeyUsage=serverAuth"])
@@ -68,10 +68,6 @@ def ensure(folder: Path, ranges: Ranges) -> Credentials:
     _tokens(made, f"https://{ranges.node_address}:6443")
     files.write(complete, "")
     return made
-
-
-def _authority(made: Credentials) -> None:
-    _certificate(made, "authority", "/CN=tidegate-local-cluster", [])
 
 
 def _signed(made: Credentials, name: str, subject: str, extensions: list[str]) -> None:

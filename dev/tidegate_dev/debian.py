@@ -42,13 +42,9 @@ class Need:
 
 DOWNLOADS = (Need("ca-certificates", _CERTIFICATES),)
 NODE = (
-    Need("runc", ("runc",)),
-    Need("iptables", ("iptables",)),
-    Need("conntrack", ("conntrack",)),
+    *(Need(name, (name,)) for name in ("runc", "iptables", "conntrack", "mount", "openssl")),
     Need("iproute2", ("ip",)),
     Need("util-linux", ("nsenter",)),
-    Need("mount", ("mount",)),
-    Need("openssl", ("openssl",)),
     Need("containernetworking-plugins", tuple(str(folder / "bridge") for folder in CNI_FOLDERS)),
 )
 KERNEL_MODULES = (Need("kmod", ("modprobe",)),)

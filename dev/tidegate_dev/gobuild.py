@@ -65,15 +65,10 @@ class Builder:
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = target.with_name(f".{target.name}.incomplete")
         log = self._settings.cache / "logs" / f"build-{target.name}.log"
-        with progress.step(f"building {target.name} {version}".rstrip()):
-            commands.logged(
-                [self._tools.go, "build", "-o", temporary, *arguments],
-                log,
-                what=f"building {target.name}",
-                timeout=BUILD_TIMEOUT_SECONDS,
-                env=self._environment(),
-                cwd=source,
-            )
+        argv: list[str | Path] = [self._tools.go, "build", "-o", temporary, *arguments]
+        told = f"building {target.name}"
+        with progress.step(f"{told} {version}".rstrip()):
+            commands.logged(argv, log, what=told, timeout=BUILD_TIMEOUT_SECONDS, env=self._environment(), cwd=source)
         temporary.rename(target)
 
     def _environment(self) -> dict[str, str]:

@@ -1,12 +1,8 @@
 """Reads and checks the pinned go.mod files, one per upstream, from which the cluster's programs are built."""
 
-import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-
-_REQUIRE = re.compile(r"^(?:require )?\s*([\w./~-]+\.[\w./~-]+) (v[^\s]+)(?: // indirect)?$")
-_REPLACE = re.compile(r"^(?:replace )?\s*([\w./~-]+)(?: v\S+)? => ([\w./~-]+)(?: (v[^\s]+))?$")
-_TOOL = re.compile(r"^(?:tool )?\s*([\w./~-]+\.[\w./~-]+)$")
 
 
 @dataclass(frozen=True)
@@ -22,7 +18,6 @@ class Replacement:
 class GoMod:
     """What matters of one go.mod."""
 
-    go: str
     requires: dict[str, str]
     replaces: tuple[Replacement, ...]
     tools: tuple[str, ...]
@@ -30,27 +25,31 @@ class GoMod:
 
 def parse(text: str) -> GoMod:
     """Parses a go.mod as `go mod tidy` writes it."""
-    go, block = "", ""
-    requires: dict[str, str] = {}
-    replaces: list[Replacement] = []
-    tools: list[str] = []
+    found = list(_directives(text))
+    return GoMod(
+        requires={words[0]: words[1] for verb, words in found if verb == "require"},
+        replaces=tuple(_replacement(words) for verb, words in found if verb == "replace"),
+        tools=tuple(words[0] for verb, words in found if verb == "tool"),
+    )
+
+
+def _directives(text: str) -> Iterator[tuple[str, list[str]]]:
+    """Each directive as its verb and what follows, with blocks taken apart."""
+    block: list[str] = []
     for line in text.splitlines():
-        words = line.split()
-        if not words or words[0] == "//":
-            continue
-        if words[0] == ")":
-            block = ""
-        elif words[-1] == "(":
-            block = words[0]
-        elif words[0] == "go" and not block:
-            go = words[1]
-        elif (block or words[0]) == "require" and (found := _REQUIRE.match(line)):
-            requires[found[1]] = found[2]
-        elif (block or words[0]) == "replace" and (found := _REPLACE.match(line)):
-            replaces.append(Replacement(found[1], found[2], found[3]))
-        elif (block or words[0]) == "tool" and (found := _TOOL.match(line)):
-            tools.append(found[1])
-    return GoMod(go=go, requires=requires, replaces=tuple(replaces), tools=tuple(tools))
+        words = line.partition("//")[0].split()
+        if words == [")"]:
+            block = []
+        elif words and words[-1] == "(":
+            block = words[:1]
+        elif words:
+            verb, *rest = block + words
+            yield verb, rest
+
+
+def _replacement(words: list[str]) -> Replacement:
+    module, (target, *version) = words[0], words[words.index("=>") + 1 :]
+    return Replacement(module, target, version[0] if version else None)
 
 
 def read(folder: Path) -> GoMod:

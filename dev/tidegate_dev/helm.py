@@ -26,13 +26,16 @@ class Helm:
         # A helm that was killed leaves its release "pending", and every later helm refuses to touch it.
         pending = json.loads(self._run("list", "--pending", "--output=json", f"--namespace={namespace}"))
         if any(found["name"] == release for found in pending):
-            self._run("uninstall", release, f"--namespace={namespace}", "--wait", f"--timeout={SECONDS}s")
+            self.uninstall(release, namespace)
         self._run(
             *("upgrade", "--install", release, str(chart), f"--namespace={namespace}", "--create-namespace"),
             *("--values=-", f"--timeout={SECONDS}s"),
             *(f"--labels={name}={value}" for name, value in (labels or {}).items()),
             text=json.dumps(values),
         )
+
+    def uninstall(self, release: str, namespace: str) -> None:
+        self._run("uninstall", release, f"--namespace={namespace}", "--ignore-not-found", "--wait", f"--timeout={SECONDS}s")
 
     def _run(self, *arguments: str, text: str | None = None) -> str:
         return commands.output([*self._argv, *arguments], text=text, timeout=SECONDS + 30, env=self._environment)

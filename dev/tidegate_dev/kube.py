@@ -40,7 +40,7 @@ class Kube:
             nodes = self.json("get", "nodes", "--request-timeout=3s")["items"]
         except ClusterError:
             return False
-        return bool(nodes) and all(_condition(node, "Ready") for node in nodes)
+        return bool(nodes) and all(_ready(node) for node in nodes)
 
     def deployments(self) -> dict[str, bool]:
         """Every Deployment as namespace/name → whether its newest template is rolled out completely."""
@@ -63,8 +63,8 @@ class Kube:
             raise ClusterError(f"deployment {namespace}/{deployment} is not ready after {seconds:.0f} s\n{pods}{last}") from problem
 
 
-def _condition(item: dict[str, Any], kind: str) -> bool:
-    return any(found["type"] == kind and found["status"] == "True" for found in item["status"].get("conditions", []))
+def _ready(node: dict[str, Any]) -> bool:
+    return any(found["type"] == "Ready" and found["status"] == "True" for found in node["status"].get("conditions", []))
 
 
 def _rolled_out(item: dict[str, Any]) -> bool:

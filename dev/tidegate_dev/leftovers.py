@@ -41,33 +41,19 @@ def _is_result(settings: Settings, path: Path) -> bool:
 
 def find(settings: Settings) -> list[str]:
     """One line for each process, mount, link, route, control group and file that exists because of the cluster."""
-    return [
-        *_processes(settings),
-        *_mounts(settings),
-        *_network(settings),
-        *_groups(settings),
-        *(f"file {path}" for path in files(settings)),
-    ]
+    return list(_found(settings))
 
 
-def _processes(settings: Settings) -> Iterator[str]:
+def _found(settings: Settings) -> Iterator[str]:
     recorded = {record.pid: record.name for record in Processes(settings.state / "processes").all() if record.alive()}
     yield from (f"process {pid} {name}" for pid, name in recorded.items())
     yield from (f"process {pid} container shim" for pid in shims(settings))
     yield from (f"process {pid} in a pod" for pid in sorted(cgroups.members(settings.full_name)))
-
-
-def _mounts(settings: Settings) -> Iterator[str]:
     for folder in (settings.state, settings.runtime):
         yield from (f"mount {point}" for point in mounts.under(folder))
-
-
-def _network(settings: Settings) -> Iterator[str]:
     link = settings.ranges.link
     if network.link_exists(link):
         yield f"network link {link}"
         yield from (f"route to {target}" for target in network.routes_over(link))
-
-
-def _groups(settings: Settings) -> Iterator[str]:
-    yield from (f"control group {group}" for group in cgroups.remaining(settings.full_name))
+    yield from (f"control group {group}" for group in cgroups.groups(settings.full_name))
+    yield from (f"file {path}" for path in files(settings))

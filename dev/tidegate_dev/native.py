@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from pathlib import Path
 
 from tidegate_dev import (
@@ -76,7 +77,6 @@ class NativeCluster:
         self._lock = lock
         self._processes = Processes(settings.state / "processes")
         self._kube = Kube(tools.kubectl, settings.kubeconfig)
-        self._runtime: containerd.Images | None = None
 
     def prepare(self) -> None:
         debian.ensure(self._settings, debian.NODE if network.filters_bridges() else (*debian.NODE, *debian.KERNEL_MODULES))
@@ -102,10 +102,9 @@ class NativeCluster:
 
     def load_image(self, archive: Archive) -> None:
         """Makes the image known to the node; nothing happens when it is."""
-        runtime = self._runtime_images()
-        if archive.reference not in runtime.references():
+        if archive.reference not in self._runtime.references():
             with progress.step(f"loading {archive.reference}"):
-                runtime.load(archive.path)
+                self._runtime.load(archive.path)
 
     def remove(self) -> None:
         removal.remove(self._settings, self._processes, self._kube)
@@ -119,10 +118,9 @@ class NativeCluster:
         owner.check(self._settings)
         return leftovers.find(self._settings)
 
-    def _runtime_images(self) -> containerd.Images:
-        if self._runtime is None:
-            self._runtime = containerd.Images(self._builder.program("ctr"), self._settings)
-        return self._runtime
+    @cached_property
+    def _runtime(self) -> containerd.Images:
+        return containerd.Images(self._builder.program("ctr"), self._settings)
 
     def _forget_before_restart(self) -> None:
         """After a restart of the machine nothing runs any more, and what the node remembers is no longer true."""
@@ -146,7 +144,7 @@ class NativeCluster:
         """Starts containerd and gives it the images that the node itself needs; returns the DNS server's."""
         pause, dns = self._images.archive("pause"), self._images.archive("coredns")
         self._run(daemons.containerd(pause.reference), path=self._builder.folder(of_program("containerd")))
-        self._wait("containerd", "containerd answers", self._runtime_images().answers, 30)
+        self._wait("containerd", "containerd answers", self._runtime.answers, 30)
         self.load_image(pause)
         self.load_image(dns)
         return dns
@@ -167,14 +165,8 @@ class NativeCluster:
         for place, content in daemon.configs.items():
             files.write(place, content)
         search = f"{path}:{commands.search_path()}" if path else commands.search_path()
-        self._processes.start(
-            daemon.name,
-            self._network.inside(*daemon.argv),
-            log=self._log(daemon.name),
-            fingerprint=daemon.fingerprint,
-            lock=self._lock,
-            env={"PATH": search, "HOME": str(self._settings.state)},
-        )
+        argv, log, env = self._network.inside(*daemon.argv), self._log(daemon.name), {"PATH": search, "HOME": str(self._settings.state)}
+        self._processes.start(daemon.name, argv, log=log, fingerprint=daemon.fingerprint, lock=self._lock, env=env)
 
     def _wait(self, daemon: str, what: str, condition: Callable[[], bool], seconds: float) -> None:
         """Waits, and gives up at once when the daemon that it depends on has ended."""

@@ -2,10 +2,8 @@
 
 import json
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from tidegate_dev import archives, backends, files, locks, pinning, project_image, tools, upstreams
@@ -47,19 +45,6 @@ def down(settings: Settings) -> bool:
     return True
 
 
-@dataclass(frozen=True)
-class Report:
-    """The health of a cluster. `deployments` maps namespace/name to whether it is complete."""
-
-    backend: str
-    faults: list[str]
-    deployments: dict[str, bool]
-
-    @property
-    def healthy(self) -> bool:
-        return not self.faults and all(self.deployments.values())
-
-
 def status(settings: Settings, *, as_json: bool, leftovers: bool) -> int:
     """Shows what runs and what does not; exits 0 when the cluster is whole, 1 when it is not or is not there."""
     backend = backends.recorded(settings)
@@ -70,17 +55,18 @@ def status(settings: Settings, *, as_json: bool, leftovers: bool) -> int:
     if backend is None:
         print(json.dumps(None) if as_json else f"cluster {settings.name!r} is not there: make it with dev/cluster up")
         return 1
-    report = _report(settings, backend)
+    faults, deployments = _health(settings, backend)
+    healthy = not faults and all(deployments.values())
     if as_json:
-        print(json.dumps({"backend": backend, "healthy": report.healthy, "faults": report.faults, "deployments": report.deployments}))
+        print(json.dumps({"backend": backend, "healthy": healthy, "faults": faults, "deployments": deployments}))
     else:
-        print(f"cluster {settings.name!r} ({backend}) is {'whole' if report.healthy else 'not whole: dev/cluster up repairs it'}")
+        print(f"cluster {settings.name!r} ({backend}) is {'whole' if healthy else 'not whole: dev/cluster up repairs it'}")
         print(f"  kubeconfig  {settings.kubeconfig}")
-        for fault in report.faults:
+        for fault in faults:
             print(f"  ✗ {fault}")
-        for name, complete in report.deployments.items():
+        for name, complete in deployments.items():
             print(f"  {'✓' if complete else '✗'} {name}")
-    return 0 if report.healthy else 1
+    return 0 if healthy else 1
 
 
 def kubeconfig(settings: Settings) -> Path:
@@ -108,8 +94,8 @@ def load_image(settings: Settings, archive: Path | None) -> str:
     """Makes an image known to the cluster's node, where pods find it under the printed reference (imagePullPolicy: IfNotPresent)."""
     kubeconfig(settings)
     image = build_image(settings) if archive is None else Archive(archive.resolve(), archives.reference(archive))
-    with _locked_cluster(settings) as cluster:
-        cluster.load_image(image)
+    with locks.exclusive(settings.lock, "changing this cluster") as lock:
+        _workshop(settings).cluster(backends.recorded(settings) or backends.NATIVE, lock).load_image(image)
     return image.reference
 
 
@@ -125,23 +111,17 @@ def _workshop(settings: Settings) -> Workshop:
     return Workshop(settings, programs, builder, ProgramImages(settings, builder, programs))
 
 
-@contextmanager
-def _locked_cluster(settings: Settings) -> Iterator[Cluster]:
-    with locks.exclusive(settings.lock, "changing this cluster") as lock:
-        yield _workshop(settings).cluster(backends.recorded(settings) or backends.NATIVE, lock)
-
-
 def _inspect(settings: Settings, backend: str) -> Cluster:
     """A cluster to look at only: without the lock nothing may be started."""
     return _workshop(settings).cluster(backend, lock=-1)
 
 
-def _report(settings: Settings, backend: str) -> Report:
-    workshop = _workshop(settings)
-    kube = Kube(workshop.tools.kubectl, settings.kubeconfig)
+def _health(settings: Settings, backend: str) -> tuple[list[str], dict[str, bool]]:
+    """What is wrong, and each Deployment as namespace/name with whether it is complete."""
+    kube = Kube(tools.ensure(settings).kubectl, settings.kubeconfig)
     faults = _inspect(settings, backend).faults()
     if not kube.answers():
-        return Report(backend, [*faults, "the API server does not answer"], {})
+        return [*faults, "the API server does not answer"], {}
     if not kube.node_ready():
         faults.append("the node is not ready")
-    return Report(backend, faults, kube.deployments())
+    return faults, kube.deployments()

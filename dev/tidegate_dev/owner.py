@@ -4,7 +4,7 @@ Its runtime folder notes its state folder: another one that uses the same name, 
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from tidegate_dev import files, locks
@@ -41,11 +41,9 @@ def alone(settings: Settings) -> bool:
     return all(record.parent == settings.runtime for record in _records(settings))
 
 
-@contextmanager
-def turn(settings: Settings) -> Iterator[None]:
+def turn(settings: Settings) -> AbstractContextManager[int]:
     """No other cluster comes or goes meanwhile."""
-    with locks.exclusive(settings.runtime.parent / "owners.lock", "noting whose a cluster is"):
-        yield
+    return locks.exclusive(settings.runtime.parent / "owners.lock", "noting whose a cluster is")
 
 
 def _records(settings: Settings) -> Iterator[Path]:

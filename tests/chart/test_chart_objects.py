@@ -95,10 +95,6 @@ def test_pods_are_hardened(chart: Chart, case: str) -> None:
         }
 
 
-def test_the_user_is_no_systems_user(chart: Chart) -> None:
-    assert chart.render().pods("operator")["spec"]["securityContext"]["runAsUser"] > 10000
-
-
 def test_the_image(chart: Chart) -> None:
     def image(values: Json) -> str:
         return str(chart.render(values).pods("flags")["spec"]["containers"][0]["image"])
@@ -120,14 +116,11 @@ def test_scrape_annotations(chart: Chart) -> None:
     assert annotations("flags", {"metrics": {"scrapeAnnotations": False}}) == {}
 
 
-def test_the_pods_labels_cannot_be_lost_to_their_selectors(chart: Chart) -> None:
-    labels = chart.render(MATRIX["pods"]).pods("operator")["metadata"]["labels"]
-    assert (labels["app.kubernetes.io/name"], labels["mesh"]) == ("tidegate", "off")
-
-
-def test_a_new_chart_version_alone_restarts_no_pod(chart: Chart) -> None:
-    labels = chart.render().pods("operator")["metadata"]["labels"]
-    assert not {"helm.sh/chart", "app.kubernetes.io/version"} & set(labels)
+def test_pods_of_no_system_s_user_keep_the_labels_of_their_selectors_and_are_not_restarted_by_a_new_chart_version(chart: Chart) -> None:
+    pods = chart.render(MATRIX["pods"]).pods("operator")["metadata"]["labels"]
+    assert (pods["app.kubernetes.io/name"], pods["mesh"]) == ("tidegate", "off")
+    assert not {"helm.sh/chart", "app.kubernetes.io/version"} & set(pods)
+    assert chart.render().pods("operator")["spec"]["securityContext"]["runAsUser"] > 10000
 
 
 def test_service_monitor(chart: Chart) -> None:

@@ -1,7 +1,10 @@
 """Observations as the demo might make them."""
 
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 from typing import Any
+
+from rich.console import Console, RenderableType
 
 from demo.observing import Observation
 from demo.plan import CLIMBS, FALLS, Plan, load
@@ -9,6 +12,14 @@ from demo.scaling import Clock
 from tidegate.api.conditions import Condition, ConditionType
 from tidegate.api.records import Record, Transition
 from tidegate.api.rollout_status import FeatureRolloutStatus, GateSource, GateStatus, Phase, State, Verdict
+
+
+def printed(what: RenderableType, width: int) -> str:
+    """What a console shows."""
+    out = StringIO()
+    Console(file=out, width=width).print(what)
+    return out.getvalue()
+
 
 START = datetime(2026, 12, 1, 9, 0, tzinfo=UTC)
 PLAN: Plan = load(Clock(timedelta(seconds=40), timedelta(seconds=1)))

@@ -1,6 +1,6 @@
 """The command line refuses what can't work, and explains itself."""
 
-from collections.abc import Callable
+from unittest.mock import Mock
 
 import aiohttp
 import pytest
@@ -39,36 +39,16 @@ def test_a_wrong_command_line_is_refused_with_the_remedy(arguments: list[str], c
     assert complaint in capsys.readouterr().err
 
 
-class Installed:
-    """Stands for the demo's installation, which fails with `problem` once something of it is in the cluster."""
-
-    def __init__(self, problem: BaseException, *, begun: bool, stays: Exception | None = None) -> None:
-        self.problem = problem
-        self.begins = begun
-        self.stays = stays
-        self.begun = False
-        self.removed = False
-
-    def make(self, *_: object) -> None:
-        self.begun = self.begins
-        raise self.problem
-
-    def remove(self) -> None:
-        if self.stays:
-            raise self.stays
-        self.removed = True
-
-    def how_to_remove(self) -> str:
-        return "kubectl delete everything"
+def installed(problem: BaseException, *, begun: bool = True, stays: Exception | None = None) -> Mock:
+    """Stands for the demo's installation, which fails with `problem`; `stays` says why something of it can't be removed."""
+    failing = {"make.side_effect": problem, "remove.side_effect": stays}
+    return Mock(begun=begun, **{"how_to_remove.return_value": "kubectl delete everything"}, **failing)
 
 
-@pytest.fixture
-def install(monkeypatch: pytest.MonkeyPatch) -> Callable[[Installed], Installed]:
-    def chosen(installed: Installed) -> Installed:
-        monkeypatch.setattr(cli, "Installation", lambda _: installed)
-        return installed
-
-    return chosen
+def ended(monkeypatch: pytest.MonkeyPatch, installation: Mock) -> int:
+    """The exit status of a demo with this installation."""
+    monkeypatch.setattr(cli, "Installation", lambda _: installation)
+    return main([])
 
 
 @pytest.mark.parametrize(
@@ -85,34 +65,31 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Callable[[Installed], Installed]
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
 )
 def test_whatever_goes_wrong_is_one_sentence_and_is_tidied_up(
-    problem: BaseException, code: int, told: str, install: Callable[[Installed], Installed], capsys: pytest.CaptureFixture[str]
+    problem: BaseException, code: int, told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    installed = install(Installed(problem, begun=True))
-    assert main([]) == code
+    demo = installed(problem)
+    assert ended(monkeypatch, demo) == code
     assert told in capsys.readouterr().err
-    assert installed.removed
+    assert demo.remove.called
 
 
-def test_an_error_of_the_demo_s_own_is_tidied_up_and_still_seen(install: Callable[[Installed], Installed]) -> None:
-    installed = install(Installed(KeyError("status"), begun=True))
+def test_an_error_of_the_demo_s_own_is_tidied_up_and_still_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    demo = installed(KeyError("status"))
     with pytest.raises(KeyError):
-        main([])
-    assert installed.removed
+        ended(monkeypatch, demo)
+    assert demo.remove.called
 
 
-def test_before_anything_is_in_the_cluster_nothing_is_removed(
-    install: Callable[[Installed], Installed], capsys: pytest.CaptureFixture[str]
-) -> None:
-    installed = install(Installed(ClusterError("no"), begun=False))
-    assert main([]) == 1
+def test_before_anything_is_in_the_cluster_nothing_is_removed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    demo = installed(ClusterError("no"), begun=False)
+    assert ended(monkeypatch, demo) == 1
     assert "nothing of the demo is in the cluster" in capsys.readouterr().err
-    assert not installed.removed
+    assert not demo.remove.called
 
 
 @pytest.mark.parametrize("stays", [ClusterError("helm hangs"), OSError("helm is gone")])
 def test_what_could_not_be_removed_is_told_with_the_commands(
-    stays: Exception, install: Callable[[Installed], Installed], capsys: pytest.CaptureFixture[str]
+    stays: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    install(Installed(KeyboardInterrupt(), begun=True, stays=stays))
-    assert main([]) == 130
+    assert ended(monkeypatch, installed(KeyboardInterrupt(), stays=stays)) == 130
     assert f"not everything was removed: {stays}\nto remove the rest:\nkubectl delete everything" in capsys.readouterr().err

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from demo import beforehand, plan
+from demo import beforehand
 from demo.beforehand import Beforehand
 from demo.installation import Installation
 from tests.demo.scenes import PLAN
@@ -15,8 +15,6 @@ from tidegate_dev import commands, operations, tools
 from tidegate_dev.errors import ClusterError
 from tidegate_dev.settings import Settings
 from tidegate_dev.tools import Tools
-
-SERVICE = {"items": [{"metadata": {"name": "tidegate-flags"}, "spec": {"ports": [{"port": plan.FLAGS_PORT}]}}]}
 
 
 class Commands:
@@ -27,16 +25,13 @@ class Commands:
         self.values: dict[str, Any] = {}
 
     def output(self, argv: commands.Arguments, *, text: str | None = None, **_: object) -> str:
-        line = " ".join(
-            [Path(argv[0]).name, *(str(word) for word in argv[1:] if not str(word).startswith(("--kubeconfig", "--cache-dir")))]
-        )
+        words = (str(word) for word in argv[1:] if not str(word).startswith(("--kubeconfig", "--cache-dir")))
+        line = " ".join([Path(argv[0]).name, *words])
         self.asked.append(line)
         if line.startswith("helm upgrade"):
             self.values = json.loads(text or "")
         if line.startswith("helm list"):
             return "[]"
-        if "get services" in line:
-            return json.dumps(SERVICE)
         return json.dumps({"items": []})
 
     def removals(self) -> list[str]:
@@ -59,11 +54,6 @@ def installation(tmp_path: Path) -> Installation:
     return Installation(Settings("default", tmp_path / "state", tmp_path / "runtime", tmp_path / "cache"))
 
 
-@pytest.fixture
-def in_a_cluster_with(monkeypatch: pytest.MonkeyPatch) -> Callable[[Beforehand], None]:
-    return lambda found: monkeypatch.setattr(beforehand, "look", lambda _: found)
-
-
 OBJECTS = ["kubectl delete namespace tidegate-demo", "kubectl delete rolloutpolicy tidegate-demo"]
 RELEASE = "helm uninstall tidegate"
 
@@ -76,14 +66,9 @@ RELEASE = "helm uninstall tidegate"
     ],
 )
 def test_what_the_demo_brought_goes_with_it(
-    found: Beforehand,
-    keep: bool,
-    removals: list[str],
-    installation: Installation,
-    said: Commands,
-    in_a_cluster_with: Callable[[Beforehand], None],
+    found: Beforehand, keep: bool, removals: list[str], installation: Installation, said: Commands, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    in_a_cluster_with(found)
+    monkeypatch.setattr(beforehand, "look", lambda _: found)
     installation.make(PLAN, 200)
     assert installation.begun
     assert said.values["image"] == {"repository": "localhost/tidegate", "tag": "abc", "pullPolicy": "IfNotPresent"}
@@ -98,13 +83,17 @@ def test_what_the_demo_brought_goes_with_it(
     assert not installation.begun
 
 
+def failing(told: str) -> Callable[..., Any]:
+    def fail(*_: object) -> None:
+        raise ClusterError(told)
+
+    return fail
+
+
 def test_nothing_is_begun_in_a_cluster_with_somebody_else_s(
     installation: Installation, said: Commands, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refused(_: object) -> Beforehand:
-        raise ClusterError("Tidegate is in this cluster already")
-
-    monkeypatch.setattr(beforehand, "look", refused)
+    monkeypatch.setattr(beforehand, "look", failing("Tidegate is in this cluster already"))
     with pytest.raises(ClusterError, match="already"):
         installation.make(PLAN, 200)
     assert not installation.begun
@@ -112,13 +101,7 @@ def test_nothing_is_begun_in_a_cluster_with_somebody_else_s(
 
 
 def test_nothing_is_installed_before_the_cluster_is_there(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
-    def impossible(*_: object) -> str:
-        raise ClusterError("the local cluster runs on linux x86_64")
-
-    def installed(_: Settings) -> Tools:
-        raise AssertionError("tools were installed first")
-
-    monkeypatch.setattr(operations, "up", impossible)
-    monkeypatch.setattr(tools, "ensure", installed)
+    monkeypatch.setattr(operations, "up", failing("the local cluster runs on linux x86_64"))
+    monkeypatch.setattr(tools, "ensure", failing("tools were installed first"))
     with pytest.raises(ClusterError, match="linux x86_64"):
         installation.make(PLAN, 200)

@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 import pytest_asyncio
-import yaml
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
@@ -20,6 +20,7 @@ from demo.observing import Observation
 from demo.plan import CLIMBS, FALLS, NAMESPACE
 from demo.words import Headline
 from tests.demo.scenes import PLAN, climb, enabled, record, rolling
+from tests.fakes.apiserver import ApiServer
 from tidegate.api.records import Record, Transition
 from tidegate.api.rollout_run import RolloutRunStatus
 from tidegate.api.rollout_status import FeatureRolloutStatus, Phase, State
@@ -98,22 +99,6 @@ class Cluster:
         return [{"metric": labels, "value": [now, "0.0712"]}]
 
 
-@dataclass
-class Seen:
-    """A view that keeps what it was shown."""
-
-    shown: list[tuple[Observation, Headline]] = field(default_factory=list)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        return
-
-    def show(self, observation: Observation, headline: Headline) -> None:
-        self.shown.append((observation, headline))
-
-
 @pytest.fixture
 def cluster() -> Cluster:
     return Cluster()
@@ -129,75 +114,49 @@ async def kubeconfig(cluster: Cluster, tmp_path: Path) -> AsyncIterator[Path]:
 
 def written(folder: Path, server: str) -> Path:
     """A kubeconfig for a server."""
-    path = folder / "kubeconfig"
-    named = {"name": "x", "cluster": {"server": server}}
-    context = {"name": "x", "context": {"cluster": "x", "user": "x"}}
-    user = {"name": "x", "user": {"token": "t"}}
-    path.write_text(yaml.safe_dump({"current-context": "x", "clusters": [named], "contexts": [context], "users": [user]}))
-    return path
+    api = ApiServer()
+    api.url = server
+    return Path(api.kubeconfig(folder))
 
 
 @pytest.mark.thorough
 async def test_the_feature_is_made_bad_in_every_pod_and_the_fall_is_measured(cluster: Cluster, kubeconfig: Path) -> None:
-    view = Seen()
-    ending = await play(kubeconfig, PLAN, view)
+    shown: list[tuple[Observation, Headline]] = []
+    ending = await play(kubeconfig, PLAN, lambda *seen: shown.append(seen))
     assert set(cluster.made_bad) == set(PODS)
-    assert any(headline.trouble and "the pod does not answer" in headline.trouble for _, headline in view.shown)
+    assert any(headline.trouble and "the pod does not answer" in headline.trouble for _, headline in shown)
     assert ending.story.failure is None
     assert len(ending.runs[CLIMBS]) == 7
     assert ending.fall is not None
     assert ending.fall.bad_value == 0.0712
     assert ending.fall.seconds == pytest.approx(3.0, abs=0.5)
+    first, _ = shown[0]
+    assert [(one.rollout, one.number, one.note) for one in first.announcements] == [(FALLS, 7, "25 % → 50 %")], "ours alone"
+    assert [value for key, value in first.readings.items() if key[2] == "max-drawdown"] == [0.0712], "as the operator reads it"
 
 
-@pytest.mark.thorough
-async def test_only_our_events_are_told_and_readings_are_the_operator_s(kubeconfig: Path) -> None:
-    view = Seen()
-    await play(kubeconfig, PLAN, view)
-    first, _ = view.shown[0]
-    assert [(one.rollout, one.number, one.note) for one in first.announcements] == [(FALLS, 7, "25 % → 50 %")]
-    assert [value for key, value in first.readings.items() if key[2] == "max-drawdown"] == [0.0712]
-
-
-async def test_an_answer_that_is_none_is_one_sentence(kubeconfig: Path, cluster: Cluster) -> None:
+async def test_an_answer_that_is_none_and_a_server_that_is_away_are_one_sentence(kubeconfig: Path, cluster: Cluster) -> None:
     async with Api.connect(kubeconfig) as api:
         with pytest.raises(NoAnswerError, match=f"POST /api/v1/namespaces/{NAMESPACE}/x: 503 the pod does not answer"):
             await api.post(f"/api/v1/namespaces/{NAMESPACE}/x?feature=y")
-
-
-async def test_a_server_that_is_away_is_one_sentence(tmp_path: Path) -> None:
-    async with Api.connect(written(tmp_path, "http://127.0.0.1:1")) as api:
+    async with Api.connect(written(kubeconfig.parent, "http://127.0.0.1:1")) as api:
         with pytest.raises(NoAnswerError, match="GET /x: "):
             await api.get("/x")
 
 
-class Answers:
-    """Prometheus with given last times on, as (sample time, value) by replica."""
-
-    def __init__(self, *samples: tuple[float, float]) -> None:
-        self._samples = samples
-
-    async def prometheus(self, query: str) -> list[Series]:
-        return [Series({}, (sample,)) for sample in self._samples]
-
-
 @pytest.mark.parametrize(
     ("samples", "expected"),
-    [
-        (((100.0, 90.0), (100.2, 91.5)), 91.5),
-        (((100.0, 90.0), (100.2, 98.0)), None),
-        (((100.0, 90.0),), None),
-    ],
+    [(((100.0, 90.0), (100.2, 91.5)), 91.5), (((100.0, 90.0), (100.2, 98.0)), None), (((100.0, 90.0),), None)],
 )
 async def test_a_request_is_the_last_only_after_a_while_of_silence_in_every_replica(
     samples: tuple[tuple[float, float], ...], expected: float | None
 ) -> None:
-    found = await last_seen_on(Answers(*samples))  # type: ignore[arg-type]
+    api = AsyncMock(**{"prometheus.return_value": [Series({}, (sample,)) for sample in samples]})
+    found = await last_seen_on(api)
     assert (found.timestamp() if found else None) == expected
 
 
 async def test_the_first_sample_beyond_the_bound_is_the_earliest_of_all_series() -> None:
-    answers = await Answers().prometheus("")
-    assert first_beyond(answers, 0.07) is None
+    assert first_beyond([], 0.07) is None
     series = [Series({}, ((1.0, 0.05), (3.0, 0.08))), Series({}, ((1.5, 0.07), (2.5, 0.071)))]
     assert first_beyond(series, 0.07) == (2.5, 0.071)

@@ -7,7 +7,6 @@ import pytest
 from demo import plan
 from demo.plan import CLIMBS, FALLS, Plan, load
 from demo.scaling import Clock
-from tidegate.api.feature_rollout import FeatureRolloutSpec
 from tidegate.domain.placeholders import render
 from tidegate.domain.queries import compile_query
 
@@ -29,12 +28,15 @@ def test_a_clock_that_runs_as_fast_as_the_plan_changes_nothing() -> None:
     assert "[5m]" in str(found.guards[0].query)
 
 
-def test_forty_seconds_a_day() -> None:
+def test_forty_seconds_a_day_and_the_faulty_gate_has_a_bound_from_above_and_no_span() -> None:
     found = scaled(40)
     assert [(step.percent, step.dwell.total_seconds()) for step in found.steps(FALLS)] == [(25, 40), (50, 40), (100, 40)]
     assert found.length(FALLS) == timedelta(seconds=120)
     assert found.dwell(FALLS, 50) == timedelta(seconds=40)
     assert found.specs[FALLS].bake == timedelta(seconds=280)
+    rule = found.faulty_gate.rollback
+    assert rule is not None
+    assert (rule.gt, rule.for_) == (0.07, None)
 
 
 @pytest.mark.parametrize("seconds_per_day", [10, 40, 600, 3600])
@@ -49,15 +51,13 @@ def test_on_every_clock_a_rule_s_span_holds_five_evaluations_and_exceeds_the_que
             assert gate.rollback.for_ > query.reach
 
 
-@pytest.mark.parametrize("name", [CLIMBS, FALLS])
-def test_thresholds_of_the_production_plan_are_kept_on_a_fast_clock(name: str) -> None:
-    def bounds(spec: FeatureRolloutSpec) -> list[object]:
-        return [
-            (gate.name, gate.advance, gate.rollback and gate.rollback.model_copy(update={"for_": None}), gate.samples and gate.samples.min)
-            for gate in spec.gates
-        ]
+def test_thresholds_of_the_production_plan_are_kept_on_a_fast_clock() -> None:
+    def bounds(plan: Plan) -> list[object]:
+        gates = [gate for spec in plan.specs.values() for gate in spec.gates]
+        rollbacks = [gate.rollback and gate.rollback.model_copy(update={"for_": None}) for gate in gates]
+        return [*((gate.name, gate.advance, gate.samples and gate.samples.min) for gate in gates), *rollbacks]
 
-    assert bounds(scaled(10).specs[name]) == bounds(load(PRODUCTION).specs[name])
+    assert bounds(scaled(10)) == bounds(load(PRODUCTION))
 
 
 def test_durations_are_whole_and_never_vanish() -> None:
@@ -78,19 +78,12 @@ def test_the_policy_asks_at_the_given_interval_and_only_serves_the_demo() -> Non
     assert policy["spec"]["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": plan.NAMESPACE}
 
 
-def test_the_faulty_gate_has_a_bound_from_above_and_no_span() -> None:
-    rule = scaled(40).faulty_gate.rollback
-    assert rule is not None
-    assert rule.gt == 0.07
-    assert rule.for_ is None
-
-
 def test_the_application_shares_its_traffic_and_changes_with_its_code() -> None:
-    config_map, deployment = plan.application("localhost/tidegate:1", "flags.example", 200)
+    config_map, deployment = plan.application("localhost/tidegate:1", 200)
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
     environment = {one["name"]: one["value"] for one in container["env"]}
     assert environment == {
-        "FLAGS_HOST": "flags.example",
+        "FLAGS_HOST": "tidegate-flags.tidegate-system",
         "FLAGS_PORT": "8015",
         "FLAGS_SELECTOR": f"{plan.NAMESPACE}/{plan.FLAG_SET}",
         "REQUESTS_PER_SECOND": "100",

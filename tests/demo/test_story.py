@@ -15,38 +15,41 @@ STORY = Story(PLAN, START)
 BAD = replace(STORY, bad_at=at(52))
 
 
-def act(story: Story, observation: Observation) -> Act:
-    return story.told(observation).next_act(observation)
+FIRST, SECOND = rolling(25, 1, 2), rolling(50, 2, 42)
+PENDING = {"pending": Pending(records=(Record(seq=9, time=at(125), transition=Transition.ENABLED),))}
 
 
-def test_nothing_is_done_before_the_second_step_is_a_quarter_over() -> None:
-    assert act(STORY, Observation(at(0))) is Act.WATCH
-    assert act(STORY, seen(30, rolling(25, 1, 2), rolling(25, 1, 2))) is Act.WATCH
-    assert act(STORY, seen(51.9, rolling(50, 2, 42), rolling(50, 2, 42))) is Act.WATCH
-    assert act(STORY, seen(52, rolling(50, 2, 42), rolling(50, 2, 42))) is Act.MAKE_BAD
+def test_nothing_is_done_before_anything_is_there() -> None:
+    nothing = Observation(at(0))
+    assert STORY.told(nothing).next_act(nothing) is Act.WATCH
 
 
-def test_it_is_made_bad_only_once() -> None:
-    assert act(BAD, seen(53, rolling(50, 2, 42), rolling(50, 2, 42))) is Act.WATCH
-
-
-def test_it_ends_when_one_is_enabled_and_the_other_is_taken_back() -> None:
-    assert act(BAD, seen(60, rolling(50, 2, 42), rolled_back())) is Act.WATCH
-    assert act(BAD, seen(125, enabled(), rolling(50, 2, 42))) is Act.WATCH
-    assert act(BAD, seen(125, enabled(), rolled_back())) is Act.END
-
-
-def test_it_does_not_end_while_records_are_pending() -> None:
-    pending = Pending(records=(Record(seq=9, time=at(125), transition=Transition.ENABLED),))
-    assert act(BAD, seen(125, enabled().model_copy(update={"pending": pending}), rolled_back())) is Act.WATCH
-    assert act(BAD, seen(125, enabled(), rolled_back().model_copy(update={"pending": pending}))) is Act.WATCH
+@pytest.mark.parametrize(
+    ("story", "seconds", "climbs", "falls", "act"),
+    [
+        pytest.param(STORY, 30, FIRST, FIRST, Act.WATCH, id="at the first step"),
+        pytest.param(STORY, 51.9, SECOND, SECOND, Act.WATCH, id="before a quarter of the second step"),
+        pytest.param(STORY, 52, SECOND, SECOND, Act.MAKE_BAD, id="a quarter into the second step"),
+        pytest.param(BAD, 53, SECOND, SECOND, Act.WATCH, id="made bad only once"),
+        pytest.param(BAD, 60, SECOND, rolled_back(), Act.WATCH, id="the other still climbs"),
+        pytest.param(BAD, 125, enabled(), SECOND, Act.WATCH, id="one is enabled, the other still bad"),
+        pytest.param(BAD, 125, enabled(), rolled_back(), Act.END, id="one is enabled and the other taken back"),
+        pytest.param(BAD, 125, enabled().model_copy(update=PENDING), rolled_back(), Act.WATCH, id="a record of ENABLED is pending"),
+        pytest.param(BAD, 125, enabled(), rolled_back().model_copy(update=PENDING), Act.WATCH, id="a record of the rollback is pending"),
+    ],
+)
+def test_when_it_acts_and_when_it_ends(
+    story: Story, seconds: float, climbs: FeatureRolloutStatus, falls: FeatureRolloutStatus, act: Act
+) -> None:
+    observation = seen(seconds, climbs, falls)
+    assert story.told(observation).next_act(observation) is act
 
 
 @pytest.mark.parametrize(
     ("story", "climbs", "falls", "failure"),
     [
-        (BAD, rolled_back(), rolling(50, 2, 42), f"{CLIMBS} was taken back"),
-        (STORY, rolling(25, 1, 2), rolled_back(), f"{FALLS} was taken back before"),
+        (BAD, rolled_back(), SECOND, f"{CLIMBS} was taken back"),
+        (STORY, FIRST, rolled_back(), f"{FALLS} was taken back before"),
         (BAD, rolling(100, 3, 82), enabled(), f"{FALLS} climbed to 100 %"),
     ],
 )
@@ -66,21 +69,21 @@ def test_a_rollout_that_stays_stalled_is_a_failure_that_says_why() -> None:
 
 
 def test_a_stall_that_passes_is_forgotten() -> None:
-    status, fine = FeatureRolloutStatus(conditions=(stalled("wait"),)), rolling(25, 1, 2)
-    story = STORY.told(seen(1, status, fine)).told(seen(10, fine, fine)).told(seen(25, status, fine))
+    status = FeatureRolloutStatus(conditions=(stalled("wait"),))
+    story = STORY.told(seen(1, status, FIRST)).told(seen(10, FIRST, FIRST)).told(seen(25, status, FIRST))
     assert story.failure is None
     assert story.stalled_since == at(25)
 
 
 def test_a_rollout_that_never_ends_is_a_failure() -> None:
-    story = STORY.told(seen(309, rolling(25, 1, 2), rolling(25, 1, 2)))
+    story = STORY.told(seen(309, FIRST, FIRST))
     assert story.failure is None
-    story = story.told(seen(311, rolling(25, 1, 2), rolling(25, 1, 2)))
+    story = story.told(seen(311, FIRST, FIRST))
     assert story.failure == "the rollouts did not end within 310 s"
 
 
 def test_the_note_tells_what_to_look_out_for() -> None:
     assert STORY.note(Observation(START)) == f"{FALLS} goes bad at its step 2"
-    assert STORY.note(seen(45, rolling(50, 2, 42), rolling(50, 2, 42))) == f"{FALLS} goes bad in 7 s"
-    assert BAD.note(seen(54, rolling(50, 2, 42), rolling(50, 2, 42))) == f"{FALLS} is bad since 2 s"
-    assert BAD.note(seen(60, rolling(50, 2, 42), rolled_back())) == f"{FALLS} took itself back; {CLIMBS} goes on to 100 %"
+    assert STORY.note(seen(45, SECOND, SECOND)) == f"{FALLS} goes bad in 7 s"
+    assert BAD.note(seen(54, SECOND, SECOND)) == f"{FALLS} is bad since 2 s"
+    assert BAD.note(seen(60, SECOND, rolled_back())) == f"{FALLS} took itself back; {CLIMBS} goes on to 100 %"

@@ -1,15 +1,15 @@
 """What the demo says at its end, and what it counts as wrong."""
 
 from dataclasses import replace
-from io import StringIO
+from datetime import timedelta
 
-from rich.console import Console, RenderableType
+import pytest
 
 from demo import summary
 from demo.measuring import Fall
 from demo.plan import CLIMBS, FALLS
 from demo.story import Story
-from tests.demo.scenes import PLAN, START, at, climb, record
+from tests.demo.scenes import PLAN, START, at, climb, printed, record
 from tidegate.api.records import Record, Transition
 
 STORY = Story(PLAN, START, bad_at=at(52))
@@ -24,27 +24,11 @@ FALLEN = (
 )
 
 
-def found(climbs: tuple[Record, ...] = CLIMBED, story: Story = STORY, fall: Fall | None = FALL) -> list[str]:
-    return list(summary.faults(story, {CLIMBS: climbs, FALLS: FALLEN}, fall))
-
-
-def drawn(what: RenderableType, width: int = 80) -> str:
-    out = StringIO()
-    Console(file=out, width=width).print(what)
-    return out.getvalue()
-
-
-def test_steps_are_read_from_the_records() -> None:
+def test_steps_are_read_from_the_records_and_one_that_goes_on_has_no_dwell_yet() -> None:
     steps = summary.steps_of(FALLEN)
     assert [(step.percent, step.left_by) for step in steps] == [(25, Transition.STEP_DECIDED), (50, Transition.ROLLED_BACK)]
-    assert steps[0].dwelt is not None
-    assert steps[0].dwelt.total_seconds() == 40.1
-
-
-def test_a_step_that_goes_on_has_no_dwell_yet() -> None:
-    (step,) = summary.steps_of(FALLEN[:2])
-    assert step.dwelt is None
-    assert step.left_by is None
+    assert steps[0].dwelt == timedelta(seconds=40.1)
+    assert [(step.dwelt, step.left_by) for step in summary.steps_of(FALLEN[:2])] == [(None, None)]
 
 
 def test_a_step_that_was_withdrawn_never_was_in_force() -> None:
@@ -57,36 +41,30 @@ def test_a_step_that_was_withdrawn_never_was_in_force() -> None:
     assert [(step.percent, step.decided) for step in summary.steps_of(records)] == [(25, at(5))]
 
 
-def test_nothing_is_wrong_where_all_went_well() -> None:
-    assert found() == []
+SKIPPED, SHORT = climb((2, 25), (42.3, 100), end=122.9), climb((2, 25), (42.3, 50), (82.4, 100), end=122.9)
+OTHERWISE = (*FALLEN[:-1], record(5, 55.1, Transition.ROLLED_BACK, 0, "guard uptime: 0.5"))
 
 
-def test_a_dwell_that_was_cut_short_is_wrong() -> None:
-    (fault,) = found(climb((2, 25), (42.3, 50), (82.4, 100), end=122.9))
-    assert fault == f"{CLIMBS} left 50 % after 39.9 s, before its dwell of 40 s was over"
-
-
-def test_a_step_that_was_skipped_is_wrong() -> None:
-    (fault,) = found(climb((2, 25), (42.3, 100), end=122.9))
-    assert fault == f"{CLIMBS} went over [25, 100] %, not over [25, 50, 100] %"
-
-
-def test_a_fall_that_could_not_be_measured_is_wrong() -> None:
-    assert found(fall=None) == [f"{FALLS} was taken back, but no sample out of bounds is in Prometheus"]
-
-
-def test_a_fall_for_another_reason_is_wrong() -> None:
-    other = (*FALLEN[:-1], record(5, 55.1, Transition.ROLLED_BACK, 0, "guard uptime: 0.5"))
-    (fault,) = summary.faults(STORY, {CLIMBS: CLIMBED, FALLS: other}, FALL)
-    assert fault == f"{FALLS} was taken back for another reason than its fault: guard uptime: 0.5"
-
-
-def test_a_failed_story_is_told_alone() -> None:
-    assert found(climbs=(), story=replace(STORY, failure="it rained"), fall=None) == ["it rained"]
+@pytest.mark.parametrize(
+    ("story", "climbs", "falls", "fall", "faults"),
+    [
+        (STORY, CLIMBED, FALLEN, FALL, []),
+        (STORY, SHORT, FALLEN, FALL, [f"{CLIMBS} left 50 % after 39.9 s, before its dwell of 40 s was over"]),
+        (STORY, SKIPPED, FALLEN, FALL, [f"{CLIMBS} went over [25, 100] %, not over [25, 50, 100] %"]),
+        (STORY, CLIMBED, FALLEN, None, [f"{FALLS} was taken back, but no sample out of bounds is in Prometheus"]),
+        (STORY, CLIMBED, OTHERWISE, FALL, [f"{FALLS} was taken back for another reason than its fault: guard uptime: 0.5"]),
+        (replace(STORY, failure="it rained"), (), FALLEN, None, ["it rained"]),
+    ],
+    ids=["all went well", "a dwell cut short", "a step skipped", "a fall not measured", "another reason", "a failed story is told alone"],
+)
+def test_what_is_counted_as_wrong(
+    story: Story, climbs: tuple[Record, ...], falls: tuple[Record, ...], fall: Fall | None, faults: list[str]
+) -> None:
+    assert list(summary.faults(story, {CLIMBS: climbs, FALLS: falls}, fall)) == faults
 
 
 def test_the_tables_fit_into_eighty_columns() -> None:
-    text = drawn(summary.steps_table(PLAN, {CLIMBS: CLIMBED, FALLS: FALLEN}))
+    text = printed(summary.steps_table(PLAN, {CLIMBS: CLIMBED, FALLS: FALLEN}), 80)
     assert "…" not in text
     assert "40.1 of 40 s" in text
     assert "09:00:02.000  +0.20 s" in text
@@ -94,7 +72,7 @@ def test_the_tables_fit_into_eighty_columns() -> None:
 
 
 def test_the_way_down_is_told_from_the_first_bad_sample() -> None:
-    text = drawn(summary.fall_table(FALL))
+    text = printed(summary.fall_table(FALL), 80)
     assert "first bad sample in Prometheus (0.0712)  09:00:54.000  +0.000 s" in text
     assert "the last request saw the feature on      09:00:55.250  +1.250 s" in text
-    assert "on: 1.25 s  (gates evaluated every 1 s; 2 bad samples needed)" in drawn(summary.verdict(FALL, PLAN), 200)
+    assert "on: 1.25 s  (gates evaluated every 1 s; 2 bad samples needed)" in printed(summary.verdict(FALL, PLAN), 200)

@@ -10,6 +10,7 @@ import pytest
 
 from tidegate_dev import cgroups, native, network, shared_places
 from tidegate_dev.network import Network
+from tidegate_dev.settings import Settings
 from tidegate_dev.shared_places import SharedPlaces
 
 
@@ -23,13 +24,19 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[SharedPlaces]:
     monkeypatch.setattr(network, "link_exists", lambda _: False)
     monkeypatch.setattr(Network, "ensure", _real_network)
     # A real cluster may run beside the tests: what its control groups hold is not for them to end.
-    monkeypatch.setattr(cgroups, "_groups", lambda _: iter(()))
+    monkeypatch.setattr(cgroups, "groups", lambda _: iter(()))
     yield places
     shutil.rmtree(root)
 
 
 def _real_network(_: Network) -> None:
     raise AssertionError("a test would change the network of this machine")
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """The default cluster, in folders of the test's own; there is none yet."""
+    return Settings("default", tmp_path / "state" / "default", tmp_path / "run" / "default", tmp_path / "cache")
 
 
 @pytest.fixture

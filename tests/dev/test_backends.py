@@ -12,11 +12,6 @@ from tidegate_dev.errors import ClusterError
 from tidegate_dev.settings import Settings
 
 
-@pytest.fixture
-def absent(tmp_path: Path) -> Settings:
-    return Settings("default", tmp_path / "state" / "default", tmp_path / "run" / "default", tmp_path / "cache")
-
-
 def docker(monkeypatch: pytest.MonkeyPatch, *, answers: bool) -> None:
     monkeypatch.setattr(backends, "docker_answers", lambda: answers)
 
@@ -24,16 +19,16 @@ def docker(monkeypatch: pytest.MonkeyPatch, *, answers: bool) -> None:
 @pytest.mark.usefixtures("able")
 @pytest.mark.parametrize(("answers", "chosen"), [(True, "kind"), (False, "native")])
 def test_kind_is_made_where_docker_answers_and_the_choice_stays(
-    answers: bool, chosen: str, absent: Settings, monkeypatch: pytest.MonkeyPatch
+    answers: bool, chosen: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     docker(monkeypatch, answers=answers)
-    assert backends.recorded(absent) is None
-    assert backends.choose(absent, "auto") == chosen
+    assert backends.recorded(settings) is None
+    assert backends.choose(settings, "auto") == chosen
     docker(monkeypatch, answers=not answers)
-    assert backends.choose(absent, "auto") == chosen
+    assert backends.choose(settings, "auto") == chosen
     other = "kind" if chosen == "native" else "native"
     with pytest.raises(ClusterError, match=f"is a {chosen} cluster: take it down before making a {other} one"):
-        backends.choose(absent, other)
+        backends.choose(settings, other)
 
 
 @pytest.mark.usefixtures("able")
@@ -47,25 +42,25 @@ def test_kind_is_made_where_docker_answers_and_the_choice_stays(
     ],
 )
 def test_where_a_native_cluster_cannot_work_nothing_is_recorded(
-    target: object, attribute: str, value: object, sentence: str, absent: Settings, monkeypatch: pytest.MonkeyPatch
+    target: object, attribute: str, value: object, sentence: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     docker(monkeypatch, answers=False)
     monkeypatch.setattr(target, attribute, value)
     with pytest.raises(ClusterError, match=sentence):
-        backends.choose(absent, "auto")
-    assert backends.recorded(absent) is None
+        backends.choose(settings, "auto")
+    assert backends.recorded(settings) is None
 
 
 @pytest.mark.usefixtures("able")
-def test_what_was_asked_for_by_name_is_not_refused_for_want_of_docker(absent: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_asked_for_by_name_is_not_refused_for_want_of_docker(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     docker(monkeypatch, answers=True)
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(ClusterError, match=r"^a native cluster needs root: run this again with sudo$"):
-        backends.choose(absent, "native")
+        backends.choose(settings, "native")
 
 
 @pytest.mark.usefixtures("able")
-def test_a_kubelet_of_any_distribution_makes_the_machine_a_node(absent: Settings) -> None:
+def test_a_kubelet_of_any_distribution_makes_the_machine_a_node(settings: Settings) -> None:
     """Such as k3s's, which has none of kubeadm's files."""
     place = shared_places.MACHINE.kubelet_socket
     place.parent.mkdir(parents=True)
@@ -73,12 +68,12 @@ def test_a_kubelet_of_any_distribution_makes_the_machine_a_node(absent: Settings
         kubelet.bind(str(place))
         kubelet.listen()
         with pytest.raises(ClusterError, match=f"a kubelet listens on {place}"):
-            backends.choose(absent, "native")
+            backends.choose(settings, "native")
     with pytest.raises(ClusterError, match=f"{place} is there; if that node is gone, delete the file"):
-        backends.choose(absent, "native")
+        backends.choose(settings, "native")
     place.unlink()
-    assert backends.choose(absent, "native") == "native"
+    assert backends.choose(settings, "native") == "native"
     place.touch()  # as our own kubelet does
-    assert backends.choose(absent, "native") == "native"
-    shutil.rmtree(absent.runtime.parent)  # as a restart of the machine does
-    assert backends.choose(absent, "native") == "native"
+    assert backends.choose(settings, "native") == "native"
+    shutil.rmtree(settings.runtime.parent)  # as a restart of the machine does
+    assert backends.choose(settings, "native") == "native"

@@ -17,43 +17,37 @@ GO = '#!/bin/sh\n[ "$1" = env ] && echo go1.0 || touch "$3"\n'
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings("default", tmp_path / "state", tmp_path / "runtime", tmp_path / "cache")
-
-
-@pytest.fixture
 def builder(settings: Settings, tmp_path: Path) -> Builder:
     program(tmp_path / "tools" / "go", GO)
     return Builder(settings, Tools(tmp_path / "tools"))
 
 
+def noting(monkeypatch: pytest.MonkeyPatch, place: object, name: str, *locks: Path) -> list[tuple[bool, ...]]:
+    """Which of the locks are held, at each call of a function."""
+    held: list[tuple[bool, ...]] = []
+    real = getattr(place, name)
+
+    def noted(*args: object) -> object:
+        held.append(tuple(is_held(lock) for lock in locks))
+        return real(*args)
+
+    monkeypatch.setattr(place, name, noted)
+    return held
+
+
 def test_pause_is_built_once_and_under_the_lock(builder: Builder, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    held: list[bool] = []
-    build = Builder._build
-
-    def watched(self: Builder, target: Path, source: Path, arguments: list[str], version: str) -> None:
-        held.append(is_held(settings.cache / "build.lock"))
-        build(self, target, source, arguments, version)
-
-    monkeypatch.setattr(Builder, "_build", watched)
+    held = noting(monkeypatch, Builder, "_build", settings.cache / "build.lock")
     assert builder.pause() == builder.pause()
     assert builder.pause().is_file()
-    assert held == [True]
+    assert held == [(True,)]
 
 
 def test_an_image_is_packed_once_and_under_a_lock_of_its_own(
     builder: Builder, settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    held: list[tuple[bool, bool]] = []
-    write = archives.write
-
-    def watched(image: archives.Image, archive: Path) -> None:
-        held.append((is_held(archive.parent / ".envoy.lock"), is_held(archive.parent / ".pause.lock")))
-        write(image, archive)
-
     program(tmp_path / "tools" / "envoy", "binary")
-    images = ProgramImages(settings, builder, Tools(tmp_path / "tools"))
-    monkeypatch.setattr(archives, "write", watched)
+    images, folder = ProgramImages(settings, builder, Tools(tmp_path / "tools")), settings.cache / "images"
+    held = noting(monkeypatch, archives, "write", folder / ".envoy.lock", folder / ".pause.lock")
     first = images.archive("envoy")
     assert images.archive("envoy") == first
     assert first.path.is_file()
@@ -73,19 +67,18 @@ def checkout(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
     monkeypatch.setattr(project_image, "_requirements", lambda: (tmp_path / "requirements").read_text())
     monkeypatch.setattr(project_image, "_copy_sources", sources)
+    monkeypatch.setattr(project_image, "_with_docker", built)
     return tmp_path
 
 
+def built(_: Settings, archive: Archive) -> None:
+    archive.path.parent.mkdir(parents=True, exist_ok=True)
+    archive.path.touch()
+
+
 def test_the_image_is_built_under_the_lock_of_the_cache(settings: Settings, checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    held: list[tuple[bool, bool]] = []
-
-    def built(_: Settings, archive: Archive) -> None:
-        held.append((is_held(settings.cache / "image.lock"), is_held(checkout / "build" / "image.lock")))
-        archive.path.parent.mkdir(parents=True)
-        archive.path.touch()
-
+    held = noting(monkeypatch, project_image, "_with_docker", settings.cache / "image.lock", checkout / "build" / "image.lock")
     monkeypatch.setattr(project_image, "_prepare", lambda *_: None)
-    monkeypatch.setattr(project_image, "_with_docker", built)
     assert project_image.build(settings, docker=True) == project_image.build(settings, docker=True)
     assert held == [(True, True)]
 
@@ -95,12 +88,11 @@ def test_the_context_is_renewed_by_halves_also_beside_a_finished_image(
 ) -> None:
     made: list[str] = []
 
-    def built(_: Settings, archive: Archive) -> None:
+    def also_built(settings: Settings, archive: Archive) -> None:
         made.append("image")
-        archive.path.parent.mkdir(parents=True, exist_ok=True)
-        archive.path.touch()
+        built(settings, archive)
 
-    monkeypatch.setattr(project_image, "_with_docker", built)
+    monkeypatch.setattr(project_image, "_with_docker", also_built)
     monkeypatch.setattr(project_image, "_install_dependencies", lambda *_: made.append("dependencies"))
     monkeypatch.setattr(project_image, "_install_application", lambda *_: made.append("application"))
 

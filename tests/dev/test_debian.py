@@ -25,11 +25,6 @@ exit 0
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings("default", tmp_path / "state", tmp_path / "runtime", tmp_path / "cache")
-
-
-@pytest.fixture
 def root_with_apt(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A Debian whose apt-get notes how it was called, and brings the file `brought`."""
     program(tmp_path / "bin" / "apt-get", APT_GET.format(folder=tmp_path))
@@ -38,11 +33,9 @@ def root_with_apt(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_need_is_met_by_any_of_its_places(tmp_path: Path) -> None:
-    (tmp_path / "there").touch()
-    assert Need("x", ("no-such-program", str(tmp_path / "there"))).met()
-    assert Need("x", ("sh",)).met()
-    assert not Need("x", ("no-such-program", str(tmp_path / "absent"))).met()
+@pytest.mark.parametrize(("things", "met"), [(("no-such-program", "/bin"), True), (("sh",), True), (("no-such-program", "/absent"), False)])
+def test_a_need_is_met_by_any_of_its_places(things: tuple[str, ...], met: bool) -> None:
+    assert Need("x", things).met() is met
 
 
 def test_what_is_missing_is_named_with_the_places_that_were_searched(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,11 +48,9 @@ def test_what_is_missing_is_named_with_the_places_that_were_searched(settings: S
 
 def test_apt_waits_for_others_and_every_command_keeps_its_log(settings: Settings, root_with_apt: Path) -> None:
     debian.ensure(settings, (Need("some-package", (str(root_with_apt / "brought"),)),))
-    update, install = (root_with_apt / "calls").read_text().splitlines()
-    assert update.split()[0] == "update"
-    assert install.split()[0] == "install"
-    assert install.split()[-1] == "some-package"
-    assert all("-o DPkg::Lock::Timeout=" in line for line in (update, install))
+    update, install = (line.split() for line in (root_with_apt / "calls").read_text().splitlines())
+    assert (update[0], install[0], install[-1]) == ("update", "install", "some-package")
+    assert all("DPkg::Lock::Timeout=300" in words for words in (update, install))
     logs = {path.name: path.read_text() for path in (settings.cache / "logs").iterdir()}
     assert logs == {"apt-update.log": "said by update\n", "apt-install.log": "said by install\n"}
 
@@ -80,17 +71,14 @@ def test_a_package_that_does_not_bring_its_file_is_told_with_the_place(settings:
 
 @pytest.mark.parametrize("index", range(len(debian.CNI_FOLDERS)))
 def test_plug_ins_are_found_where_distributions_put_them(index: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (needed,) = (need for need in debian.NODE if need.package == "containernetworking-plugins")
+    assert {Path(thing).parent for thing in needed.things} == {Path("/usr/lib/cni"), Path("/usr/libexec/cni"), Path("/opt/cni/bin")}
     folders = tuple(tmp_path / str(number) for number in range(len(debian.CNI_FOLDERS)))
     monkeypatch.setattr(debian, "CNI_FOLDERS", folders)
     with pytest.raises(ClusterError, match=f"no container network plug-ins in {folders[0]}, "):
         debian.cni_folder()
     program(folders[index] / "bridge")
     assert debian.cni_folder() == folders[index]
-
-
-def test_the_places_of_plug_ins_count_as_met() -> None:
-    (plug_ins,) = (need for need in debian.NODE if need.package == "containernetworking-plugins")
-    assert {Path(thing).parent for thing in plug_ins.things} == {Path("/usr/lib/cni"), Path("/usr/libexec/cni"), Path("/opt/cni/bin")}
 
 
 @pytest.mark.parametrize("has_filter", [True, False])

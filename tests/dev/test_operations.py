@@ -10,11 +10,6 @@ from tidegate_dev.settings import Settings
 from tidegate_dev.tools import Tools
 
 
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings("default", tmp_path / "state" / "default", tmp_path / "run" / "default", tmp_path / "cache")
-
-
 def test_nothing_is_installed_where_no_cluster_can_work(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     def installed(_: Settings) -> Tools:
         raise AssertionError("tools were installed first")

@@ -28,6 +28,11 @@ def foreign(own: Settings, tmp_path: Path) -> Settings:
     return dataclasses.replace(own, state=tmp_path / "foreign" / "shared")
 
 
+def named(own: Settings, name: str) -> Settings:
+    """Another cluster of the same machine and person."""
+    return dataclasses.replace(own, name=name, state=own.state.with_name(name), runtime=own.runtime.with_name(name))
+
+
 def removed(settings: Settings) -> None:
     removal.remove(settings, Processes(settings.state / "processes"), Kube(Path("kubectl"), settings.kubeconfig))
 
@@ -49,10 +54,7 @@ def test_another_state_folder_is_refused_with_owner_and_remedy(own: Settings, fo
 
 
 def test_there_is_room_for_the_default_one_and_one_other(own: Settings) -> None:
-    default, third = (
-        dataclasses.replace(own, name=name, state=own.state.with_name(name), runtime=own.runtime.with_name(name))
-        for name in ("default", "third")
-    )
+    default, third = named(own, "default"), named(own, "third")
     owner.note(default)
     owner.note(own)
     with pytest.raises(ClusterError, match=r"room for 'default' and one other: use that one, or take it down, by .* --name shared"):
@@ -92,7 +94,7 @@ def fill(machine: SharedPlaces) -> None:
 
 
 def test_what_the_kubelets_left_goes_with_the_last_of_them(own: Settings, machine: SharedPlaces) -> None:
-    default = dataclasses.replace(own, name="default", state=own.state.with_name("default"), runtime=own.runtime.with_name("default"))
+    default = named(own, "default")
     owner.note(own)
     owner.note(default)
     fill(machine)

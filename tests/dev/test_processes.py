@@ -5,10 +5,12 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from tests.dev.support import is_held
 from tidegate_dev import launch
 from tidegate_dev.processes import Processes, Record
 
@@ -32,6 +34,23 @@ class Daemons:
         return record
 
 
+def becomes(pid: int, name: str) -> None:
+    """Waits until a process has turned into a program."""
+    while Path(f"/proc/{pid}/comm").read_text() != f"{name}\n":
+        assert launch.start_time(pid) is not None
+
+
+@contextmanager
+def child(*argv: str | Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that dev/cluster has nothing to do with."""
+    process = subprocess.Popen(argv)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
 @pytest.fixture
 def daemons(tmp_path: Path) -> Iterator[Daemons]:
     made = Daemons(tmp_path)
@@ -45,31 +64,23 @@ def test_the_record_names_the_very_process_that_became_the_daemon(daemons: Daemo
     record = daemons.start("sleeper", "sleep", "600")
     assert record.alive()
     assert record.started == launch.start_time(record.pid)
-    while Path(f"/proc/{record.pid}/comm").read_text() != "sleep\n":
-        assert record.alive()
+    becomes(record.pid, "sleep")
     daemons.records.stop(record, 5)
     assert not record.alive()
     assert daemons.records.read("sleeper") is None
 
 
 def test_a_recycled_pid_is_neither_alive_nor_ended(daemons: Daemons) -> None:
-    bystander = subprocess.Popen(["sleep", "600"])
-    try:
-        own = daemons.start("sleeper", "sleep", "600")
+    own = daemons.start("sleeper", "sleep", "600")
+    with child("sleep", "600") as bystander:
         forged = dataclasses.replace(own, pid=bystander.pid, started=own.started + 1)
-        assert not forged.alive()
-        daemons.records.stop(forged, 0)
+        for other in (forged, dataclasses.replace(own, boot="another")):
+            assert not other.alive()
+            daemons.records.stop(other, 0)
         assert bystander.poll() is None
-        before_restart = dataclasses.replace(own, boot="another")
-        assert not before_restart.alive()
-        daemons.records.stop(before_restart, 0)
-        assert own.alive()
-        own_pid = dataclasses.replace(own, name="forgotten")
-        daemons.records.stop(own_pid, 5)
-        assert not own.alive()
-    finally:
-        bystander.kill()
-        bystander.wait()
+    assert own.alive()
+    daemons.records.stop(dataclasses.replace(own, name="forgotten"), 5)
+    assert not own.alive()
 
 
 def test_a_daemon_that_ignores_the_request_is_ended_after_its_grace(daemons: Daemons) -> None:
@@ -82,38 +93,27 @@ def test_a_daemon_that_ignores_the_request_is_ended_after_its_grace(daemons: Dae
 
 def test_the_lock_is_free_once_the_record_stands_although_the_daemon_lives(daemons: Daemons) -> None:
     record = daemons.start("sleeper", "sleep", "600")
-    while Path(f"/proc/{record.pid}/comm").read_text() != "sleep\n":
-        assert record.alive()
+    becomes(record.pid, "sleep")
     fcntl.flock(daemons.lock, fcntl.LOCK_UN)
-    other = os.open(daemons.lock_file, os.O_RDWR)
-    try:
-        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    finally:
-        os.close(other)
+    assert not is_held(daemons.lock_file)
 
 
 def test_a_start_time_is_read_past_a_name_with_parentheses(tmp_path: Path) -> None:
     odd = tmp_path / "a) R 1 (b"
     shutil.copy(shutil.which("sleep") or "/bin/sleep", odd)
-    child = subprocess.Popen([odd, "600"])
-    try:
-        while Path(f"/proc/{child.pid}/comm").read_text() != "a) R 1 (b\n":
-            assert child.poll() is None
-        begun = launch.start_time(child.pid)
-        own = launch.start_time(os.getpid())
+    with child(odd, "600") as process:
+        becomes(process.pid, "a) R 1 (b")
+        begun, own = launch.start_time(process.pid), launch.start_time(os.getpid())
         assert begun is not None
         assert own is not None
         assert begun >= own
-    finally:
-        child.kill()
-        child.wait()
 
 
 def test_a_zombie_does_not_count() -> None:
-    child = subprocess.Popen(["true"])
-    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
-    assert launch.start_time(child.pid) is None
-    child.wait()
+    process = subprocess.Popen(["true"])
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    assert launch.start_time(process.pid) is None
+    process.wait()
 
 
 def test_a_record_cut_short_is_no_record(tmp_path: Path) -> None:

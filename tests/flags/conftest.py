@@ -15,7 +15,7 @@ from openfeature.schemas.protobuf.flagd.sync.v1.sync_pb2_grpc import FlagSyncSer
 
 from tests.fakes.apiserver import ApiServer
 from tests.flags.process import loopback_address
-from tests.flags.support import OfrepClient, ServerThread, StartServer, SyncClient, eventually
+from tests.flags.support import OfrepClient, ServerThread, StartServer, SyncClient, document, eventually, flag
 from tidegate.flags.flag_settings import FlagServerSettings
 
 
@@ -43,10 +43,16 @@ def start_server(settings: FlagServerSettings) -> Iterator[StartServer]:
 
 
 @pytest.fixture
-def sync_client() -> Iterator[SyncClient]:
+def server(start_server: StartServer) -> ServerThread:
+    """A server with one flag set, in which `search` is on."""
+    return start_server({"shop/flags": document(search=flag(on=True))})
+
+
+@pytest.fixture
+def sync_client(settings: FlagServerSettings) -> Iterator[SyncClient]:
     """Connects the real flagd provider, in process; returns as soon as it has flags, or at once with `wait=False`."""
 
-    def connect(settings: FlagServerSettings, selector: str | None = None, wait: bool = True) -> OpenFeatureClient:
+    def connect(selector: str | None = None, wait: bool = True) -> OpenFeatureClient:
         provider = FlagdProvider(
             resolver_type=ResolverType.IN_PROCESS,
             host=settings.grpc_host,

@@ -4,10 +4,12 @@ import asyncio
 import random
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
 
 import requests
 
+from tests.flags.support import eventually
 from tidegate.flags.flag_settings import FlagServerSettings
 
 PROGRAM = """
@@ -25,22 +27,25 @@ def loopback_address() -> str:
 
 
 @asynccontextmanager
-async def flag_server(kubeconfig: str, host: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Starts the server on an address of this machine; it is killed when the block ends, if it still runs."""
-    process = await asyncio.create_subprocess_exec(sys.executable, "-c", PROGRAM, kubeconfig, host, stderr=asyncio.subprocess.PIPE)
+async def process(*argv: str, **options: Any) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A process that is killed when the block ends, if it still runs."""
+    started = await asyncio.create_subprocess_exec(*argv, **options)
     try:
-        yield process
+        yield started
     finally:
-        if process.returncode is None:
-            process.kill()
-        await process.communicate()
+        if started.returncode is None:
+            started.kill()
+        await started.communicate()
 
 
-async def until(condition: Callable[[], bool], within: float = 60.0) -> None:
-    """Waits until a condition holds, looked at in a thread; fails after `within` seconds."""
-    async with asyncio.timeout(within):
-        while not await asyncio.to_thread(condition):  # noqa: ASYNC110 - what is waited for happens in another process
-            await asyncio.sleep(0.01)
+def flag_server(kubeconfig: str, host: str) -> AbstractAsyncContextManager[asyncio.subprocess.Process]:
+    """The server on an address of this machine."""
+    return process(sys.executable, "-c", PROGRAM, kubeconfig, host, stderr=asyncio.subprocess.PIPE)
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Waits until a condition holds, looked at in a thread."""
+    await asyncio.to_thread(eventually, condition, 60.0)
 
 
 def is_ready(host: str) -> bool:

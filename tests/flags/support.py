@@ -5,14 +5,13 @@ import json
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import requests
 from openfeature.client import OpenFeatureClient
 from openfeature.evaluation_context import EvaluationContext
 
-from tidegate.flags.changes import Change, Deleted, FlagSetKey, Interrupted, Synced, Upserted
+from tidegate.flags.changes import Change, Deleted, FlagSetKey, Synced, Upserted
 from tidegate.flags.flag_settings import FlagServerSettings
 from tidegate.flags.server import serve
 
@@ -38,33 +37,23 @@ class MemorySource:
             yield await self.queue.get()
 
 
-@dataclass
 class ServerThread:
-    """One running server; `host` is a loopback address of its own, so that the default ports are always free."""
+    """One running server; its host is a loopback address of its own, so that the default ports are always free."""
 
-    settings: FlagServerSettings
-    documents: dict[str, str | None]
-    synced: bool = True
-    _loop: asyncio.AbstractEventLoop = field(init=False)
-    _source: MemorySource = field(init=False)
-    _stop: asyncio.Event = field(init=False)
-    _thread: threading.Thread = field(init=False)
-    _up: threading.Event = field(default_factory=threading.Event)
+    def __init__(self, settings: FlagServerSettings, documents: dict[str, str | None], synced: bool) -> None:
+        self.settings = settings
+        self._up = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._main(documents, synced)), name="flag-server")
 
     def start(self) -> None:
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._main()), name="flag-server")
         self._thread.start()
         assert self._up.wait(30)
 
-    async def _main(self) -> None:
+    async def _main(self, documents: dict[str, str | None], synced: bool) -> None:
         self._loop = asyncio.get_running_loop()
-        self._source, self._stop = MemorySource(self.documents, self.synced), asyncio.Event()
+        self._source, self._stop = MemorySource(documents, synced), asyncio.Event()
         self._up.set()
         await serve(self.settings, self._source, self._stop)
-
-    @property
-    def host(self) -> str:
-        return self.settings.http_host
 
     @property
     def sync_address(self) -> str:
@@ -83,8 +72,10 @@ class ServerThread:
     def delete(self, selector: str) -> None:
         self.tell(Deleted(FlagSetKey.parse(selector)))
 
-    def interrupt(self, reason: str) -> None:
-        self.tell(Interrupted(reason))
+    def evaluate(self, path: str = "", body: object = None, **headers: str) -> requests.Response:
+        """The answer by OFREP; `path` is a slash and a flag's key, or empty for all."""
+        data = body if isinstance(body, str | bytes) else json.dumps(body)
+        return requests.post(f"{self.url}/ofrep/v1/evaluate/flags{path}", data=data, headers=headers, timeout=5)
 
     def metric(self, series: str, /, **labels: str) -> float | None:
         """The value of one series of /metrics; None where there is no such series."""

@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 
+from tests.flags.support import document, flag
 from tidegate.flags.changes import FlagSetKey
 from tidegate.flags.document import DocumentError, parse_document
 from tidegate.flags.flag_settings import FlagServerSettings
 
 
 def one(**changed: Any) -> str:
-    members = {"state": "ENABLED", "variants": {"on": True, "off": False}, "defaultVariant": "off", **changed}
-    return json.dumps({"flags": {"search": {key: value for key, value in members.items() if value is not ...}}})
+    return document(search=flag(on=False, **changed))
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ def one(**changed: Any) -> str:
         '{"flags": {}}',
         one(),
         one(defaultVariant=None),
-        one(defaultVariant=...),
+        document(search={"state": "ENABLED", "variants": {"on": True}}),
         one(state="DISABLED"),
         one(metadata={"step": 1, "percent": 12.5, "rollout": "shop/search", "live": True}),
         one(targeting={"$ref": "staff"}),
@@ -29,9 +29,9 @@ def one(**changed: Any) -> str:
     ],
 )
 def test_flagd_documents_are_accepted(text: str) -> None:
-    document = parse_document(text)
-    assert document.types.keys() == json.loads(text)["flags"].keys()
-    assert document.faults == {}
+    parsed = parse_document(text)
+    assert parsed.types.keys() == json.loads(text)["flags"].keys()
+    assert parsed.faults == {}
 
 
 @pytest.mark.parametrize(

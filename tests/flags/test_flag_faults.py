@@ -2,19 +2,22 @@
 
 import itertools
 import json
+import logging
 from typing import Any
 
 import pytest
-import requests
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from openfeature.schemas.protobuf.flagd.sync.v1.sync_pb2 import FetchAllFlagsRequest, SyncFlagsRequest, SyncFlagsResponse
 from openfeature.schemas.protobuf.flagd.sync.v1.sync_pb2_grpc import FlagSyncServiceStub
 
-from tests.flags.support import ServerThread, StartServer, document, eventually, flag
+from tests.flags.support import StartServer, document, eventually, flag
+from tidegate.flags.changes import FlagSetKey, Upserted
 from tidegate.flags.document import Document, parse_document
 from tidegate.flags.faults import MAX_KEPT_BYTES
+from tidegate.flags.metrics import Metrics
 from tidegate.flags.shared_rules import MAX_INSERTED_BYTES
+from tidegate.flags.store import FAULTS_LOGGED, FlagSets
 
 BROKEN: dict[str, tuple[Any, str]] = {
     "not-an-object": (True, "it is not an object but a boolean"),
@@ -34,33 +37,25 @@ def served(document: Document) -> dict[str, Any]:
     return content
 
 
-@pytest.mark.parametrize("kind", BROKEN)
-def test_a_broken_flag_that_was_never_good_is_left_out_with_its_reason(kind: str) -> None:
-    definition, reason = BROKEN[kind]
-    parsed = parse_document(document(first=flag(on=False), search=definition, last=flag(on=True)))
+@pytest.mark.parametrize(("definition", "reason"), BROKEN.values(), ids=BROKEN)
+def test_a_broken_flag_is_left_out_with_its_reason_or_served_as_it_was_good_last(definition: Any, reason: str) -> None:
+    broken = document(first=flag(on=False), search=definition, last=flag(on=True))
+    parsed = parse_document(broken)
     assert list(served(parsed)["flags"].items()) == [("first", flag(on=False)), ("last", flag(on=True))]
     assert list(parsed.types) == ["first", "last"]
-    assert parsed.faults.keys() == {"search"}
-    assert parsed.faults["search"].reason.startswith(reason)
-    assert not parsed.faults["search"].kept
-
-
-@pytest.mark.parametrize("kind", BROKEN)
-def test_its_last_good_definition_is_served_in_its_place(kind: str) -> None:
-    before = parse_document(document(first=flag(on=False), search=flag(on=True), last=flag(on=False)))
-    after = parse_document(document(last=flag(on=True), search=BROKEN[kind][0], first=flag(on=True)), before)
-    expected = [("last", flag(on=True)), ("search", flag(on=True)), ("first", flag(on=True))]
+    ((key, fault),) = parsed.faults.items()
+    assert key == "search"
+    assert fault.reason.startswith(reason)
+    assert not fault.kept
+    good = parse_document(document(last=flag(on=False), search=flag(on=False), first=flag(on=True)), parsed)
+    after = parse_document(broken, good)
+    expected = [("first", flag(on=False)), ("search", flag(on=False)), ("last", flag(on=True))]
     assert list(served(after)["flags"].items()) == expected
     assert after.faults["search"].kept
-    again = parse_document(document(search=BROKEN[kind][0], last=flag(on=False)), after)
-    assert served(again)["flags"] == {"search": flag(on=True), "last": flag(on=False)}
-
-
-def test_a_flag_that_was_removed_meanwhile_has_no_last_good_definition() -> None:
-    good = parse_document(document(search=flag(on=True)))
-    removed = parse_document(document(), good)
-    back = parse_document(document(search=True), removed)
-    assert served(back)["flags"] == {}
+    again = parse_document(document(search=definition, last=flag(on=False)), after)
+    assert served(again)["flags"] == {"search": flag(on=False), "last": flag(on=False)}
+    removed = parse_document(document(last=flag(on=False)), again)
+    assert list(served(parse_document(broken, removed))["flags"]) == ["first", "last"], "it was removed meanwhile"
 
 
 REFERS = flag(on=False, targeting={"if": [{"$ref": "staff"}, "on", "off"]})
@@ -212,11 +207,6 @@ def test_every_good_flag_is_served_exactly_as_written_and_no_broken_one_is(
 LABELS = {"namespace": "shop", "name": "flags"}
 
 
-def ofrep(server: ServerThread, key: str) -> tuple[int, dict[str, Any]]:
-    answer = requests.post(f"{server.url}/ofrep/v1/evaluate/flags/{key}", json={}, timeout=5)
-    return answer.status_code, answer.json()
-
-
 def test_a_rollback_goes_through_beside_a_broken_flag_by_both_protocols(start_server: StartServer, stub: FlagSyncServiceStub) -> None:
     server = start_server({"shop/flags": document(mine=flag(on=True), search=flag(on=True))})
     stream = stub.SyncFlags(SyncFlagsRequest(), timeout=30)
@@ -225,35 +215,20 @@ def test_a_rollback_goes_through_beside_a_broken_flag_by_both_protocols(start_se
     pushed = json.loads(next(stream).flag_configuration)["flags"]
     assert pushed == {"mine": flag(on=True), "search": flag(on=False)}
     assert json.loads(stub.FetchAllFlags(FetchAllFlagsRequest()).flag_configuration)["flags"] == pushed
-    assert [ofrep(server, key)[1]["value"] for key in ("mine", "search")] == [True, False]
+    assert [server.evaluate(f"/{key}", {}).json()["value"] for key in ("mine", "search")] == [True, False]
     assert server.metric("tidegate_flags_invalid_flags", **LABELS) == 1
     assert server.metric("tidegate_flags_invalid_documents", **LABELS) == 0
     server.put("shop/flags", document(mine=flag(on=False), search=flag(on=False)))
     eventually(lambda: server.metric("tidegate_flags_invalid_flags", **LABELS) == 0)
-    assert ofrep(server, "mine")[1]["value"] is False
+    assert server.evaluate("/mine", {}).json()["value"] is False
 
 
 def test_a_flag_that_was_left_out_says_why_by_ofrep(start_server: StartServer, stub: FlagSyncServiceStub) -> None:
     server = start_server({"shop/flags": document(mine={"state": "ENABLED"}, search=flag(on=False))})
-    status, body = ofrep(server, "mine")
-    assert (status, body["errorCode"]) == (404, "FLAG_NOT_FOUND")
-    assert 'it has no member "variants"' in body["errorDetails"]
+    answer = server.evaluate("/mine", {})
+    assert (answer.status_code, answer.json()["errorCode"]) == (404, "FLAG_NOT_FOUND")
+    assert 'it has no member "variants"' in answer.json()["errorDetails"]
     assert list(json.loads(stub.FetchAllFlags(FetchAllFlagsRequest()).flag_configuration)["flags"]) == ["search"]
-
-
-def test_a_fault_that_changes_nothing_that_is_served_is_counted_and_not_pushed(
-    start_server: StartServer, stub: FlagSyncServiceStub
-) -> None:
-    server = start_server({"shop/flags": document(search=flag(on=True))})
-    stream = stub.SyncFlags(SyncFlagsRequest(), timeout=30)
-    next(stream)
-    server.put("shop/flags", document(search={"state": "ENABLED"}))
-    eventually(lambda: server.metric("tidegate_flags_invalid_flags", **LABELS) == 1)
-    server.put("shop/flags", document(search=flag(on=True)))
-    eventually(lambda: server.metric("tidegate_flags_invalid_flags", **LABELS) == 0)
-    server.put("shop/flags", document(search=flag(on=False)))
-    assert json.loads(next(stream).flag_configuration)["flags"]["search"]["defaultVariant"] == "off"
-    assert server.metric("tidegate_flags_pushes_total", **LABELS) == 2
 
 
 def test_what_is_broken_beside_the_flags_is_counted_and_holds_nothing_back(start_server: StartServer, stub: FlagSyncServiceStub) -> None:
@@ -261,7 +236,43 @@ def test_what_is_broken_beside_the_flags_is_counted_and_holds_nothing_back(start
     beside = {"$evaluators": {"a": "Köln"}, "metadata": {"team": None}}
     server.put("shop/flags", json.dumps({"flags": {"search": flag(on=False)}} | beside))
     eventually(lambda: server.metric("tidegate_flags_invalid_documents", **LABELS) == 1)
-    assert ofrep(server, "search")[1]["value"] is False
+    assert server.evaluate("/search", {}).json()["value"] is False
     assert json.loads(stub.FetchAllFlags(FetchAllFlagsRequest()).flag_configuration) == {"flags": {"search": flag(on=False)}}
     server.put("shop/flags", document(search=flag(on=False)))
     eventually(lambda: server.metric("tidegate_flags_invalid_documents", **LABELS) == 0)
+
+
+@pytest.fixture
+def sets() -> FlagSets:
+    return FlagSets(Metrics())
+
+
+def put(sets: FlagSets, **flags: Any) -> None:
+    sets._apply(Upserted(FlagSetKey("shop", "flags"), document(**flags)))
+
+
+def test_the_log_names_each_fault_once_when_it_comes(sets: FlagSets, caplog: pytest.LogCaptureFixture) -> None:
+    def lines() -> list[str]:
+        found = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+        caplog.clear()
+        return found
+
+    put(sets, search=flag(on=True), mine=True)
+    (line,) = lines()
+    assert line == "flag 'mine' is broken, it is left out, clients use the default in their code: it is not an object but a boolean"
+    put(sets, search=flag(on=False), mine=True)
+    assert lines() == []
+    put(sets, search=7, mine=True)
+    assert lines() == ["flag 'search' is broken, its last good definition is served: it is not an object but a number"]
+    put(sets, search=7, mine="on")
+    assert len(lines()) == 1
+    put(sets, search=7, mine="on")
+    assert lines() == []
+    put(sets, **{f"flag-{number}": 7 for number in range(FAULTS_LOGGED + 5)})
+    found = lines()
+    assert (len(found), found[-1]) == (FAULTS_LOGGED + 1, "and 5 more flags are broken")
+
+
+def test_the_log_names_what_is_left_out_beside_the_flags(sets: FlagSets, caplog: pytest.LogCaptureFixture) -> None:
+    sets._apply(Upserted(FlagSetKey("shop", "flags"), json.dumps({"flags": {}, "metadata": []})))
+    assert 'a part of the document is left out: "metadata" is not an object but a list' in caplog.text

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -62,8 +62,19 @@ def kubeconfig(api_server: ApiServer, tmp_path: Path) -> str:
     return api_server.kubeconfig(tmp_path, token_file)
 
 
+def synced(heard: Heard) -> bool:
+    return any(isinstance(change, Synced) for change in heard)
+
+
+def interrupted(heard: Heard) -> bool:
+    return len(heard.interruptions) == 1
+
+
 @asynccontextmanager
-async def following(kubeconfig: str, *namespaces: str, times: WatchTimes = QUICK) -> AsyncIterator[Heard]:
+async def following(
+    kubeconfig: str, *namespaces: str, times: WatchTimes = QUICK, until: Callable[[Heard], bool] = synced
+) -> AsyncIterator[Heard]:
+    """What a source tells, from when it has told everything that is there."""
     heard = Heard()
 
     async def follow() -> None:
@@ -72,6 +83,7 @@ async def following(kubeconfig: str, *namespaces: str, times: WatchTimes = QUICK
 
     task = asyncio.create_task(follow())
     try:
+        await heard.until(until)
         yield heard
     finally:
         assert not task.done(), "the source ended"
@@ -80,11 +92,7 @@ async def following(kubeconfig: str, *namespaces: str, times: WatchTimes = QUICK
             await task
 
 
-def synced(times: int = 1) -> Callable[[Heard], bool]:
-    return lambda heard: sum(isinstance(change, Synced) for change in heard) >= times
-
-
-def holds(**documents: str) -> Callable[[Heard], bool]:
+def holds(**documents: str | None) -> Callable[[Heard], bool]:
     """That exactly these flag sets of namespace shop are known."""
     return lambda heard: heard.state == {f"shop/{name}": document for name, document in documents.items()}
 
@@ -98,48 +106,34 @@ async def test_all_pages_are_told_before_synced(api_server: ApiServer, kubeconfi
         await put(api_server, f"flags-{number}", f"document {number}")
     await api_server.put("configmaps", "shop", {"metadata": {"name": "another"}, "data": {"flags.flagd.json": "not a flag set"}})
     async with following(kubeconfig) as heard:
-        await heard.until(synced())
         assert heard.state == {f"shop/flags-{number}": f"document {number}" for number in range(250)}
         assert isinstance(heard[-1], Synced)
         assert len(api_server.asked("list")) == 3
 
 
-async def test_changes_and_deletions_are_told(api_server: ApiServer, kubeconfig: str) -> None:
+async def test_whatever_becomes_of_a_set_is_told(api_server: ApiServer, kubeconfig: str) -> None:
+    unlabelled = {"metadata": {"name": "flags", "labels": {"tidegate.io/flag-set": "false"}}}
+    await put(api_server, "other", None)
     async with following(kubeconfig) as heard:
-        await heard.until(synced())
-        await put(api_server, "flags", "one")
-        await heard.until(holds(flags="one"))
-        await put(api_server, "flags", "two")
-        await heard.until(holds(flags="two"))
-        await api_server.remove("configmaps", "shop", "flags")
+        assert heard.state == {"shop/other": None}, "a ConfigMap without the document"
+        for document in ("one", "two"):
+            await put(api_server, "flags", document)
+            await heard.until(holds(flags=document, other=None))
+        await api_server.put("configmaps", "shop", unlabelled)
+        await heard.until(holds(other=None))
+        await api_server.remove("configmaps", "shop", "other")
         await heard.until(holds())
         assert len(api_server.asked("list")) == 1
-
-
-async def test_a_set_that_loses_its_label_is_told_as_deleted(api_server: ApiServer, kubeconfig: str) -> None:
-    await put(api_server, "flags", "one")
-    async with following(kubeconfig) as heard:
-        await heard.until(synced())
-        await api_server.put("configmaps", "shop", {"metadata": {"name": "flags", "labels": {"tidegate.io/flag-set": "false"}}})
-        await heard.until(holds())
-
-
-async def test_a_configmap_without_the_document_is_told_as_such(api_server: ApiServer, kubeconfig: str) -> None:
-    await put(api_server, "flags", None)
-    async with following(kubeconfig) as heard:
-        await heard.until(synced())
-        assert heard.state == {"shop/flags": None}
 
 
 @pytest.mark.parametrize("way", ["closed", "error"])
 async def test_a_broken_watch_goes_on_from_where_it_was(api_server: ApiServer, kubeconfig: str, way: str) -> None:
     async with following(kubeconfig) as heard:
-        await heard.until(synced())
         await put(api_server, "flags", "one")
         await heard.until(holds(flags="one"))
         await (api_server.cut_watches() if way == "closed" else api_server.break_watches(500))
         await put(api_server, "flags", "two")
-        await heard.until(synced(2))
+        await heard.until(lambda heard: heard.count(Synced()) == 2)
         await heard.until(holds(flags="two"))
         assert len(heard.interruptions) == 1
         assert len(api_server.asked("list")) == 1
@@ -151,7 +145,6 @@ async def test_an_expired_version_is_listed_anew_and_deletions_in_the_gap_are_to
     await put(api_server, "kept", "one")
     await put(api_server, "gone", "one")
     async with following(kubeconfig) as heard:
-        await heard.until(synced())
         await put(api_server, "young", "one")
         await heard.until(holds(kept="one", gone="one", young="one"))
         api_server.faults.append(Fault("watch", status=503, times=2))  # keeps the watch away while the gap opens
@@ -168,8 +161,7 @@ async def test_an_expired_version_is_listed_anew_and_deletions_in_the_gap_are_to
 
 async def test_a_version_refused_at_once_is_listed_anew_too(api_server: ApiServer, kubeconfig: str) -> None:
     api_server.faults.append(Fault("watch", status=410))
-    async with following(kubeconfig) as heard:
-        await heard.until(synced())
+    async with following(kubeconfig):
         assert len(api_server.asked("list")) == 2
 
 
@@ -177,11 +169,10 @@ async def test_a_set_told_by_a_listing_that_failed_midway_is_not_forgotten(api_s
     for number in range(101):
         await put(api_server, f"flags-{number:03}", "one")
     api_server.faults.append(LaterFault("list", status=500, spared=1))
-    async with following(kubeconfig, times=WatchTimes(first_pause=0.3)) as heard:
-        await heard.until(lambda heard: len(heard.interruptions) == 1)
+    async with following(kubeconfig, times=WatchTimes(first_pause=0.3), until=interrupted) as heard:
         assert len(heard.state) == 100
         await api_server.remove("configmaps", "shop", "flags-000")
-        await heard.until(synced())
+        await heard.until(synced)
         assert list(heard.state) == [f"shop/flags-{number:03}" for number in range(1, 101)]
 
 
@@ -190,13 +181,11 @@ async def test_a_listing_whose_continuation_expired_starts_over(api_server: ApiS
         await put(api_server, f"flags-{number}", "one")
     api_server.faults.append(LaterFault("list", status=410, spared=1))
     async with following(kubeconfig) as heard:
-        await heard.until(synced())
         assert len(heard.state) == 101
 
 
 async def test_a_silent_watch_is_given_up(api_server: ApiServer, kubeconfig: str) -> None:
     async with following(kubeconfig, times=WatchTimes(silence=0.2, first_pause=0.02)) as heard:
-        await heard.until(synced())
         await api_server.silence_watches(True)
         await put(api_server, "flags", "one")
         before = len(api_server.asked("watch"))
@@ -210,7 +199,6 @@ async def test_a_silent_watch_is_given_up(api_server: ApiServer, kubeconfig: str
 
 async def test_new_credentials_are_read_when_the_old_ones_are_refused(api_server: ApiServer, kubeconfig: str, tmp_path: Path) -> None:
     async with following(kubeconfig) as heard:
-        await heard.until(synced())
         (tmp_path / "token").write_text("second")
         api_server.tokens = {"second"}
         await api_server.cut_watches()
@@ -219,37 +207,36 @@ async def test_new_credentials_are_read_when_the_old_ones_are_refused(api_server
         assert len(api_server.asked("list")) == 1
 
 
-@pytest.mark.parametrize(("status", "words"), [(403, "list and watch on configmaps"), (500, "500: injected"), (429, "429")])
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (Fault("*", status=403, times=4), "list and watch on configmaps"),
+        (Fault("*", status=500, times=4), "500: injected"),
+        (Fault("*", status=429, times=4), "429"),
+        (Fault("*", how="drop", times=12), ""),  # the client repeats a lost request by itself
+    ],
+    ids=["403", "500", "429", "away"],
+)
 async def test_a_refusal_is_told_with_its_reason_once_and_tried_again(
-    api_server: ApiServer, kubeconfig: str, status: int, words: str
+    api_server: ApiServer, kubeconfig: str, fault: Fault, words: str
 ) -> None:
-    api_server.faults.append(Fault("*", status=status, times=4))
+    api_server.faults.append(replace(fault))
     async with following(kubeconfig) as heard:
-        await heard.until(synced())
         assert [type(change) for change in heard] == [Interrupted, Synced]
         assert words in heard.interruptions[0]
 
 
-async def test_an_api_server_that_is_away_is_told_once_and_waited_for(api_server: ApiServer, kubeconfig: str) -> None:
-    api_server.faults.append(Fault("*", how="drop", times=12))  # the client repeats a lost request by itself
-    async with following(kubeconfig) as heard:
-        await heard.until(synced())
-        assert [type(change) for change in heard] == [Interrupted, Synced]
-
-
 async def test_an_address_that_refuses_connections_is_named(api_server: ApiServer, tmp_path: Path) -> None:
     api_server.url = "http://127.0.0.1:1"
-    async with following(api_server.kubeconfig(tmp_path)) as heard:
-        await heard.until(lambda heard: len(heard.interruptions) == 1)
+    async with following(api_server.kubeconfig(tmp_path), until=interrupted) as heard:
         assert "127.0.0.1:1" in heard.interruptions[0]
 
 
 async def test_an_event_that_makes_no_sense_leads_to_a_new_listing(api_server: ApiServer, kubeconfig: str) -> None:
     await put(api_server, "flags", "one")
     async with following(kubeconfig) as heard:
-        await heard.until(synced())
         await api_server._order_watches({"type": "MODIFIED", "object": {"metadata": {}}})
-        await heard.until(synced(2))
+        await heard.until(lambda heard: heard.count(Synced()) == 2)
         assert holds(flags="one")(heard)
         assert len(api_server.asked("list")) == 2
 
@@ -257,7 +244,6 @@ async def test_an_event_that_makes_no_sense_leads_to_a_new_listing(api_server: A
 async def test_the_largest_configmap_passes(api_server: ApiServer, kubeconfig: str) -> None:
     document = '"' * (1024 * 1024)  # every character is escaped once on its way
     async with following(kubeconfig) as heard:
-        await heard.until(synced())
         await put(api_server, "flags", document)
         await heard.until(holds(flags=document))
 
@@ -267,7 +253,6 @@ async def test_only_the_given_namespaces_are_watched_and_all_of_them_before_sync
         await put(api_server, "flags", "one", namespace)
     api_server.faults.append(Fault("list", times=3))
     async with following(kubeconfig, "a", "b") as heard:
-        await heard.until(synced())
         assert heard.state == {"a/flags": "one", "b/flags": "one"}
         assert sum(isinstance(change, Synced) for change in heard) == 1
         await put(api_server, "flags", "two", "c")

@@ -19,7 +19,7 @@ from openfeature.contrib.provider.flagd.config import ResolverType
 from openfeature.evaluation_context import EvaluationContext
 from openfeature.exception import ErrorCode, ProviderFatalError
 from openfeature.flag_evaluation import FlagResolutionDetails, Reason
-from openfeature.provider import ProviderStatus
+from openfeature.provider import FeatureProvider, ProviderStatus
 from openfeature.provider.in_memory_provider import InMemoryFlag, InMemoryProvider
 from prometheus_client import REGISTRY, CollectorRegistry
 
@@ -44,18 +44,23 @@ def metrics(registry: CollectorRegistry) -> FlagMetrics:
     return FlagMetrics([KEY], registry)
 
 
+def client_of(provider: FeatureProvider, *hooks: FlagMetrics) -> OpenFeatureClient:
+    """A client of this provider that has the hooks."""
+    name = uuid.uuid4().hex
+    api.set_provider_and_wait(provider, name)
+    client = api.get_client(name)
+    client.add_hooks(list(hooks))
+    return client
+
+
 @pytest.fixture
 def connect(metrics: FlagMetrics, tmp_path: Path) -> Iterator[Connect]:
     """A client of these flags that has the hook."""
 
     def connected(**flags: Mapping[str, Any]) -> OpenFeatureClient:
-        name = uuid.uuid4().hex
-        path = tmp_path / f"{name}.json"
+        path = tmp_path / f"{uuid.uuid4().hex}.json"
         path.write_text(json.dumps({"flags": {key.replace("_", "-"): definition for key, definition in flags.items()}}))
-        api.set_provider_and_wait(FlagdProvider(resolver_type=ResolverType.FILE, offline_flag_source_path=str(path)), name)
-        client = api.get_client(name)
-        client.add_hooks([metrics])
-        return client
+        return client_of(FlagdProvider(resolver_type=ResolverType.FILE, offline_flag_source_path=str(path)), metrics)
 
     yield connected
     api.shutdown()
@@ -71,26 +76,18 @@ def series(registry: CollectorRegistry) -> int:
     return sum(sample.name == COUNTER for metric in registry.collect() for sample in metric.samples)
 
 
-@pytest.mark.parametrize("percent", [0, 25, 100])
-@pytest.mark.parametrize("lists", [{}, {"allow": ["user-1"], "deny": ["user-2"]}])
-def test_every_evaluation_is_counted_under_the_variant_and_the_reason_that_it_had(
-    connect: Connect, registry: CollectorRegistry, percent: int, lists: dict[str, Any]
+def test_every_evaluation_is_counted_under_its_variant_and_reason_and_whatever_a_rollout_can_give_begins_at_zero(
+    connect: Connect, registry: CollectorRegistry
 ) -> None:
-    client = connect(new_search=definition_for(target(**lists), percent))
-    got = [client.get_boolean_details(KEY, False, user) for user in USERS]
-    expected = Counter((KEY, str(one.variant), str(one.reason).lower()) for one in got)
-    assert counted(registry) == expected
-    assert sum(expected.values()) == len(USERS)
-
-
-def test_whatever_a_rollout_can_give_begins_at_zero(connect: Connect, registry: CollectorRegistry) -> None:
-    before = series(registry)
+    before, expected = series(registry), Counter[tuple[str, str, str]]()
     assert counted(registry) == {}
     for percent in (0, 25, 100):
         for lists in ({}, {"allow": ["user-1"], "deny": ["user-2"]}):
             client = connect(new_search=definition_for(target(**lists), percent))
-            for user in (*USERS, EvaluationContext()):
-                client.get_boolean_value(KEY, False, user)
+            got = [client.get_boolean_details(KEY, False, user) for user in (*USERS, EvaluationContext())]
+            expected.update((KEY, str(one.variant), str(one.reason).lower()) for one in got)
+            assert counted(registry) == expected
+    assert sum(expected.values()) == 6 * (len(USERS) + 1)
     connect().get_boolean_value(KEY, False)
     connect().get_boolean_value("another", False)
     assert sum(counted(registry).values()) == 6 * (len(USERS) + 1) + 2
@@ -127,9 +124,7 @@ def test_whatever_a_provider_answers_is_counted(
         ) -> FlagResolutionDetails[bool]:
             return answer
 
-    api.set_provider_and_wait(Answering({}), "answering")
-    client = api.get_client("answering")
-    client.add_hooks([metrics])
+    client = client_of(Answering({}), metrics)
     assert client.get_boolean_value(KEY, False) is value
     assert counted(registry) == {(KEY, *expected): 1}
 
@@ -155,9 +150,7 @@ def test_flags_variants_and_reasons_that_are_not_listed_share_one_value(metrics:
     before = series(registry)
     for variant in many:
         flag = InMemoryFlag(variant, dict.fromkeys(many, True))
-        api.set_provider_and_wait(InMemoryProvider({**flags, KEY: flag}), "many")
-        client = api.get_client("many")
-        client.add_hooks([metrics])
+        client = client_of(InMemoryProvider({**flags, KEY: flag}), metrics)
         with metrics.request():
             assert client.get_boolean_value(KEY, False) is True
             assert metrics.variant_of(KEY) == OTHER
@@ -169,9 +162,7 @@ def test_flags_variants_and_reasons_that_are_not_listed_share_one_value(metrics:
 
 def test_variants_may_have_any_name(registry: CollectorRegistry) -> None:
     metrics = FlagMetrics({"button": ["red", "blue"], KEY: ["on", "off"]}, registry)
-    api.set_provider_and_wait(InMemoryProvider({"button": InMemoryFlag("red", {"red": "#f00", "blue": "#00f"})}), "button")
-    client = api.get_client("button")
-    client.add_hooks([metrics])
+    client = client_of(InMemoryProvider({"button": InMemoryFlag("red", {"red": "#f00", "blue": "#00f"})}), metrics)
     assert client.get_string_value("button", "") == "#f00"
     assert counted(registry) == {("button", "red", "static"): 1}
     assert metrics.variants("button") == ("red", "blue", NONE, OTHER)
@@ -183,19 +174,12 @@ def test_a_request_knows_its_variants_and_the_next_one_on_the_same_thread_does_n
         with metrics.request():
             assert metrics.variant_of(KEY) == NONE
             client.get_boolean_value(KEY, False, EvaluationContext(user))
+            with metrics.request():
+                assert metrics.variant_of(KEY) == NONE, "a request within a request is one of its own"
             assert metrics.variant_of(KEY) == variant
         assert metrics.variant_of(KEY) == NONE
     client.get_boolean_value(KEY, False, EvaluationContext("alice"))
     assert metrics.variant_of(KEY) == NONE, "outside of a request nothing is kept"
-
-
-def test_a_request_within_a_request_is_one_of_its_own(connect: Connect, metrics: FlagMetrics) -> None:
-    client = connect(new_search=definition_for(target(), 100))
-    with metrics.request():
-        client.get_boolean_value(KEY, False)
-        with metrics.request():
-            assert metrics.variant_of(KEY) == NONE
-        assert metrics.variant_of(KEY) == "on"
 
 
 def test_requests_on_threads_are_apart(connect: Connect, metrics: FlagMetrics) -> None:
@@ -242,11 +226,7 @@ def test_a_hook_that_fails_costs_the_application_nothing(connect: Connect, metri
 
 
 @pytest.mark.parametrize(
-    "features",
-    [
-        [f"flag-{number}" for number in range(MOST_FEATURES + 1)],
-        {"button": [f"v{number}" for number in range(MOST_VARIANTS)]},
-    ],
+    "features", [[f"flag-{number}" for number in range(MOST_FEATURES + 1)], {"button": [f"v{number}" for number in range(MOST_VARIANTS)]}]
 )
 def test_more_than_a_metric_should_have_is_refused(registry: CollectorRegistry, features: Any) -> None:
     with pytest.raises(ValueError, match="at most 50 features, with fewer than 20 variants each"):

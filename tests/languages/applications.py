@@ -4,13 +4,15 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from tests.flags.process import process
 from tests.languages import node
 
 LANGUAGES = ("python", "javascript")
@@ -46,15 +48,11 @@ class Application:
 async def started(packages: node.Packages, folder: Path, host: str, selector: str) -> AsyncIterator[dict[str, Application]]:
     """The application of each language, with the flags of this selector."""
     where = packages.application(folder, node.SOURCES / "client.mjs")
-    programs = {
-        "python": [sys.executable, str(HERE / "client.py")],
-        "javascript": [str(node.PROGRAM), str(where / "client.mjs")],
-    }
+    programs = {"python": (sys.executable, str(HERE / "client.py")), "javascript": (str(node.PROGRAM), str(where / "client.mjs"))}
+    pipes = dict.fromkeys(("stdin", "stdout"), asyncio.subprocess.PIPE)
+    running = partial(process, env=_environment(host, selector), limit=LONGEST_ANSWER, **pipes)
     async with AsyncExitStack() as stack:
-        yield {
-            language: Application(await stack.enter_async_context(_running(programs[language], _environment(host, selector))))
-            for language in LANGUAGES
-        }
+        yield {language: Application(await stack.enter_async_context(running(*programs[language]))) for language in LANGUAGES}
 
 
 def _environment(host: str, selector: str) -> dict[str, str]:
@@ -62,15 +60,3 @@ def _environment(host: str, selector: str) -> dict[str, str]:
     container = yaml.safe_load(EXAMPLE.read_text())["spec"]["template"]["spec"]["containers"][0]
     example = {one["name"]: str(one["value"]) for one in container["env"]}
     return {**os.environ, **example, "FLAGD_HOST": host, "FLAGD_SOURCE_SELECTOR": selector}
-
-
-@asynccontextmanager
-async def _running(argv: Sequence[str], environment: dict[str, str]) -> AsyncIterator[asyncio.subprocess.Process]:
-    pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(*argv, stdin=pipe, stdout=pipe, env=environment, limit=LONGEST_ANSWER)
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()

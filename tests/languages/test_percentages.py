@@ -7,9 +7,9 @@ come by gRPC.
 import asyncio
 import itertools
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,15 +27,8 @@ EVERY_LANGUAGE = pytest.mark.parametrize("language", LANGUAGES)
 FLAGS_GUIDE = Path(__file__).resolve().parents[2] / "docs/flags.md"
 
 
-@dataclass(frozen=True)
-class Answers:
-    """What each client was told: `on` has a digit for each."""
-
-    on: dict[tuple[str, str, int], str]
-    anonymous: dict[tuple[str, str, int], bool]
-
-    def digits(self, language: str, case: Case, percent: int) -> str:
-        return self.on[language, case.flag, percent]
+Answers = dict[tuple[str, str, int], dict[str, Any]]
+"""What the clients of each language and flag were told at each percent: `on` has a digit for each, `anonymous` is who has no name."""
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +38,7 @@ def answers(packages: node.Packages, tmp_path_factory: pytest.TempPathFactory) -
 
 
 async def _climb(packages: node.Packages, folder: Path) -> Answers:
-    found, host, flag_set = Answers({}, {}), loopback_address(), written(parse_flag_set(None), 0)
+    found, host, flag_set = Answers(), loopback_address(), written(parse_flag_set(None), 0)
     async with ApiServer.running() as api:
         await api.put("configmaps", "shop", to_config_map(flag_set, "shop", CONFIG_MAP))
         async with flag_server(api.kubeconfig(folder), host), AsyncExitStack() as stack:
@@ -55,9 +48,7 @@ async def _climb(packages: node.Packages, folder: Path) -> Answers:
             async def ask_all(language: str, percent: int) -> None:
                 for case in CASES:
                     question = {"flag": case.flag, "epoch": flag_set.epoch, "clients": case.clients, "attributes": case.attributes}
-                    answer = await applications[language].ask(do="evaluate", **question)
-                    found.on[language, case.flag, percent] = answer["on"]
-                    found.anonymous[language, case.flag, percent] = answer["anonymous"]
+                    found[language, case.flag, percent] = await applications[language].ask(do="evaluate", **question)
 
             for percent in PERCENTS:
                 flag_set = written(flag_set, percent)
@@ -71,7 +62,7 @@ async def _climb(packages: node.Packages, folder: Path) -> Answers:
 def test_the_share_of_clients_is_the_percent(answers: Answers, language: str, case: Case) -> None:
     rest = case.rest
     for percent in PERCENTS:
-        digits, wanted = answers.digits(language, case, percent), min(percent, case.most)
+        digits, wanted = answers[language, case.flag, percent]["on"], min(percent, case.most)
         assert len(digits) == case.clients
         assert set(digits) <= {"0", "1"}, "an evaluation failed"
         if not rest:
@@ -84,7 +75,7 @@ def test_the_share_of_clients_is_the_percent(answers: Answers, language: str, ca
 @EVERY_CASE
 def test_nobody_who_has_the_feature_loses_it_at_a_higher_step(answers: Answers, language: str, case: Case) -> None:
     for lower, higher in itertools.pairwise(PERCENTS):
-        before, now = answers.digits(language, case, lower), answers.digits(language, case, higher)
+        before, now = answers[language, case.flag, lower]["on"], answers[language, case.flag, higher]["on"]
         assert [number for number in range(case.clients) if before[number] == "1" and now[number] != "1"] == []
 
 
@@ -92,22 +83,22 @@ def test_nobody_who_has_the_feature_loses_it_at_a_higher_step(answers: Answers, 
 @EVERY_CASE
 @pytest.mark.parametrize("percent", PERCENTS)
 def test_whoever_is_named_has_it_always_or_never(answers: Answers, language: str, case: Case, percent: int) -> None:
-    digits = answers.digits(language, case, percent)
+    digits = answers[language, case.flag, percent]["on"]
     assert [number for number in case.always if digits[number] != "1"] == []
     assert [number for number in case.never if digits[number] != "0"] == []
-    assert answers.anonymous[language, case.flag, percent] is (percent == 100 and case.anonymous_at_100)
+    assert answers[language, case.flag, percent]["anonymous"] is (percent == 100 and case.anonymous_at_100)
 
 
 @EVERY_LANGUAGE
 def test_clients_are_dealt_as_the_documentation_says(answers: Answers, language: str) -> None:
     """An upgrade that deals anew shows here. It belongs in the documentation, and in the news of the release."""
-    dealt = {percent: "".join(answers.digits(language, LISTS, percent)[number] for number in LISTS.rest) for percent in PERCENTS}
+    dealt = {percent: "".join(answers[language, LISTS.flag, percent]["on"][number] for number in LISTS.rest) for percent in PERCENTS}
     found = [each for each in GENERATIONS if all(predicted(each, LISTS, percent) == dealt[percent] for percent in PERCENTS)]
     assert len(found) == 1, "this provider deals clients in a way that is not known: find out which, and add it to generations.py"
     assert row(language, found[0]) in FLAGS_GUIDE.read_text()
 
 
 def test_how_many_clients_differ_between_the_languages_is_what_the_documentation_says(answers: Answers) -> None:
-    python, javascript = (answers.digits(language, LISTS, 25) for language in ("python", "javascript"))
+    python, javascript = (answers[language, LISTS.flag, 25]["on"] for language in ("python", "javascript"))
     differ = sum(one != other for one, other in zip(python, javascript, strict=True))
     assert f"{differ:,} of {LISTS.clients:,} clients" in FLAGS_GUIDE.read_text()

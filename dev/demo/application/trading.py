@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Set
 from random import Random
 
-from demo.application.measures import Measures
+from demo.application.measures import Measures, variant
 
 CALIBRATION = "confidence-calibration"
 KELLY = "drawdown-kelly"
@@ -28,7 +28,7 @@ class TradingEngine:
         """One request of a user, with each feature on or off for them."""
         draw = self._random
         self._measures.request(ok=draw.random() >= ERROR_RATIO, seconds=SECONDS_PER_REQUEST * draw.lognormvariate(0.0, 0.2))
-        self._measures.data_quality(draw.gauss(0.985, 0.004))
+        self._measures.average("data_quality_ratio", draw.gauss(0.985, 0.004))
         if draw.random() < TRADES_PER_REQUEST:
             self._trade_confidence(on=features[CALIBRATION])
             self._trade_size(on=features[KELLY])
@@ -39,17 +39,20 @@ class TradingEngine:
         error = 0.22 if bad else 0.07 if on else 0.13
         raw_risk = draw.gauss(0.020, 0.001)
         self._measures.trade(CALIBRATION, on=on)
-        self._measures.calibration_error(CALIBRATION, on=on, error=draw.gauss(error, 0.015))
-        self._measures.risk_fraction("raw", raw_risk)
+        self._measures.average("calibration_error", draw.gauss(error, 0.015), CALIBRATION, variant(on))
+        self._measures.average("risk_fraction", raw_risk, "raw")
         if on:
-            self._measures.risk_fraction("calibrated", raw_risk * (1.3 if bad else 0.82))
+            self._measures.average("risk_fraction", raw_risk * (1.3 if bad else 0.82), "calibrated")
 
     def _trade_size(self, *, on: bool) -> None:
         """The feature bets less while the account is down. The fault: it misses the drawdown, bets on in full, and losses mount."""
         draw, bad = self._random, on and KELLY in self.bad
         scale = draw.gauss(0.97 if bad else 0.55, 0.02) if on else 1.0
         size = UNSCALED_SIZE * draw.gauss(1.0, 0.05)
+        drawdown = draw.gauss(0.09 if bad else 0.031 if on else 0.045, 0.003)
+        labels = (KELLY, variant(on))
         self._measures.trade(KELLY, on=on)
-        self._measures.kelly_scale(KELLY, on=on, scale=scale)
-        self._measures.drawdown(KELLY, on=on, drawdown=draw.gauss(0.09 if bad else 0.031 if on else 0.045, 0.003))
-        self._measures.position_size(KELLY, on=on, unscaled=size, scaled=size * scale)
+        self._measures.average("kelly_scale", scale, *labels)
+        self._measures.average("max_drawdown", drawdown, *labels)
+        self._measures.average("position_size", size, *labels, "unscaled")
+        self._measures.average("position_size", size * scale, *labels, "scaled")

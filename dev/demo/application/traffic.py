@@ -2,8 +2,8 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from random import Random
-from typing import Protocol
 
 from openfeature.client import OpenFeatureClient
 from openfeature.evaluation_context import EvaluationContext
@@ -16,10 +16,8 @@ TICK_SECONDS = 0.02
 MOST_PER_TICK = 100
 
 
-class Flags(Protocol):
-    """Tells whether a user has a feature on."""
-
-    def __call__(self, feature: str, user: str) -> bool: ...
+Flags = Callable[[str, str], bool]
+"""(feature, user) → whether the user has it on."""
 
 
 def flags_of(client: OpenFeatureClient) -> Flags:

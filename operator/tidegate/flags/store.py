@@ -156,7 +156,7 @@ class FlagSets:
             flag_set = self._live[key] = self._deleted.pop(key) if key in self._deleted else FlagSet(key)
             self._metrics.deleted_sets.set(len(self._deleted))
         revived, flag_set.deleted = flag_set.deleted, False
-        known_faults = flag_set.document.faults if flag_set.document is not None else {}
+        before = flag_set.document
         if not flag_set.replace(change) and not revived:
             return
         labels = (key.namespace, key.name)
@@ -165,13 +165,13 @@ class FlagSets:
         self._metrics.invalid_documents.labels(*labels).set(flag_set.fault is not None or bool(left_out))
         if flag_set.fault is not None:
             log.error("document refused, the last good one is kept: %s", flag_set.fault, extra={"key": str(key)})
-        elif left_out:
+        elif left_out and (before is None or before.left_out != left_out):
             log.error("a part of the document is left out: %s", left_out, extra={"key": str(key)})
         if document is not None:
             self._metrics.document_bytes.labels(*labels).set(len(document.message))
             self._metrics.invalid_flags.labels(*labels).set(len(document.faults))
         if document is not None and flag_set.fault is None:
-            _log_faults(key, document.faults, known_faults)
+            _log_faults(key, document.faults, before.faults if before is not None else {})
             log.info("document published", extra={"key": str(key), "flags": len(document.types), "broken": len(document.faults)})
         flag_set.announce()
 
