@@ -1,6 +1,5 @@
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +9,6 @@ from tests.fakes.apiserver import ApiServer, Fault
 from tidegate.clients import errors
 from tidegate.clients.kubernetes import Kubernetes
 from tidegate.clients.resources import CONFIG_MAPS, FEATURE_ROLLOUTS, LEASES, ROLLOUT_POLICIES, SECRETS, Resource
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[ApiServer]:
-    async with ApiServer.running() as running:
-        yield running
-
-
-@pytest.fixture
-async def kubernetes(server: ApiServer, tmp_path: Path) -> AsyncIterator[Kubernetes]:
-    async with Kubernetes.connect(server.kubeconfig(tmp_path), connections=4, time_limit=2.0) as client:
-        yield client
 
 
 def config_map(name: str, namespace: str = "shop", **data: str) -> dict[str, Any]:
