@@ -211,7 +211,8 @@ def _create_anew(operator: Operator, place: Place) -> Iterator[Outcome]:
 def _sleep(operator: Operator, place: Place) -> Iterator[Outcome]:
     if place.sleeper is None and place.life is not Life.GONE:
         for name, said in (("fine", GOOD), ("bad", BAD)):
-            if not operator.would_write(place, said):
+            *_, done = operator.reconciles(place, said)
+            if not done.wrote:
                 continue
             sleeper = Sleeper(replace(place, memory=Memory()), operator.library.scope.readings.index(said))
             yield f"a leader is stopped after it has read that numbers are {name}", replace(place, sleeper=sleeper)

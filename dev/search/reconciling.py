@@ -109,11 +109,6 @@ class Operator:
             *_, last = self._ends(replace(place, sleeper=None), said, snapshot, now, seen)
             yield replace(last, place=place)
 
-    def would_write(self, place: Place, said: Said) -> bool:
-        """Whether a reconcile would store anything."""
-        *_, last = self.reconciles(place, said)
-        return last.wrote
-
     def snapshot(self, place: Place, said: Said) -> Snapshot:
         """What the operator reads."""
         written, status, lever = self.library.written(place.choice), place.status, self.noting
@@ -143,7 +138,7 @@ class Operator:
         )
 
     def _answers(self, place: Place, spec: FeatureRolloutSpec, policy: Policy, said: Said) -> dict[GateId, GateAnswer]:
-        tick, sampled = last_tick_of(place.now).timestamp(), place.sampled.timestamp()
+        tick, sampled = last_tick_of(place.now).timestamp(), last_tick_of(place.now).timestamp() - 1
         out = {}
         for asked in gates_to_ask(spec, policy.spec, place.status):
             kind = said.get(asked.gate.name, "good")

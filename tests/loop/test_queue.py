@@ -77,18 +77,6 @@ async def test_a_reconcile_says_when_it_wants_the_next_one() -> None:
 
 
 @in_virtual_time
-async def test_an_earlier_wake_up_overtakes_a_later_one() -> None:
-    reconciles = Reconciles()
-    async with running(reconciles) as (queue, _):
-        queue.add(key("later"), 30.0)
-        queue.add(key("late"), 0.2)
-        queue.add(key("soon"), 0.02)
-        queue.add(key("later"), 0.1)
-        await reconciles.until(lambda: len(reconciles.started) == 3)
-    assert [known.name for known in reconciles.started] == ["soon", "later", "late"]
-
-
-@in_virtual_time
 async def test_every_line_of_a_reconcile_carries_its_key(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     keys_of_lines = dict[str, str]()

@@ -58,6 +58,11 @@ class News:
                     await self.watching
                 await asyncio.sleep(0.005)
 
+    async def ended(self, seconds: float = 8.0) -> None:
+        assert self.watching is not None
+        async with asyncio.timeout(seconds):
+            await self.watching
+
 
 async def opened(server: ApiServer, news: News, streams: int = 3) -> None:
     await news.until(lambda: len(server.asked("watch")) >= streams)
@@ -224,10 +229,8 @@ async def test_an_error_in_a_stream_ends_the_watch_with_an_exception(server: Api
     async with watching(server, tmp_path) as news:
         younger = asyncio.create_task(asyncio.Event().wait())
         await server.break_watches(500)
-        assert news.watching is not None
         with pytest.raises(WatchEndedError, match="injected"):
-            async with asyncio.timeout(8):
-                await news.watching
+            await news.ended()
         assert not bystander.done()
         assert not younger.done(), "kopf cancels what is younger than itself, in its own loop only"
         bystander.cancel()
@@ -250,10 +253,8 @@ async def test_a_watch_that_breaks_is_told_though_kopf_can_not_end(
     async with watching(server, tmp_path) as news:
         server.faults.append(Fault("list", "configmaps", how="garble", times=100))
         await server.break_watches(410)
-        assert news.watching is not None
         with pytest.raises(WatchEndedError, match="'int' object is not iterable"):
-            async with asyncio.timeout(4):
-                await news.watching
+            await news.ended(4)
     stuck.set()
     for thread in threading.enumerate():
         if thread.name == "kopf":
@@ -382,10 +383,8 @@ async def test_missing_kinds_are_waited_for(server: ApiServer, tmp_path: Path, c
 async def test_a_kind_that_kopf_does_not_find_is_an_error_not_silence(server: ApiServer, tmp_path: Path) -> None:
     server.hidden = {"rolloutpolicies"}
     async with watching(server, tmp_path, streams=0) as news:
-        assert news.watching is not None
         with pytest.raises(WatchEndedError, match=r"discovery doesn't show rolloutpolicies"):
-            async with asyncio.timeout(8):
-                await news.watching
+            await news.ended()
 
 
 async def test_signals_stay_the_programs_own(server: ApiServer, tmp_path: Path) -> None:
@@ -408,11 +407,8 @@ async def test_the_end_is_quick_and_complete(server: ApiServer, tmp_path: Path, 
     caplog.set_level(logging.INFO)
     others = set(threading.enumerate())
     async with watching(server, tmp_path) as news:
-        before = asyncio.get_running_loop().time()
         news.stop.set()
-        assert news.watching is not None
-        await news.watching
-        assert asyncio.get_running_loop().time() - before < 2
+        await news.ended(2)
     async with asyncio.timeout(2):
         while any(thread.name == "kopf" for thread in set(threading.enumerate()) - others):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
@@ -424,6 +420,4 @@ async def test_it_can_be_stopped_while_it_still_waits_for_the_first_list(server:
     async with watching(server, tmp_path, streams=0) as news:
         await news.until(lambda: server.asked("list"))
         news.stop.set()
-        assert news.watching is not None
-        async with asyncio.timeout(2):
-            await news.watching
+        await news.ended(2)

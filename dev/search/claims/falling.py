@@ -6,7 +6,7 @@ from search.claims.common import waiting
 from search.memory import standing
 from search.place import Life
 from search.reconciling import Operator, Reconcile
-from tidegate.api.gates import Gate, Guard
+from tidegate.api.gates import Guard
 from tidegate.api.rollout_status import CONTESTED_AFTER, GateStatus, Phase, State
 from tidegate.decide.rollout.drift import SHORT_WHILE
 from tidegate.domain.answers import Answer
@@ -47,7 +47,7 @@ def a_breach_that_counts_rolls_back_at_once(operator: Operator, done: Reconcile)
         return None
     known = {gate.name: gate for gate in before.gates}
     for (_, name), answer in done.snapshot.answers.items():
-        gate = _rule(operator, name)
+        gate = operator.library.gates[name]
         if done.said.get(name) != "bad" or not isinstance(answer.value, Answer) or gate.rollback is None or gate.rollback.for_ is not None:
             continue
         sampled, seen = answer.value.oldest_sample or 0, known.get(name)
@@ -62,10 +62,6 @@ def a_breach_that_counts_rolls_back_at_once(operator: Operator, done: Reconcile)
         if earlier + 1 >= (gate.rollback.confirm or 2):
             return f"{name} is in breach on {earlier + 1} samples, and the reconcile does not roll back"
     return None
-
-
-def _rule(operator: Operator, name: str) -> Gate:
-    return operator.library.gates[name]
 
 
 def a_rollback_that_is_refused_is_kept(operator: Operator, done: Reconcile) -> str | None:
@@ -97,7 +93,7 @@ def _is_marked(done: Reconcile, revisions: set[str]) -> bool:
 
 
 def _may_have_fallen(operator: Operator, done: Reconcile, name: str) -> bool:
-    gate, kind, after = _rule(operator, name), done.said.get(name, "good"), done.decided
+    gate, kind, after = operator.library.gates[name], done.said.get(name, "good"), done.decided
     rule = operator.library.scope.spec.get("noData", {})
     if kind == "none" and rule.get("then") == "rollback":
         return any(_without_data(one, done.now) >= DEADLINE for one in (*done.snapshot.evidence, *done.read.gates) if one.name == name)
