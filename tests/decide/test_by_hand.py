@@ -1,4 +1,4 @@
-"""Other hands on the flag: turned down is a manual override, turned up is corrected, removed is restored, rewritten is corrected."""
+"""Other hands on the flag: what a manual override holds up and what not, and what a flag that was rewritten is not taken for."""
 
 from datetime import timedelta
 from typing import Any

@@ -54,7 +54,6 @@ NORMAL = 0.107
 """What `relativeTo` compares with: beside it `band` lies between the bounds."""
 GUARD = raw_gate("uptime", rollback={"gt": 0.15, "confirm": 1}, reach="2m")
 GUARDS = (GUARD, raw_gate("held", onBreach="hold"), raw_gate("noted", onBreach="notify"))
-NAMES = sorted({*(gate.get("name", "shared") for gate in (*GATES, *OTHERS)), *(guard["name"] for guard in GUARDS)})
 MISSING = Problem(Reason.POLICY_MISSING, "RolloutPolicy production does not exist")
 SEGMENT = [{"attribute": "tier", "in": ["pro"]}]
 LEASES = [60, 60, 600, None]
@@ -63,10 +62,8 @@ LOOKS = st.integers(0, 4)
 DWELLS = st.sampled_from(["1s", "30s", "60s"])
 GATE_LISTS = st.lists(st.sampled_from(OTHERS), max_size=2, unique_by=str).map(lambda others: [*GATES, *others])
 TERMINAL = frozenset({Phase.SUCCEEDED, Phase.ROLLED_BACK, Phase.DISABLED})
-
-
 WITHOUT_ADVANCE = ("falling", "events", "lately")
-FEW = 10.0
+FEW, MANY = 10.0, 1000.0
 
 
 def usual_policy(generation: int = 1, template: dict[str, Any] = SHARED) -> Policy:
@@ -112,7 +109,8 @@ class Life(RuleBasedStateMachine):
         )
         self.world.set_steps(*steps, dwell="30s", holdback=holdback)
         self.world.policy = usual_policy()
-        self.world.bases = self.world.medians = dict.fromkeys(NAMES, NORMAL)
+        self.world.bases = self.world.medians = dict.fromkeys(("beside", "before", "weekly"), NORMAL)
+        self.world.samples["sampled"] = MANY
         self.gates, self.revision = gates, 0
         self.stood = self.world.now
         self.fulls = {100 - holdback}
@@ -204,14 +202,16 @@ class Life(RuleBasedStateMachine):
 
     # the world
 
-    @rule(names=st.sets(st.sampled_from(NAMES), min_size=1), reading=st.sampled_from(sorted(READINGS)), looks=LOOKS)
-    def numbers_change(self, names: set[str], reading: str, looks: int) -> None:
-        self.world.readings |= dict.fromkeys(names, READINGS[reading])
+    @rule(data=st.data(), reading=st.sampled_from(sorted(READINGS)), looks=LOOKS)
+    def numbers_change(self, data: st.DataObject, reading: str, looks: int) -> None:
+        own = [gate.get("name", "shared") for gate in self.world.raw["spec"]["gates"]]
+        names = st.sets(st.sampled_from([*own, *(guard["name"] for guard in GUARDS)]), min_size=1)
+        self.world.readings |= dict.fromkeys(data.draw(names), READINGS[reading])
         self.look_on(looks)
 
     @rule(few=st.booleans(), is_open=st.booleans(), known=st.booleans(), looks=LOOKS)
     def what_is_around_the_numbers_changes(self, few: bool, is_open: bool, known: bool, looks: int) -> None:
-        self.world.samples["sampled"], self.world.whens["sometimes"] = FEW if few else 1000.0, float(is_open)
+        self.world.samples["sampled"], self.world.whens["sometimes"] = FEW if few else MANY, float(is_open)
         self.world.unknown_metrics = () if known else ("errors_total",)
         self.look_on(looks)
 
@@ -406,7 +406,7 @@ class Life(RuleBasedStateMachine):
         if not world.exists:
             return
         world.readings.clear()
-        world.samples.clear()
+        world.samples["sampled"] = MANY
         world.unknown_metrics, world.scrape_age = (), 1.0
         world.policy = usual_policy()
         world.edit(paused=True, gates=self.gates, stepDeadline=None)

@@ -1,4 +1,4 @@
-"""What a second reader found: other people at a smaller percent, a breach that nobody could act on, a rollback under contest."""
+"""Other people at a smaller percent, a breach that nobody could act on, a rollback under contest, definitions beyond all bounds."""
 
 from datetime import timedelta
 from typing import Any

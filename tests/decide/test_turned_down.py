@@ -20,20 +20,16 @@ def turn_down(world: World, to: int) -> None:
     world.edit_flag(**(share(to) if to else OFF))
 
 
-def stored_raise(world: World) -> None:
-    """A raise is in status, and its record can't be appended: it waits."""
-    for _ in range(20):
-        world.now += timedelta(seconds=10)
-        world.reconcile(Fault.APPEND_REFUSED)
-    assert (world.percent, world.status.raising is None, world.status.pending is None) == (10, False, False)
-
-
 @pytest.mark.thorough
 @pytest.mark.parametrize("to", [0, 5])
 @pytest.mark.parametrize("append_works", [True, False])
 def test_a_stored_raise_does_not_undo_a_lowering(to: int, append_works: bool) -> None:
+    """The raise is in status, and its record can't be appended: it waits."""
     world = World.at(10, gates=GATES)
-    stored_raise(world)
+    for _ in range(20):
+        world.now += timedelta(seconds=10)
+        world.reconcile(Fault.APPEND_REFUSED)
+    assert (world.percent, world.status.raising is None, world.status.pending is None) == (10, False, False)
     turn_down(world, to)
     world.reconcile(None if append_works else Fault.APPEND_REFUSED)
     assert (world.percent, world.status.raising) == (to, None)

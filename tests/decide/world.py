@@ -586,6 +586,8 @@ class World:
             return said
         sampled = None if said is None else at - self.scrape_age
         if one.count is not None:
+            if said is not None and not math.isfinite(said):
+                said, sampled = None, None
             since = (rollout.status.effective_at if one.count.since is Since.STEP else rollout.status.exposed_at) or word.at
             return CountAnswer(at, "counter", Tally(since.timestamp(), at, said or 0.0), 1, caught_up=True, oldest_sample=sampled)
         if one.latency is not None:
