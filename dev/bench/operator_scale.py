@@ -96,8 +96,7 @@ async def measure(cluster: Cluster, rollouts: int, climbing: int, gates: int, se
         ):
             url = f"http://{prometheus.host}:{prometheus.port}"
             await found.world.policy(url=url, interval="30s", timeout="5s", staleness="1m")
-            await found.world.set("errors", 0.01)
-            await found.world.queryable("errors", 0.01)
+            await found.world.measured("errors", 0.01)
             out: dict[str, Figures] = {}
 
             def note(name: str, figures: Figures) -> None:

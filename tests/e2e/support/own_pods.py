@@ -1,6 +1,7 @@
-"""A Prometheus of the test's own, which it may stop, restart and replace without anybody else's noticing."""
+"""A Prometheus and an exporter of the test's own, which it may stop, restart and replace without anybody else's noticing."""
 
 from tests.e2e.support.api import Json, eventually
+from tests.e2e.support.installation import PODS, Cluster, tool_pod
 from tests.e2e.support.world import TOOLS, World
 
 PORT = 9090
@@ -12,14 +13,31 @@ scrape_configs:
 """
 
 
-async def deploy(world: World) -> str:
+async def exporter(world: World, cluster: Cluster, metric: str, value: float) -> str:
+    """Brings one up whose gauge is in Prometheus; returns what selects it."""
+    scripts = {"name": "scripts", "namespace": world.namespace}
+    await world.api.create("configmaps", {"metadata": scripts, "data": {"exporter.py": (PODS / "exporter.py").read_text()}})
+    deployment, service = tool_pod(cluster.image, "exporter", 9000, scraped=True, namespace=world.namespace)
+    await world.api.create("deployments", deployment)
+    await world.api.create("services", service)
+    return await exports(world, metric, value)
+
+
+async def exports(world: World, metric: str, value: float) -> str:
+    """Starts the exporter where it isn't running, with this gauge alone."""
+    await scaled(world, "exporter", 1)
+    await world.api.proxy("PUT", world.namespace, "exporter:9000", "set/own", f"{metric} {value}")
+    selector = f'{metric}{{namespace="{world.namespace}"}}'
+    await world.answers(selector, value)
+    return selector
+
+
+async def prometheus(world: World) -> str:
     """Brings one up that scrapes the tests' exporter, on the image of the cluster's own; returns its URL."""
     shared = await world.api.get("deployments", "monitoring", "prometheus")
     image = shared["spec"]["template"]["spec"]["containers"][0]["image"]
     metadata: Json = {"name": "prometheus", "namespace": world.namespace}
-    await world.api.create(
-        "configmaps", {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"prometheus.yml": CONFIG}}
-    )
+    await world.api.create("configmaps", {"metadata": metadata, "data": {"prometheus.yml": CONFIG}})
     container: Json = {
         "name": "prometheus",
         "image": image,
@@ -37,19 +55,19 @@ async def deploy(world: World) -> str:
     labels = {"app": "prometheus"}
     template = {"metadata": {"labels": labels}, "spec": pod}
     spec = {"selector": {"matchLabels": labels}, "strategy": {"type": "Recreate"}, "template": template}
-    await world.api.create("deployments", {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec})
+    await world.api.create("deployments", {"metadata": metadata, "spec": spec})
     service: Json = {"selector": labels, "ports": [{"port": PORT, "targetPort": PORT}]}
-    await world.api.create("services", {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": service})
-    await scaled(world, 1)
+    await world.api.create("services", {"metadata": metadata, "spec": service})
+    await scaled(world, "prometheus", 1)
     return f"http://prometheus.{world.namespace}:{PORT}"
 
 
-async def scaled(world: World, replicas: int) -> None:
+async def scaled(world: World, name: str, replicas: int) -> None:
     """Waits until there are so many; a new pod has nothing of what the old one stored."""
-    await world.api.patch("deployments", world.namespace, "prometheus", {"spec": {"replicas": replicas}})
+    await world.api.patch("deployments", world.namespace, name, {"spec": {"replicas": replicas}})
 
     async def check() -> bool:
-        status = (await world.api.get("deployments", world.namespace, "prometheus")).get("status") or {}
+        status = (await world.api.get("deployments", world.namespace, name)).get("status") or {}
         return bool(status.get("readyReplicas", 0) == replicas and status.get("replicas", 0) == replicas)
 
-    await eventually(f"Prometheus has {replicas} ready pods", check, 90)
+    await eventually(f"{name} has {replicas} ready pods", check, 90)
