@@ -42,7 +42,8 @@ async def test_a_ratio_with_one_old_side_never_advances(world: World, fake: Fake
 
 async def test_a_ratio_over_two_exporters_one_of_which_is_dead_never_advances(world: World, fake: FakePrometheus, cluster: Cluster) -> None:
     """A range goes on answering for the dead one: both numbers are there, and only one of them is news."""
-    requests = await own_pods.exporter(world, cluster, "requests", 100)
+    await own_pods.exporters(world, cluster, "exporter")
+    requests = await own_pods.exports(world, "requests", 100)
     await world.policy(staleness="10s")
     await world.measured("errors", 1)
     ratio = {"name": "ratio", "query": f"sum(avg_over_time({world.selector('errors')}[30s])) / sum(avg_over_time({requests}[30s]))"} | BAND
@@ -52,6 +53,7 @@ async def test_a_ratio_over_two_exporters_one_of_which_is_dead_never_advances(wo
         await own_pods.scaled(world, "exporter", 0)
         await stale_it_stays(world, fake, ratio, 0.01)
         assert trace.percents == [0, 10]
+        await own_pods.scaled(world, "exporter", 1)
         await own_pods.exports(world, "requests", 100)
         await world.until(percent=50, seconds=90)
 

@@ -135,10 +135,12 @@ def _tool_image(cluster: Cluster, name: str) -> str:
     return cluster.run(cluster.kubectl, *arguments) or cluster.image
 
 
-def tool_pod(image: str, name: str, port: int, *, scraped: bool, namespace: str = TOOLS) -> list[dict[str, Any]]:
-    """A Deployment that runs one of the scripts in support/pods on the project's own image, and its Service."""
+def tool_pod(image: str, tool: str, port: int, *, scraped: bool, namespace: str = TOOLS, name: str = "") -> list[dict[str, Any]]:
+    """A Deployment that runs one of the scripts in support/pods on the project's own image, and its Service; both are named as it is, or
+    `name`."""
+    name = name or tool
     labels = {"app": name}
-    script = PODS / f"{name.replace('-', '_')}.py"
+    script = PODS / f"{tool.replace('-', '_')}.py"
     annotations = {"tests/script": hashlib.sha256(script.read_bytes()).hexdigest()}  # a pod doesn't notice a new script by itself
     if scraped:
         annotations |= {"prometheus.io/scrape": "true", "prometheus.io/port": str(port)}

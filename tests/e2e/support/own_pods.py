@@ -1,4 +1,4 @@
-"""A Prometheus and an exporter of the test's own, which it may stop, restart and replace without anybody else's noticing."""
+"""A Prometheus and exporters of the test's own, which it may stop, restart and replace without anybody else's noticing."""
 
 from tests.e2e.support.api import Json, eventually
 from tests.e2e.support.installation import PODS, Cluster, tool_pod
@@ -13,19 +13,20 @@ scrape_configs:
 """
 
 
-async def exporter(world: World, cluster: Cluster, metric: str, value: float) -> str:
-    """Brings one up whose gauge is in Prometheus; returns what selects it."""
+async def exporters(world: World, cluster: Cluster, *names: str) -> None:
+    """Brings them up, with nothing to export."""
     scripts = {"name": "scripts", "namespace": world.namespace}
     await world.api.create("configmaps", {"metadata": scripts, "data": {"exporter.py": (PODS / "exporter.py").read_text()}})
-    deployment, service = tool_pod(cluster.image, "exporter", 9000, scraped=True, namespace=world.namespace)
-    await world.api.create("deployments", deployment)
-    await world.api.create("services", service)
-    return await exports(world, metric, value)
+    for name in names:
+        deployment, service = tool_pod(cluster.image, "exporter", 9000, scraped=True, namespace=world.namespace, name=name)
+        await world.api.create("deployments", deployment)
+        await world.api.create("services", service)
+    for name in names:
+        await scaled(world, name, 1)
 
 
 async def exports(world: World, metric: str, value: float) -> str:
-    """Starts the exporter where it isn't running, with this gauge alone."""
-    await scaled(world, "exporter", 1)
+    """Hands this gauge to the one called `exporter`, and waits until Prometheus has it; returns what selects it."""
     await world.api.proxy("PUT", world.namespace, "exporter:9000", "set/own", f"{metric} {value}")
     selector = f'{metric}{{namespace="{world.namespace}"}}'
     await world.answers(selector, value)
