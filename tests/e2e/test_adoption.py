@@ -6,7 +6,8 @@ import pytest
 
 from tests.e2e.support.api import Json
 from tests.e2e.support.exposure import DOCUMENT
-from tests.e2e.support.world import LABEL, ON_OFF, World
+from tests.e2e.support.flag_sets import LABEL, ON_OFF
+from tests.e2e.support.world import World
 
 OFF, ON = (ON_OFF | {"defaultVariant": value} for value in ("off", "on"))
 THIRTY = OFF | {"targeting": {"fractional": [["on", 30], ["off", 70]]}}

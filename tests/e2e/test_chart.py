@@ -9,9 +9,10 @@ import pytest
 from tests.chart.support import MATRIX, Chart
 from tests.e2e.support.api import typed
 from tests.e2e.support.exposure import DOCUMENT
+from tests.e2e.support.flag_sets import EPOCH, LABEL
 from tests.e2e.support.installation import Cluster, until
 from tests.e2e.support.release import Release, installed, rollout_run
-from tests.e2e.support.world import EPOCH, LABEL, PROMETHEUS
+from tests.e2e.support.world import PROMETHEUS
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,9 @@ import pytest
 
 from tests.e2e.support.api import Json, eventually
 from tests.e2e.support.exposure import DOCUMENT
+from tests.e2e.support.flag_sets import EPOCH, FLAG_SET, LABEL
 from tests.e2e.support.installation import Cluster
-from tests.e2e.support.world import EPOCH, FLAG_SET, LABEL, World
+from tests.e2e.support.world import World
 
 THEIRS: Json = {"state": "ENABLED", "variants": {"a": 1}, "defaultVariant": "a"}
 

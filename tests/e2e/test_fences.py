@@ -11,8 +11,9 @@ import pytest
 
 from tests.e2e.support.api import Api, RefusedError, eventually
 from tests.e2e.support.faults import Call, cut, flag_to, held, on
+from tests.e2e.support.flag_sets import FLAG_SET
 from tests.e2e.support.host_operator import Host, HostOperator
-from tests.e2e.support.world import BAND, FLAG_SET
+from tests.e2e.support.world import BAND
 
 CANARY = {"percents": [25, 50, 100], "dwell": "2s"}
 

@@ -19,10 +19,11 @@ from openfeature.exception import ErrorCode
 from tests.e2e.support.api import Json, RefusedError, eventually
 from tests.e2e.support.application import USERS, connected, share
 from tests.e2e.support.exposure import sees
+from tests.e2e.support.flag_sets import FLAG_SET, ON_OFF
 from tests.e2e.support.installation import OPERATOR_NAMESPACE, Cluster, once
 from tests.e2e.support.pace import paced
 from tests.e2e.support.port_forward import PortForward, port_forward
-from tests.e2e.support.world import FLAG_SET, ON_OFF, World
+from tests.e2e.support.world import World
 
 HELD = {"percents": [25, 50, 100], "dwell": "1h"}
 SERVICE = "tidegate-flags"

@@ -6,7 +6,8 @@ import pytest
 
 from tests.e2e.support import witness
 from tests.e2e.support.exposure import DOCUMENT
-from tests.e2e.support.world import FLAG_SET, ON_OFF, QUICK, World
+from tests.e2e.support.flag_sets import FLAG_SET, ON_OFF
+from tests.e2e.support.world import QUICK, World
 
 OFF = ON_OFF | {"defaultVariant": "off"}
 BY_HAND = ON_OFF | {"defaultVariant": "on"}

@@ -4,7 +4,8 @@ import pytest
 
 from tests.e2e.support.api import Json
 from tests.e2e.support.audit import chain_faults, story
-from tests.e2e.support.world import FLAG_SET, HELD, World
+from tests.e2e.support.flag_sets import FLAG_SET
+from tests.e2e.support.world import HELD, World
 
 
 @pytest.mark.parametrize("named", [{"revision": "v7"}, pytest.param({}, marks=pytest.mark.proof)], ids=["named", "without a name"])

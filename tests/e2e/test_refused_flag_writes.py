@@ -8,7 +8,8 @@ import pytest
 
 from tests.e2e.support import witness
 from tests.e2e.support.admission import refusing
-from tests.e2e.support.world import EPOCH, FLAG_SET, HELD, World
+from tests.e2e.support.flag_sets import EPOCH, FLAG_SET
+from tests.e2e.support.world import HELD, World
 
 
 @contextlib.asynccontextmanager

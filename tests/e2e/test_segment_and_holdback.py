@@ -3,7 +3,8 @@
 import json
 
 from tests.e2e.support.exposure import DOCUMENT, audience, nearest_percent
-from tests.e2e.support.world import ON_OFF, World
+from tests.e2e.support.flag_sets import ON_OFF
+from tests.e2e.support.world import World
 
 PRO = [{"attribute": "tier", "in": ["pro", "enterprise"]}]
 PERCENTS = (0, 25, 50, 95, 100)

@@ -5,7 +5,8 @@ import itertools
 from collections import Counter
 
 from tests.e2e.support.fake import FakePrometheus
-from tests.e2e.support.world import EPOCH, QUICK, World
+from tests.e2e.support.flag_sets import EPOCH
+from tests.e2e.support.world import QUICK, World
 
 ROLLOUTS = 20
 

@@ -30,7 +30,7 @@ async def refused(host: Host, operator: HostOperator, how: int | str) -> AsyncIt
         with operator.proxy.rule(on("PATCH", STATUS), before=answers(how)):
             yield
         return
-    what = (STATUS, host.world.namespace, "confirmed", {"status": {}}, "no status today")
+    what: tuple[Any, ...] = (STATUS, host.world.namespace, "confirmed", {"status": {}}, "no status today")
     async with Api.connect(host.kubeconfig, host.token) as account, refusing(host.api, account, *what):
         yield
 
