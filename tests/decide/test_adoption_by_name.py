@@ -6,7 +6,7 @@ import pytest
 
 from tests.builders import mark, raw_gate, stalled_for, target
 from tests.decide.test_adoption import PLAIN_OFF, recreated, share
-from tests.decide.test_replaced_flags import FOREIGN, effect
+from tests.decide.test_replaced_flags import FOREIGN
 from tests.decide.world import Fault, World
 from tidegate.api.conditions import Reason
 from tidegate.api.records import Transition
@@ -79,11 +79,10 @@ def test_a_segment_is_no_list_of_keys() -> None:
 
 def test_ones_own_lists_change_with_the_spec() -> None:
     """Of an object created again: what its flag names came from a spec, and goes with it."""
-    world = World(**GATE, deletionPolicy="Keep", flag={"deny": ["bank-a"]})
-    world.climb_to(50)
+    world = World.at(50, **GATE, deletionPolicy="Keep", flag={"deny": ["bank-a"]})
     world = recreated(world, **GATE)
     world.run(1)
-    assert effect(world) == definition_for(target(), 50)
+    assert world.effect == definition_for(target(), 50)
 
 
 def test_the_lists_of_another_rollout_that_is_gone_are_kept_like_those_by_hand() -> None:
@@ -100,7 +99,7 @@ def test_switching_off_needs_no_list() -> None:
     world = World(**GATE, enabled=False)
     world.put_flag(DENIES[0])
     world.run(1)
-    assert effect(world) == switched_off()
+    assert world.effect == switched_off()
 
 
 # the document arrives after the first look, which found no flag

@@ -88,8 +88,7 @@ def test_a_template_that_is_missing_holds_and_the_other_gates_stay_armed() -> No
 
 
 def test_a_query_that_prometheus_refuses_stalls_and_rolls_nothing_back() -> None:
-    world = World(gates=[raw_gate(), raw_gate("joined")], guards=(raw_gate("uptime"),))
-    world.climb_to(10)
+    world = World.at(10, gates=[raw_gate(), raw_gate("joined")], guards=(raw_gate("uptime"),))
     world.readings["joined"] = Failure(Reason.QUERY_REFUSED, "execution: many-to-many matching not allowed")
     world.run(300)
     assert (world.percent, stalled_for(world.status)) == (10, Reason.QUERY_REFUSED)
@@ -120,8 +119,7 @@ QUESTIONABLE: list[tuple[dict[str, Any], Reason | None]] = [
 
 @pytest.mark.parametrize(("fields", "reason"), QUESTIONABLE)
 def test_what_will_surprise_is_recorded_and_nothing_else_follows(fields: dict[str, Any], reason: Reason | None) -> None:
-    world = World(gates=[raw_gate(**fields)], dwell="10m")
-    world.climb_to(10)
+    world = World.at(10, gates=[raw_gate(**fields)], dwell="10m")
     found = condition(world.status, ConditionType.QUESTIONABLE)
     assert (None if found is None else found.reason) == (None if reason is None else reason.value)
     assert stalled_for(world.status) is None
@@ -130,8 +128,7 @@ def test_what_will_surprise_is_recorded_and_nothing_else_follows(fields: dict[st
 def test_latencies_are_looked_at_for_surprises_too() -> None:
     latency = {"histogram": "seconds_bucket", "over": "5m"}
     gate = {"name": "slow", "latency": latency, "rollback": {"gt": 1, "for": "5m"}}
-    world = World(gates=[gate], dwell="10m")
-    world.climb_to(10)
+    world = World.at(10, gates=[gate], dwell="10m")
     found = condition(world.status, ConditionType.QUESTIONABLE)
     assert found is not None
     assert (found.reason, found.message) == (
@@ -185,20 +182,21 @@ def test_a_concurrent_baseline_ends_at_a_hundred_percent() -> None:
     assert Transition.ROLLED_BACK not in world.recorded()
 
 
-def test_a_bake_does_not_end_in_a_breach_nor_without_numbers() -> None:
-    world = World(gates=[raw_gate(rollback={"gt": 0.15, "for": "60s"})], bake="60s")
-    world.run_until(lambda world: world.status.phase is Phase.BAKING)
+def test_a_bake_does_not_end_in_a_breach() -> None:
+    world = World.at(Phase.BAKING, gates=[raw_gate(rollback={"gt": 0.15, "for": "60s"})], bake="60s")
     world.run(15)
     world.readings["errors"] = 0.9
     world.run_until(lambda world: world.status.state is State.ROLLBACK, 200)
 
-    blind = World(gates=[raw_gate()], bake="60s")
-    blind.run_until(lambda world: world.status.phase is Phase.BAKING)
-    blind.readings["errors"] = None
-    blind.run(300)
-    assert blind.phase is Phase.BAKING
-    blind.readings["errors"] = 0.0
-    blind.run_until(lambda world: world.status.phase is Phase.SUCCEEDED)
+
+@pytest.mark.parametrize("said", [None, SILENT])
+def test_a_bake_does_not_end_without_numbers(said: Failure | None) -> None:
+    world = World.at(Phase.BAKING, gates=[raw_gate()], bake="60s")
+    world.readings["errors"] = said
+    world.run(300)
+    assert world.phase is Phase.BAKING
+    world.readings["errors"] = 0.0
+    world.until(Phase.SUCCEEDED, 30)
 
 
 @pytest.mark.parametrize("delay", ["0s", "5s", "30s"])
@@ -211,8 +209,7 @@ def test_a_window_since_the_step_lies_after_it_whatever_the_delay_of_the_source(
 
 
 def test_switching_off_waits_for_no_answer() -> None:
-    world = World(gates=[raw_gate()], guards=(raw_gate("uptime"),))
-    world.climb_to(10)
+    world = World.at(10, gates=[raw_gate()], guards=(raw_gate("uptime"),))
     world.edit(enabled=False)
     assert world.snapshot().answers == {}
     world.reconcile()

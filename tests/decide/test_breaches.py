@@ -1,5 +1,6 @@
 """Breaches that have to last: `for`, `confirm`, and what a distinct sample is."""
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -9,10 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.builders import START, after, answer, context, gate
+from tests.decide.judging import judged
 from tidegate.api.conditions import Reason
-from tidegate.api.gates import Gate
-from tidegate.api.rollout_status import GateSource, GateStatus, Verdict
-from tidegate.decide.gates.verdict import judge
+from tidegate.api.rollout_status import GateStatus, Verdict
 from tidegate.domain.answers import Answer, Failure, GateAnswer, SeriesValue
 
 CONTEXT = context(effective=None, counts_from=None)
@@ -22,26 +22,16 @@ Look = tuple[float, float | Failure | None]
 """(seconds of the sample, what it says: a value, None for no series, or a failure)"""
 
 
-def last(rule: dict[str, Any], looks: Sequence[Look]) -> GateStatus:
-    status = None
-    judged = gate(rollback={"gt": 0.15} | rule)
-    for sample, said in looks:
-        status = reconcile(judged, sample, said, status)
-    assert status is not None
-    return status
+def each(rule: dict[str, Any], looks: Sequence[Look]) -> list[GateStatus]:
+    return judged(gate(rollback={"gt": 0.15} | rule), *((GateAnswer(answered(*look)), CONTEXT) for look in looks))
 
 
-def reconcile(judged: Gate, sample: float, said: float | Failure | None, before: GateStatus | None) -> GateStatus:
-    value: Answer | Failure
+def answered(sample: float, said: float | Failure | None) -> Answer | Failure:
     if isinstance(said, Failure):
-        value = said
-    elif said is None:
-        value = answer(at=sample)
-    else:
-        value = Answer(START + sample + 1, "vector", (SeriesValue("", said),), START + sample, 0, 1)
-    status = judge(judged, GateSource.ROLLOUT, GateAnswer(value), before, CONTEXT)
-    assert status is not None
-    return GateStatus.model_validate(status.to_wire())  # as it is read back from the API server
+        return said
+    if said is None:
+        return answer(at=sample)
+    return Answer(START + sample + 1, "vector", (SeriesValue("", said),), START + sample, 0, 1)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +57,7 @@ def reconcile(judged: Gate, sample: float, said: float | Failure | None, before:
     ],
 )
 def test_for(looks: list[Look], expected: Verdict) -> None:
-    assert last({"for": "60s"}, looks).verdict is expected
+    assert each({"for": "60s"}, looks)[-1].verdict is expected
 
 
 @pytest.mark.parametrize(
@@ -85,24 +75,19 @@ def test_for(looks: list[Look], expected: Verdict) -> None:
     ],
 )
 def test_confirm_defaults_to_two_distinct_samples(rule: dict[str, Any], looks: list[Look], expected: Verdict) -> None:
-    assert last(rule, looks).verdict is expected
+    assert each(rule, looks)[-1].verdict is expected
 
 
 def test_one_burst_under_a_shorter_range_does_not_fire() -> None:
     burst = [(seconds, BAD if seconds < 50 else GOOD) for seconds in range(0, 120, 5)]
-    judged, status = gate(rollback={"gt": 0.15, "for": "60s"}), None
-    seen = []
-    for sample, value in burst:
-        status = reconcile(judged, sample, value, status)
-        seen.append(status.verdict)
-    assert Verdict.ROLLBACK not in seen
+    assert Verdict.ROLLBACK not in [status.verdict for status in each({"for": "60s"}, burst)]
 
 
 def test_the_status_tells_since_when_and_on_how_many_samples() -> None:
-    status = last({"for": "60s"}, [(0, BAD), (20, BAD), (40, BAD)])
+    status = each({"for": "60s"}, [(0, BAD), (20, BAD), (40, BAD)])[-1]
     assert (status.breached_since, status.breached_last, status.breached_samples) == (after(0), after(40), 3)
     assert status.message == "in breach for 40 s over 3 samples"
-    healthy = last({"for": "60s"}, [(0, BAD), (20, GOOD)])
+    healthy = each({"for": "60s"}, [(0, BAD), (20, GOOD)])[-1]
     assert (healthy.breached_since, healthy.breached_last, healthy.breached_samples) == (None, None, None)
 
 
@@ -111,17 +96,15 @@ def test_the_status_tells_since_when_and_on_how_many_samples() -> None:
 @given(st.lists(st.tuples(st.integers(0, 40), st.sampled_from([BAD, BAD, BAD, GOOD, None])), min_size=1, max_size=30))
 def test_for_agrees_with_its_sentence(steps: list[tuple[int, float | None]]) -> None:
     """Against the sentence itself: ≥ 3 distinct samples that span it, none healthy between, no gap longer than it."""
-    judged, status, sample, seen = gate(rollback={"gt": 0.15, "for": "60s"}), None, 0, list[tuple[int, float]]()
-    for gap, said in steps:
-        sample += gap
-        status = reconcile(judged, sample, said, status)
-        if said is not None:
-            seen.append((sample, said))
-        assert (status.verdict is Verdict.ROLLBACK) == (said == BAD and _holds(seen, 60))
+    times = itertools.accumulate(gap for gap, _ in steps)
+    looks = [(float(sample), said) for sample, (_, said) in zip(times, steps, strict=True)]
+    for number, status in enumerate(each({"for": "60s"}, looks)):
+        seen = [(sample, said) for sample, said in looks[: number + 1] if said is not None]
+        assert (status.verdict is Verdict.ROLLBACK) == (looks[number][1] == BAD and _holds(seen, 60))
 
 
-def _holds(seen: list[tuple[int, float]], span: int) -> bool:
-    run: list[int] = []
+def _holds(seen: list[tuple[float, float]], span: int) -> bool:
+    run: list[float] = []
     for sample, said in reversed(seen):
         if said != BAD or (run and run[-1] - sample > span):
             break

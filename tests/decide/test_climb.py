@@ -32,8 +32,7 @@ def raises(world: World) -> list[tuple[float, int]]:
 
 
 def test_the_whole_way() -> None:
-    world = World(**GATE, guards=(raw_gate("uptime"),))
-    world.run_until(lambda it: it.phase is Phase.SUCCEEDED)
+    world = World.at(Phase.SUCCEEDED, **GATE, guards=(raw_gate("uptime"),))
     assert [percent for _, percent in raises(world)] == [10, 50, 100]
     assert world.recorded() == [
         Transition.ATTEMPT_STARTED,
@@ -80,8 +79,7 @@ def test_dwell_counts_from_the_reading_back_not_from_the_decision() -> None:
 
 def test_each_step_has_its_own_dwell() -> None:
     steps = [{"percent": 20, "dwell": "30s"}, {"percent": 40, "dwell": "5m"}, {"percent": 100, "dwell": "10s"}]
-    world = World(strategy={"canary": {"steps": steps}})
-    world.run_until(lambda it: it.phase is Phase.BAKING)
+    world = World.at(Phase.BAKING, strategy={"canary": {"steps": steps}})
     effective = [record.time for record in world.records() if record.transition is Transition.STEP_EFFECTIVE]
     decided = [record.time for record in world.records() if record.transition in (Transition.STEP_DECIDED, Transition.ENABLED)]
     lasted = [(end - begin).total_seconds() for begin, end in zip(effective, decided[1:], strict=True)]
@@ -165,27 +163,8 @@ def test_a_raise_waits_for_the_finalizer() -> None:
     assert not [action for action in decision.actions if isinstance(action, WriteFlag) and action.raises]
 
 
-@pytest.mark.flag
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [
-        ({"readings": {"errors": 0.12}}, "gate errors (holds; advance < 0.1, rollback > 0.15 on 2 samples)"),
-        ({"readings": {"errors": None}}, "gate errors (no data; advance < 0.1, rollback > 0.15 on 2 samples)"),
-        ({"readings": {"uptime": 0.12}}, "guard uptime (holds; advance < 0.1, rollback > 0.15 on 2 samples)"),
-        ({}, "the dwell of 10 % to end at 2026-12-01T09:01:00Z"),
-    ],
-)
-def test_what_is_missing_is_said(changes: dict[str, Any], said: str) -> None:
-    world = World(**GATE, guards=(raw_gate("uptime"),))
-    world.climb_to(10)
-    world.readings |= changes.get("readings", {})
-    world.run(25)
-    assert said in (world.status.waiting_for or "")
-
-
 def test_all_that_is_missing_is_said_at_once() -> None:
-    world = World(**GATE, guards=(raw_gate("uptime"),))
-    world.climb_to(10)
+    world = World.at(10, **GATE, guards=(raw_gate("uptime"),))
     world.readings |= {"errors": 0.12, "uptime": None}
     world.edit(paused=True)
     world.run(25)
@@ -196,8 +175,7 @@ def test_all_that_is_missing_is_said_at_once() -> None:
 @pytest.mark.thorough
 @pytest.mark.parametrize("held_by", [0.12, None, 0.1])
 def test_within_the_band_it_holds_and_goes_on_measuring(held_by: float | None) -> None:
-    world = World(**GATE)
-    world.climb_to(10)
+    world = World.at(10, **GATE)
     world.readings["errors"] = held_by
     world.run(3600)
     assert (world.percent, world.phase) == (10, Phase.PROGRESSING)
@@ -206,8 +184,7 @@ def test_within_the_band_it_holds_and_goes_on_measuring(held_by: float | None) -
 
 
 def test_a_raise_that_no_longer_holds_is_withdrawn_and_decided_again() -> None:
-    world = World(**GATE)
-    world.climb_to(10)
+    world = World.at(10, **GATE)
     world.run_until(lambda it: it.status.raising is not None)
     world.readings["errors"] = 0.12
     world.now += timedelta(hours=5)  # nobody looked meanwhile
@@ -227,25 +204,18 @@ def test_a_gate_is_asked_only_about_the_step_that_is_in_force() -> None:
     assert [later - earlier >= 40 for earlier, later in itertools.pairwise(at)] == [True, True]
 
 
-def test_window_grows_with_the_step_and_never_holds_it_back() -> None:
-    world = World(gates=[raw_gate(query="rate(errors[$window])")], dwell="25s")
-    at = [world.climb_to(percent) for percent in (10, 50, 100)]
-    assert [later - earlier <= 36 for earlier, later in itertools.pairwise(at)] == [True, True]
-
-
 @pytest.mark.flag
-def test_without_gates_the_clock_alone_decides() -> None:
-    world = World()
-    world.run_until(lambda it: it.phase is Phase.SUCCEEDED)
-    assert world.elapsed() == pytest.approx(3 * 60 + 120, abs=0.2)
+@pytest.mark.parametrize(("bake", "seconds"), [("120s", 120), ("0s", 0)])
+def test_without_gates_the_clock_alone_decides(bake: str, seconds: float) -> None:
+    world = World.at(Phase.SUCCEEDED, bake=bake)
+    assert world.elapsed() == pytest.approx(3 * 60 + seconds, abs=0.2)
 
 
 def test_bake_and_succeeded() -> None:
-    world = World(**GATE, bake="120s")
-    world.run_until(lambda it: it.phase is Phase.BAKING)
+    world = World.at(Phase.BAKING, **GATE, bake="120s")
     enabled = world.elapsed()
     assert world.status.state is State.ENABLED
-    world.run_until(lambda it: it.phase is Phase.SUCCEEDED)
+    world.until(Phase.SUCCEEDED)
     assert world.elapsed() - enabled == pytest.approx(120, abs=0.2)
     world.run(60)
     assert world.is_converged()
@@ -254,31 +224,19 @@ def test_bake_and_succeeded() -> None:
     assert world.reconcile().requeue_after is None
 
 
-@pytest.mark.flag
-def test_a_bake_of_nothing_succeeds_at_once() -> None:
-    world = World(bake="0s")
-    world.run_until(lambda it: it.phase is Phase.SUCCEEDED)
-    assert world.elapsed() == pytest.approx(180, abs=0.2)
-
-
 def test_a_breach_while_baking_still_rolls_back_and_after_it_no_more() -> None:
-    world = World(**GATE, bake="120s")
-    world.run_until(lambda it: it.phase is Phase.BAKING)
-    world.readings["errors"] = 0.9
-    world.run_until(lambda it: it.phase is Phase.ROLLED_BACK, 60)
-    later = World(**GATE, bake="120s")
-    later.run_until(lambda it: it.phase is Phase.SUCCEEDED)
+    world = World.at(Phase.BAKING, **GATE, bake="120s")
+    world.fall()
+    later = World.at(Phase.SUCCEEDED, **GATE, bake="120s")
     later.readings["errors"] = 0.9
     later.run(600)
     assert (later.phase, later.percent) == (Phase.SUCCEEDED, 100)
 
 
 def test_the_finalizer_stands_while_there_is_something_to_undo() -> None:
-    world = World(**GATE)
-    world.climb_to(10)
+    world = World.at(10, **GATE)
     assert world.raw["metadata"]["finalizers"] == ["tidegate.io/rollout"]
-    world.readings["errors"] = 0.9
-    world.run_until(lambda it: it.phase is Phase.ROLLED_BACK)
+    world.fall()
     world.run(1)
     assert world.raw["metadata"]["finalizers"] == []
     assert RemoveFinalizer() not in world.reconcile().actions
@@ -286,8 +244,7 @@ def test_the_finalizer_stands_while_there_is_something_to_undo() -> None:
 
 @pytest.mark.flag
 def test_status_says_which_hashing_deals_the_users() -> None:
-    world = World()
-    world.climb_to(10)
+    world = World.at(10)
     assert world.status.flag == FlagStatus(hash_generation=HASH_GENERATION)
     before = world.raw["status"]
     world.raw["status"] = before | {"flag": {"hashGeneration": "v2"}}

@@ -35,48 +35,19 @@ def disabled(world: World) -> None:
     world.run(1)
 
 
-def effect(world: World) -> dict[str, object]:
-    return {key: value for key, value in (world.definition or {}).items() if key != "metadata"}
-
-
-def deleted(reach: Reach, policy: str | None) -> tuple[World, dict[str, object]]:
-    """The world afterwards, and what the flag was before."""
+@pytest.mark.parametrize("reach", [waiting, *ON_ITS_WAY, *ENABLED, rolled_back, disabled], ids=lambda it: it.__name__)
+@pytest.mark.parametrize("policy", ["Keep", "Off", None])
+def test_it_is_off_by_policy_and_kept_by_policy_or_once_enabled(reach: Reach, policy: str | None) -> None:
+    """What was rolled back or disabled is off already."""
     world = World(gates=GATES, flag={"allow": ["alice"]}, deletionPolicy=policy)
     reach(world)
-    before = effect(world)
+    before = world.effect
     world.delete()
     if world.exists:
         status = world.status
         assert world.reconcile().status == status, "nothing is decided about an object on its way out"
-    assert not world.exists
-    return world, before
-
-
-@pytest.mark.parametrize("reach", [waiting, *ON_ITS_WAY, *ENABLED], ids=lambda it: it.__name__)
-def test_off_switches_off_first(reach: Reach) -> None:
-    assert effect(deleted(reach, "Off")[0]) == switched_off()
-
-
-@pytest.mark.parametrize("reach", [waiting, *ON_ITS_WAY, *ENABLED], ids=lambda it: it.__name__)
-def test_keep_leaves_the_flag_as_it_is(reach: Reach) -> None:
-    world, before = deleted(reach, "Keep")
-    assert effect(world) == before
-
-
-@pytest.mark.parametrize("reach", [waiting, *ON_ITS_WAY], ids=lambda it: it.__name__)
-def test_by_default_off_before_it_is_enabled(reach: Reach) -> None:
-    assert effect(deleted(reach, None)[0]) == switched_off()
-
-
-@pytest.mark.parametrize("reach", ENABLED, ids=lambda it: it.__name__)
-def test_by_default_kept_once_enabled(reach: Reach) -> None:
-    assert deleted(reach, None)[0].percent == 100
-
-
-@pytest.mark.parametrize("reach", [rolled_back, disabled], ids=lambda it: it.__name__)
-@pytest.mark.parametrize("policy", ["Keep", "Off", None])
-def test_terminal_there_is_nothing_to_undo(reach: Reach, policy: str | None) -> None:
-    assert effect(deleted(reach, policy)[0]) == switched_off()
+    is_kept = policy == "Keep" or (policy is None and reach in ENABLED)
+    assert (world.exists, world.effect) == (False, before if is_kept else switched_off())
 
 
 @pytest.mark.parametrize("reach", [waiting, *ON_ITS_WAY, *ENABLED], ids=lambda it: it.__name__)
@@ -92,25 +63,28 @@ def test_in_a_namespace_that_is_going_away_only_the_finalizer_goes(reach: Reach,
 
 
 def test_a_switching_off_that_is_refused_keeps_the_object() -> None:
-    world = World(gates=GATES)
-    world.climb_to(50)
+    world = World.at(50, gates=GATES)
     world.delete()
     for _ in range(3):
         world.reconcile(Fault.ACTION_REFUSED)
         assert world.exists
     world.reconcile()
     assert not world.exists
-    assert effect(world) == switched_off()
+    assert world.effect == switched_off()
 
 
-def test_with_an_invalid_spec_the_last_valid_one_says_what_to_do() -> None:
-    world = World(gates=GATES)
-    world.climb_to(50)
-    world.edit(gates=[raw_gate(query="rate(")])
-    world.reconcile()
+@pytest.mark.parametrize("trouble", ["spec", "policy"])
+def test_neither_an_invalid_spec_nor_a_missing_policy_keeps_an_object(trouble: str) -> None:
+    """The last valid spec says what to do."""
+    world = World.at(50, gates=GATES)
+    if trouble == "spec":
+        world.edit(gates=[raw_gate(query="rate(")])
+        world.reconcile()
+    else:
+        world.policy = Problem(Reason.POLICY_MISSING, "gone")
     world.delete()
     world.reconcile()
-    assert (world.exists, effect(world)) == (False, switched_off())
+    assert (world.exists, world.effect) == (False, switched_off())
 
 
 def test_a_spec_that_was_never_valid_goes_at_once() -> None:
@@ -120,19 +94,9 @@ def test_a_spec_that_was_never_valid_goes_at_once() -> None:
     assert not world.exists
 
 
-def test_a_missing_policy_does_not_keep_an_object() -> None:
-    world = World(gates=GATES)
-    world.climb_to(50)
-    world.policy = Problem(Reason.POLICY_MISSING, "gone")
-    world.delete()
-    world.reconcile()
-    assert (world.exists, effect(world)) == (False, switched_off())
-
-
 @pytest.mark.parametrize("problem", [Reason.CLAIMED, Reason.NOT_ADOPTABLE])
 def test_a_flag_that_is_not_ours_is_left_alone(problem: Reason) -> None:
-    world = World(gates=GATES)
-    world.climb_to(50)
+    world = World.at(50, gates=GATES)
     writes = len(world.writes)
     world.flag_problem = Problem(problem, "not ours")
     world.delete()
@@ -141,8 +105,7 @@ def test_a_flag_that_is_not_ours_is_left_alone(problem: Reason) -> None:
 
 
 def test_a_flag_that_somebody_removed_is_not_made_again() -> None:
-    world = World(gates=GATES)
-    world.climb_to(50)
+    world = World.at(50, gates=GATES)
     world.put_flag(None)
     world.delete()
     world.reconcile()
@@ -150,8 +113,7 @@ def test_a_flag_that_somebody_removed_is_not_made_again() -> None:
 
 
 def test_other_finalizers_stay() -> None:
-    world = World(gates=GATES)
-    world.climb_to(50)
+    world = World.at(50, gates=GATES)
     world.raw["metadata"]["finalizers"].append("example.com/theirs")
     world.delete()
     world.reconcile()
@@ -161,8 +123,7 @@ def test_other_finalizers_stay() -> None:
 
 
 def test_the_object_goes_when_its_records_are_in_their_run() -> None:
-    world = World(gates=[raw_gate()])
-    world.climb_to(10)
+    world = World.at(10, gates=[raw_gate()])
     world.edit(paused=True)
     world.reconcile(Fault.APPEND_REFUSED)
     world.delete()

@@ -7,11 +7,9 @@ import pytest
 from tests.builders import KEY, raw_gate, stalled_for
 from tests.decide.test_adoption import PLAIN_OFF
 from tests.decide.test_by_hand import share
-from tests.decide.test_deletion import effect
 from tests.decide.test_replaced_flags import FOREIGN, HOW
 from tests.decide.world import World
 from tidegate.api.conditions import Reason
-from tidegate.api.rollout_status import Phase
 from tidegate.domain.decision import FINALIZER
 from tidegate.levers.flag.definition import switched_off
 from tidegate.levers.flag.flag_set import DOCUMENT_KEY
@@ -20,9 +18,7 @@ GATES = [raw_gate()]
 
 
 def at_half(**spec: Any) -> World:
-    world = World(gates=GATES, **spec)
-    world.climb_to(50)
-    return world
+    return World.at(50, gates=GATES, **spec)
 
 
 def break_document(world: World) -> str:
@@ -41,7 +37,7 @@ def test_a_flag_without_the_marker_is_switched_off(to: int, seen: bool) -> None:
         world.reconcile()
     world.delete()
     world.reconcile()
-    assert (world.exists, effect(world)) == (False, switched_off())
+    assert (world.exists, world.effect) == (False, switched_off())
 
 
 @pytest.mark.parametrize("how", HOW)
@@ -50,7 +46,7 @@ def test_so_is_one_that_was_rewritten_without_it(how: Any) -> None:
     how(world)
     world.delete()
     world.reconcile()
-    assert (world.exists, effect(world)) == (False, switched_off())
+    assert (world.exists, world.effect) == (False, switched_off())
     assert world.definition is not None
     assert world.definition["metadata"]["state"] == "DISABLED"
 
@@ -74,10 +70,8 @@ def test_a_flag_that_was_never_ours_is_left_alone() -> None:
 
 
 def test_a_rejection_that_only_status_remembers_is_marked_again() -> None:
-    world = World(gates=[raw_gate(rollback={"gt": 0.15, "confirm": 1})], revision="v7")
-    world.climb_to(50)
-    world.readings["errors"] = 0.9
-    world.run_until(lambda it: it.phase is Phase.ROLLED_BACK)
+    world = World.at(50, gates=[raw_gate(rollback={"gt": 0.15, "confirm": 1})], revision="v7")
+    world.fall()
     world.raw["metadata"]["finalizers"] = [FINALIZER]
     world.put_flag(PLAIN_OFF | {"defaultVariant": "on"})
     world.delete()
@@ -103,7 +97,7 @@ def test_an_unreadable_document_keeps_the_object_until_it_is_mended() -> None:
     assert world.config_map is not None
     world.config_map["data"][DOCUMENT_KEY] = good
     world.reconcile()
-    assert (world.exists, effect(world)) == (False, switched_off())
+    assert (world.exists, world.effect) == (False, switched_off())
 
 
 @pytest.mark.parametrize("end", ["ConfigMap deleted", "document emptied", "namespace deleted"])

@@ -37,21 +37,18 @@ def test_the_dwell_begins_when_a_raise_has_settled(lag: int) -> None:
 
 
 def test_a_rollback_waits_for_nothing_to_settle() -> None:
-    world = World(gates=GATES, percents=(50, 100), dwell="60s", guards=(raw_gate("guard", rollback={"gt": 0.15, "confirm": 1}),))
-    world.climb_to(50)
+    world = World.at(50, gates=GATES, percents=(50, 100), dwell="60s", guards=(raw_gate("guard", rollback={"gt": 0.15, "confirm": 1}),))
     assert world.dial is not None
     world.dial.lag = 10**6
     world.run_until(lambda it: it.percent == 100)
     world.run(60)
     assert world.status.step_percent == 50, "the raise has not settled"
-    world.readings["errors"] = 0.9
-    world.run_until(lambda it: it.phase is Phase.ROLLED_BACK, 60)
+    world.fall()
     assert world.percent == 0
 
 
 def test_a_lever_that_is_stuck_is_tried_until_it_moves() -> None:
-    world = World(gates=GATES, percents=(50, 100), dwell="60s")
-    world.climb_to(50)
+    world = World.at(50, gates=GATES, percents=(50, 100), dwell="60s")
     assert world.dial is not None
     world.dial.refuses = True
     world.readings["errors"] = 0.9

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from tests.builders import START, after, answer, context, gate
+from tests.decide.judging import judged, said
 from tidegate.api.conditions import Reason
 from tidegate.api.feature_rollout import NoData as NoDataRule
 from tidegate.api.gates import Gate
-from tidegate.api.rollout_status import GateSource, GateStatus, Verdict
-from tidegate.decide.gates.verdict import Context, judge
+from tidegate.api.rollout_status import Verdict
 from tidegate.domain.answers import Answer, Buckets, CountAnswer, Failure, GateAnswer
 from tidegate.domain.counting import Tally
 
@@ -23,12 +23,6 @@ ADVANCE, HOLD, ROLLBACK, NO_DATA, NOT_APPLICABLE = (
 )
 SILENT = Failure(Reason.PROMETHEUS_TIMEOUT, "no complete answer within 5 s")
 REFUSED = Failure(Reason.QUERY_REFUSED, "bad_data: many-to-many")
-
-
-def said(judged: Gate, given: GateAnswer, at: Context | None = None, before: GateStatus | None = None) -> GateStatus:
-    status = judge(judged, GateSource.ROLLOUT, given, before, at or context())
-    assert status is not None
-    return GateStatus.model_validate(status.to_wire())
 
 
 # count
@@ -75,8 +69,8 @@ def test_a_count_is_kept_in_status() -> None:
 
 @pytest.mark.parametrize(("total", "verdict"), [(99, HOLD), (100, ADVANCE), (150, ADVANCE)])
 def test_a_count_may_also_have_to_be_reached(total: float, verdict: Verdict) -> None:
-    judged = Gate.model_validate({"name": "trades", "count": {"counter": "trades_total"}, "advance": {"gte": 100}})
-    assert said(judged, GateAnswer(counted(total))).verdict is verdict
+    trades = Gate.model_validate({"name": "trades", "count": {"counter": "trades_total"}, "advance": {"gte": 100}})
+    assert said(trades, GateAnswer(counted(total))).verdict is verdict
 
 
 # latency
@@ -185,11 +179,8 @@ def in_breach(kind: str, at: float) -> GateAnswer:
 def test_how_many_samples_a_breach_needs_by_kind(kind: str, rule: dict[str, Any], needed: int) -> None:
     made = {"query": gate, "latency": latency_gate, "count": count_gate}[kind]
     bound = {"gte": 1} if kind == "count" else {"gt": 5} if kind == "latency" else {"gt": 0.15}
-    judged, status, verdicts = made(rollback=bound | rule), None, []
-    for number in range(needed):
-        status = said(judged, in_breach(kind, number * 10), context(number * 10), status)
-        verdicts.append(status.verdict)
-    assert verdicts == [HOLD] * (needed - 1) + [ROLLBACK]
+    looks = [(in_breach(kind, number * 10), context(number * 10)) for number in range(needed)]
+    assert [status.verdict for status in judged(made(rollback=bound | rule), *looks)] == [HOLD] * (needed - 1) + [ROLLBACK]
 
 
 # relativeTo
@@ -272,37 +263,33 @@ def test_when(when: Answer | Failure, verdict: Verdict) -> None:
 
 
 def test_a_gate_that_does_not_apply_keeps_what_it_saw_of_a_breach() -> None:
-    judged = gate(when="open", rollback={"gt": 0.15, "for": "20s"})
-    status = None
-    for at, is_open in [(0, True), (10, False), (20, True), (30, True)]:
-        open_ = answer(float(is_open), at=at)
-        status = said(judged, GateAnswer(answer(0.9, at=at), when=open_), context(at), status)
-        if not is_open:
-            assert (status.verdict, status.breached_samples) == (NOT_APPLICABLE, 1)
-    assert status is not None
-    assert status.verdict is ROLLBACK
+    looks = [
+        (GateAnswer(answer(0.9, at=at), when=answer(is_open, at=at)), context(at)) for at, is_open in [(0, 1), (10, 0), (20, 1), (30, 1)]
+    ]
+    statuses = judged(gate(when="open", rollback={"gt": 0.15, "for": "20s"}), *looks)
+    assert (statuses[1].verdict, statuses[1].breached_samples) == (NOT_APPLICABLE, 1)
+    assert statuses[-1].verdict is ROLLBACK
+
+
+ROLL_BACK = NoDataRule.model_validate({"deadline": "60s", "then": "rollback"})
 
 
 def test_the_clock_of_missing_data_stands_still_while_a_gate_does_not_apply() -> None:
     """Closed overnight: two hours without data before and after are four hours, not the whole night."""
-    rule, judged, status = NoDataRule.model_validate({"deadline": "60s", "then": "rollback"}), gate(when="open"), None
-    for at, is_open, verdict in [(0, 1, NO_DATA), (40, 0, NOT_APPLICABLE), (1000, 1, NO_DATA), (1019, 1, NO_DATA), (1020, 1, ROLLBACK)]:
-        given = GateAnswer(answer(at=at), when=answer(float(is_open), at=at))
-        status = said(judged, given, context(at, rule=rule), status)
-        assert status.verdict is verdict, at
+    looks = [(0, 1, NO_DATA), (40, 0, NOT_APPLICABLE), (1000, 1, NO_DATA), (1019, 1, NO_DATA), (1020, 1, ROLLBACK)]
+    given = [(GateAnswer(answer(at=at), when=answer(is_open, at=at)), context(at, rule=ROLL_BACK)) for at, is_open, _ in looks]
+    assert [status.verdict for status in judged(gate(when="open"), *given)] == [verdict for _, _, verdict in looks]
 
 
 def test_a_source_that_fails_stops_the_clock_and_does_not_turn_it_back() -> None:
-    rule, status = NoDataRule.model_validate({"deadline": "60s", "then": "rollback"}), None
     looks: list[tuple[float, Answer | Failure, Verdict]] = [
         (0, answer(), NO_DATA),
         (50, SILENT, NO_DATA),
         (60, answer(at=60), NO_DATA),
         (70, answer(at=70), ROLLBACK),
     ]
-    for at, given, verdict in looks:
-        status = said(gate(), GateAnswer(given), context(at, rule=rule), status)
-        assert status.verdict is verdict, at
+    statuses = judged(gate(), *((GateAnswer(given), context(at, rule=ROLL_BACK)) for at, given, _ in looks))
+    assert [status.verdict for status in statuses] == [verdict for _, _, verdict in looks]
 
 
 @pytest.mark.parametrize(("values", "verdict"), [((), NO_DATA), ((0.05,), ADVANCE), ((0.05, 0.05), NO_DATA)])
@@ -331,19 +318,32 @@ def test_a_query_that_prometheus_refuses_is_the_gates_own_fault() -> None:
         (answer(0.9, age=31), answer(0), NO_DATA),
         (answer(0.9), answer(49), HOLD),
         (answer(0.9), answer(60, age=31), NO_DATA),  # a dead exporter's count proves nothing
+        (answer(0.05), answer(49), HOLD),
+        (answer(0.05), answer(), HOLD),
+        (answer(0.9), answer(), HOLD),
         (answer(0.05), answer(50), ADVANCE),
+        (answer(0.9), answer(50), ROLLBACK),
+        (answer(0.05), answer(25, 25), ADVANCE),
+        (answer(0.05), answer(math.nan), NO_DATA),
+        (answer(0.9), answer(math.inf), NO_DATA),
+        (answer(0.05), SILENT, NO_DATA),
+        (answer(0.9), SILENT, NO_DATA),
     ],
 )
-def test_too_few_samples_before_anything_else_is_said(value: Answer, samples: Answer, verdict: Verdict) -> None:
-    assert said(gate(samples={"count": "n", "min": 50}), GateAnswer(value, samples)).verdict is verdict
+def test_too_few_samples_before_anything_else_is_said(value: Answer, samples: Answer | Failure, verdict: Verdict) -> None:
+    status = said(gate(samples={"count": "n", "min": 50}, rollback={"gt": 0.15, "confirm": 1}), GateAnswer(value, samples))
+    assert status.verdict is verdict
+
+
+def test_the_status_shows_how_many_samples_are_wanted() -> None:
+    status = said(gate(samples={"count": "n", "min": 50}), GateAnswer(answer(0.05), answer(12)))
+    assert (status.samples, status.samples_min, status.message) == ("12", "50", "12 of 50 samples: too few to judge")
 
 
 def test_too_few_samples_do_not_end_a_breach() -> None:
-    judged, status = gate(samples={"count": "n", "min": 50}, rollback={"gt": 0.15, "for": "20s"}), None
-    for at, samples in [(0, 51), (10, 49), (20, 51), (30, 51)]:
-        status = said(judged, GateAnswer(answer(0.9, at=at), answer(samples, at=at)), context(at), status)
-    assert status is not None
-    assert status.verdict is ROLLBACK
+    looks = [(0, 51), (10, 49), (20, 51), (30, 51)]
+    given = [(GateAnswer(answer(0.9, at=at), answer(samples, at=at)), context(at)) for at, samples in looks]
+    assert judged(gate(samples={"count": "n", "min": 50}, rollback={"gt": 0.15, "for": "20s"}), *given)[-1].verdict is ROLLBACK
 
 
 def test_when_the_least_number_of_samples_is_expected() -> None:
@@ -365,16 +365,10 @@ def test_when_the_least_number_of_samples_is_expected() -> None:
     ],
 )
 def test_a_forecast_is_a_moment_that_status_can_keep(samples: float, least: float, effective: float, expected: float) -> None:
-    judged = gate(samples={"count": "n", "min": least})
-    status = judge(judged, GateSource.ROLLOUT, GateAnswer(answer(0.05), answer(samples)), None, context(effective=effective))
-    assert status is not None
+    status = said(gate(samples={"count": "n", "min": least}), GateAnswer(answer(0.05), answer(samples)), context(effective=effective))
     assert status.samples_expected_at == after(expected)
-    assert GateStatus.model_validate(status.to_wire()) == status
 
 
 def test_a_rule_shorter_than_the_pace_of_samples_still_fires() -> None:
-    judged, status = gate(rollback={"gt": 0.15, "for": "20s"}), None
-    for at in (0, 30, 60):
-        status = said(judged, GateAnswer(answer(0.9, at=at)), context(at, staleness=120), status)
-    assert status is not None
-    assert status.verdict is ROLLBACK
+    looks = [(GateAnswer(answer(0.9, at=at)), context(at, staleness=120)) for at in (0, 30, 60)]
+    assert judged(gate(rollback={"gt": 0.15, "for": "20s"}), *looks)[-1].verdict is ROLLBACK

@@ -6,6 +6,8 @@ import pytest
 
 from tests.builders import raw_gate
 from tests.decide.world import World
+from tidegate.api.conditions import Reason
+from tidegate.domain.problems import Problem
 from tidegate.domain.snapshot import Snapshot
 
 pytestmark = pytest.mark.levers
@@ -35,17 +37,29 @@ def other_steps(world: World) -> None:
     world.set_steps(5, 40, 100)
 
 
+def broken(world: World) -> None:
+    world.edit(gates=[raw_gate(query="rate(")])
+
+
+def policy_gone(world: World) -> None:
+    world.policy = Problem(Reason.POLICY_MISSING, "RolloutPolicy production does not exist")
+
+
 def breach(world: World) -> None:
     world.readings["guard"] = 1.0
 
 
+TAKE_BACK = [switched_off, another_revision, paused, other_steps, broken, policy_gone, breach]
+
+
 @pytest.mark.parametrize("from_percent", [0, 10])
-@pytest.mark.parametrize("take_back", [switched_off, another_revision, paused, other_steps, breach], ids=lambda it: it.__name__)
+@pytest.mark.parametrize("take_back", TAKE_BACK, ids=lambda it: it.__name__)
 def test_a_raise_that_arrives_after_it_was_taken_back(from_percent: int, take_back: Callable[[World], None]) -> None:
     world = World(guards=(raw_gate("guard", rollback={"gt": 0.15, "confirm": 1}),), gates=GATES)
     seen = on_its_way(world, from_percent)
     take_back(world)
     world.reconcile()
+    assert world.status.raising != seen.rollout.status.raising
     after = world.percent
     assert after is not None
     assert after <= from_percent
@@ -68,8 +82,7 @@ def test_a_raise_that_arrives_after_the_object_was_deleted(from_percent: int, po
 
 
 def test_a_flag_from_which_nothing_was_taken_back_is_not_written_again() -> None:
-    world = World(gates=GATES)
-    world.climb_to(10)
+    world = World.at(10, gates=GATES)
     writes = len(world.writes)
     world.edit(paused=True)
     world.run(120)

@@ -12,9 +12,8 @@ from tests.decide.world import Fault, World
 from tests.levers.evaluator import Evaluator
 from tidegate.api.conditions import Reason
 from tidegate.api.records import Transition
-from tidegate.api.rollout_status import FeatureRolloutStatus, Phase, State
+from tidegate.api.rollout_status import Phase, State
 from tidegate.domain.problems import Problem
-from tidegate.domain.snapshot import Snapshot
 from tidegate.levers.flag.definition import definition_for, read_exposure, switched_off
 from tidegate.levers.flag.flag_set import WriteFlag
 
@@ -23,21 +22,19 @@ GATES = [raw_gate(rollback={"gt": 0.15, "confirm": 1})]
 GUARD = raw_gate("uptime", rollback={"gt": 0.15, "confirm": 1})
 
 
-def leased(*, flag: dict[str, Any] | None = None, **spec: Any) -> World:
-    return World(**{"gates": GATES, "guards": (GUARD,), "flag": {"leaseSeconds": LEASE} | (flag or {})} | spec)
+def leased(where: int | Phase | None = None, *, flag: dict[str, Any] | None = None, **spec: Any) -> World:
+    world = World(**{"gates": GATES, "guards": (GUARD,), "flag": {"leaseSeconds": LEASE} | (flag or {})} | spec)
+    if where is not None:
+        world.get_to(where)
+    return world
 
 
 def standing(percent: int, *, flag: dict[str, Any] | None = None, **spec: Any) -> World:
     """At this percent, with a dwell that never ends."""
-    world = leased(flag=flag, **spec)
-    world.climb_to(percent)
+    world = leased(percent, flag=flag, **spec)
     world.set_steps(10, 50, 100, dwell="365d")
     world.run(world.lease or 0)
     return world
-
-
-def effect(world: World) -> dict[str, Any]:
-    return {key: value for key, value in (world.definition or {}).items() if key != "metadata"}
 
 
 def abandoned(world: World, seconds: float = 90) -> World:
@@ -66,28 +63,8 @@ def test_a_lease_is_renewed_at_each_third_by_one_write_and_nothing_else(seconds:
     assert (world.raw["metadata"]["resourceVersion"], len(world.records())) == (version, records), "nor is status written"
 
 
-@pytest.mark.thorough
-def test_there_is_always_two_thirds_of_the_lease_left() -> None:
-    world = standing(10)
-    for _ in range(500):
-        world.reconcile()
-        assert world.lease is not None
-        assert LEASE * 2 / 3 <= world.lease <= LEASE
-        world.now += timedelta(seconds=max(world.wait or 0, 0.005))
-
-
-def test_between_two_renewals_a_reconcile_does_nothing() -> None:
-    world = standing(10)
-    for _ in range(200):
-        world.now += timedelta(seconds=0.9)
-        if not world.is_converged():
-            assert [action.renews for action in world.reconcile().actions] == [True]  # type: ignore[union-attr]
-        assert world.is_converged()
-
-
 def test_without_gates_or_guards_it_is_renewed_all_the_same() -> None:
-    world = World(flag={"leaseSeconds": 3600}, dwell="10d")
-    world.climb_to(10)
+    world = World.at(10, flag={"leaseSeconds": 3600}, dwell="10d")
     world.run(86_400)
     assert (world.percent, expired(world)) == (10, 0)
 
@@ -119,22 +96,18 @@ HELD: list[Callable[[World], None]] = [paused, invalid, without_policy, guard_ho
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("hold", HELD, ids=lambda it: it.__name__)
-def test_whatever_holds_a_rollout_keeps_its_exposure(hold: Callable[[World], None]) -> None:
-    world = leased()
-    world.climb_to(50)
+def test_whatever_holds_a_rollout_keeps_its_exposure_while_somebody_looks(hold: Callable[[World], None]) -> None:
+    world = leased(50)
     hold(world)
     for _ in range(60):
         world.run(30)
         assert world.percent == 50
     assert expired(world) == 0
-
-
-def test_a_whole_climb_is_no_different() -> None:
-    world = leased()
-    world.run_until(lambda it: it.phase is Phase.SUCCEEDED)
-    assert expired(world) == 0
-    steps = [write.percent for _, write in world.writes if write.raises]
-    assert steps == [10, 50, 100]
+    abandoned(world)
+    world.run(60)
+    assert (world.percent, world.status.step_percent, expired(world)) == (0, 50, 1)
+    mended(world)
+    world.climb_to(50)
 
 
 # where there is a lease, and where there is none
@@ -149,24 +122,22 @@ def test_only_what_moves_has_a_lease(lists: dict[str, Any]) -> None:
         world.climb_to(percent)
         assert world.status.state is State.ROLLING_OUT
         assert world.lease is not None
-    world.run_until(lambda it: it.phase is Phase.BAKING)
-    assert (world.lease, world.percent) == (None, 100)
-    assert effect(world) == definition_for(target(**lists), 100)
+    world.until(Phase.BAKING)
+    assert (world.lease, world.percent, expired(world), _raised_to(world)) == (None, 100, 0, [10, 50, 100])
+    assert world.effect == definition_for(target(**lists), 100)
     world.edit(revision="v2")
     world.reconcile()
     assert (world.status.state, world.percent) == (State.ROLLING_OUT, 100)
     assert world.lease is not None
-    world.readings["errors"] = 0.9
-    world.run_until(lambda it: it.phase is Phase.ROLLED_BACK, 60)
-    assert effect(world) == switched_off()
+    world.fall()
+    assert world.effect == switched_off()
     world.edit(enabled=False)
     world.run(1)
-    assert effect(world) == switched_off()
+    assert world.effect == switched_off()
 
 
 def test_what_bakes_or_has_succeeded_needs_nobody() -> None:
-    world = leased(bake="1h")
-    world.run_until(lambda it: it.phase is Phase.BAKING)
+    world = leased(Phase.BAKING, bake="1h")
     abandoned(world, 86_400)
     assert world.percent == 100
     world.run(30)
@@ -189,8 +160,7 @@ def lease_of(seconds: int | None) -> dict[str, Any]:
 @pytest.mark.parametrize("before", [None, 60, 86_400])
 @pytest.mark.parametrize("after", [None, 60, 900])
 def test_editing_the_lease_counts_at_once_and_raises_nothing(before: int | None, after: int | None) -> None:
-    world = World(gates=GATES, flag=lease_of(before), dwell="1h")
-    world.climb_to(10)
+    world = World.at(10, gates=GATES, flag=lease_of(before), dwell="1h")
     began = world.status.effective_at
     world.edit_target(leaseSeconds=after)
     world.reconcile()
@@ -210,11 +180,11 @@ def test_a_feature_that_nobody_watches_is_off_for_everybody_by_their_own_clock()
     world = standing(50, flag={"allow": ["alice"], "deny": ["bob"]})
     end = world.now.timestamp() + (world.lease or 0)
     clients = ["alice", "bob", *(f"user-{number}" for number in range(300))]
-    seeing = [client for client in clients if Evaluator(effect(world), at=end - 1).sees(client)]
+    seeing = [client for client in clients if Evaluator(world.effect, at=end - 1).sees(client)]
     assert "alice" in seeing
     assert "bob" not in seeing
     assert 100 < len(seeing) < 200
-    assert [client for client in clients if Evaluator(effect(world), at=end).sees(client)] == []
+    assert [client for client in clients if Evaluator(world.effect, at=end).sees(client)] == []
     abandoned(world)
     assert world.percent == 0
 
@@ -222,15 +192,14 @@ def test_a_feature_that_nobody_watches_is_off_for_everybody_by_their_own_clock()
 @pytest.mark.parametrize("percent", [10, 50, 100])
 @pytest.mark.parametrize("away", [60, 90, 86_400])
 def test_it_comes_back_to_its_percent_by_a_raise_that_is_decided_and_dwells_anew(percent: int, away: float) -> None:
-    world = leased()
-    world.climb_to(percent)
+    world = leased(percent)
     writes = len(world.writes)
     abandoned(world, away)
     back = world.elapsed()
     world.reconcile()
     assert (world.percent, world.status.percent, world.status.step_percent) == (0, 0, percent)
     assert (world.status.state, world.status.effective_at, world.status.step) == (State.ROLLING_OUT, None, 0)
-    assert read_exposure(effect(world)).percent == 0, "no client whose clock is behind keeps it on"
+    assert read_exposure(world.effect).percent == 0, "no client whose clock is behind keeps it on"
     assert world.recorded()[-1] is Transition.STEP_DECIDED
     assert world.recorded()[-2] is Transition.LEASE_EXPIRED
     assert f"{percent} % is decided anew" in world.records()[-2].message
@@ -241,27 +210,25 @@ def test_it_comes_back_to_its_percent_by_a_raise_that_is_decided_and_dwells_anew
     assert world.status.raised_at == world.now, "it is a rise of exposure: guards reach it"
     world.run_until(lambda it: it.percent != percent or it.status.state is State.ENABLED)
     assert world.elapsed() - again >= 60, "the dwell counts anew from the reading back"
-    world.run_until(lambda it: it.phase is Phase.SUCCEEDED)
+    world.until(Phase.SUCCEEDED)
     assert (expired(world), world.status.attempt) == (1, 1)
 
 
 def test_the_own_gates_say_nothing_while_nobody_is_exposed() -> None:
     """They would judge readings of a time in which nobody had the feature."""
-    world = leased()
-    world.climb_to(50)
+    world = leased(50)
     abandoned(world)
     world.readings["errors"] = 0.9
     world.reconcile()
     assert world.phase is Phase.PROGRESSING
     assert [gate.name for gate in world.status.gates] == ["uptime"]
-    world.run_until(lambda it: it.phase is Phase.ROLLED_BACK, 60)
+    world.until(Phase.ROLLED_BACK, 60)
     assert world.recorded()[-3:] == [Transition.STEP_DECIDED, Transition.STEP_EFFECTIVE, Transition.ROLLED_BACK]
 
 
 @pytest.mark.parametrize("hold", [*HELD, lambda world: world.readings.update(uptime=0.9)])
 def test_what_would_hold_a_step_holds_the_way_back(hold: Callable[[World], None]) -> None:
-    world = leased()
-    world.climb_to(50)
+    world = leased(50)
     abandoned(world)
     hold(world)
     for _ in range(20):
@@ -278,34 +245,19 @@ def _raised_to(world: World) -> list[int]:
     return [write.percent for _, write in world.writes if write.raises]
 
 
-@pytest.mark.parametrize("hold", HELD, ids=lambda it: it.__name__)
-def test_a_lease_that_runs_out_while_it_is_held(hold: Callable[[World], None]) -> None:
-    world = leased()
-    world.climb_to(50)
-    hold(world)
-    world.run(60)
-    abandoned(world)
-    world.run(60)
-    assert (world.percent, world.status.step_percent, expired(world)) == (0, 50, 1)
-    mended(world)
-    world.climb_to(50)
-
-
 def test_the_allow_list_goes_with_the_lease_and_is_back_once_somebody_looks() -> None:
-    world = leased(flag={"allow": ["alice"]})
-    world.climb_to(50)
+    world = leased(50, flag={"allow": ["alice"]})
     abandoned(world)
-    assert not Evaluator(effect(world), at=world.now.timestamp()).sees("alice")
+    assert not Evaluator(world.effect, at=world.now.timestamp()).sees("alice")
     paused(world)
     world.run(600)
     assert (world.percent, world.status.percent) == (0, 0)
-    assert Evaluator(effect(world), at=world.now.timestamp()).sees("alice")
-    assert not Evaluator(effect(world), at=world.now.timestamp() + LEASE).sees("alice")
+    assert Evaluator(world.effect, at=world.now.timestamp()).sees("alice")
+    assert not Evaluator(world.effect, at=world.now.timestamp() + LEASE).sees("alice")
 
 
 def test_it_may_run_out_again_and_again() -> None:
-    world = leased()
-    world.climb_to(50)
+    world = leased(50)
     for number in range(1, 4):
         abandoned(world)
         world.climb_to(50)
@@ -319,8 +271,7 @@ def test_it_may_run_out_again_and_again() -> None:
 
 
 def test_steps_that_are_edited_meanwhile_do_not_move_what_comes_back() -> None:
-    world = leased()
-    world.climb_to(50)
+    world = leased(50)
     abandoned(world)
     world.reconcile()
     world.set_steps(5, 70, 100)
@@ -405,45 +356,26 @@ def test_a_stranger_s_lease_that_stands_is_taken_over_with_its_percent() -> None
     assert (world.lease or 0) >= 40
 
 
-def turned_down(world: World, seconds: float = 900) -> None:
-    """Whatever time goes by, the flag stays as somebody left it."""
-    before = world.definition
-    world.run(seconds)
-    assert (world.definition, world.percent) == (before, 0)
+@pytest.mark.parametrize(("old", "where"), [(10, 50), (100, Phase.BAKING), (100, Phase.SUCCEEDED)])
+def test_an_older_version_of_the_flag_that_somebody_restored_is_no_lease_that_ran_out(old: int, where: int | Phase) -> None:
+    """As a program does that owns the document: it would come back again and again."""
+    world = leased(old)
+    backup = world.definition
+    world.get_to(where)
+    abandoned(world, 300)
+    world.put_flag(backup)
+    world.run(900)
+    assert (world.definition, world.percent, expired(world)) == (backup, 0, 0)
     assert stalled_for(world.status) is Reason.LOWERED_ELSEWHERE
     assert world.recorded().count(Transition.LOWERED_ELSEWHERE) == 1
-
-
-@pytest.mark.parametrize("phase", [Phase.BAKING, Phase.SUCCEEDED])
-def test_what_is_enabled_has_no_lease_that_could_run_out_but_by_somebody_s_hand(phase: Phase) -> None:
-    world = leased()
-    world.climb_to(100)
-    backup = world.definition
-    world.run_until(lambda it: it.phase is phase)
-    abandoned(world, 300)
-    world.put_flag(backup)
-    turned_down(world)
-    assert (world.status.state, world.status.step_percent, expired(world)) == (State.ENABLED, 100, 0)
-
-
-def test_an_older_version_of_the_flag_that_somebody_restored_is_no_lease_that_ran_out() -> None:
-    """As a program does that owns the document: it would come back again and again."""
-    world = leased()
-    world.climb_to(10)
-    backup = world.definition
-    world.climb_to(50)
-    abandoned(world, 300)
-    world.put_flag(backup)
-    turned_down(world)
-    assert (world.status.step_percent, expired(world)) == (50, 0)
+    assert world.status.step_percent == (50 if where == 50 else 100)
 
 
 @pytest.mark.parametrize("phase", [Phase.BAKING, Phase.SUCCEEDED])
 def test_enabled_with_a_lease_that_stands_loses_it(phase: Phase) -> None:
-    world = leased()
-    world.climb_to(100)
+    world = leased(100)
     backup = world.definition
-    world.run_until(lambda it: it.phase is phase)
+    world.until(phase)
     world.put_flag({**(backup or {}), "targeting": definition_for(target(), 100, int(world.now.timestamp()) + 30)["targeting"]})
     world.reconcile()
     assert (world.percent, world.lease, world.status.state) == (100, None, State.ENABLED)
@@ -453,8 +385,7 @@ def test_enabled_with_a_lease_that_stands_loses_it(phase: Phase) -> None:
 
 
 def test_a_new_revision_begins_at_zero_also_after_a_lease_ran_out() -> None:
-    world = leased(revision="v1")
-    world.climb_to(50)
+    world = leased(50, revision="v1")
     abandoned(world)
     world.edit(revision="v2")
     world.reconcile()
@@ -466,26 +397,17 @@ def test_a_new_revision_begins_at_zero_also_after_a_lease_ran_out() -> None:
 
 @pytest.mark.parametrize("looked", [True, False])
 def test_switching_off_wins_over_coming_back(looked: bool) -> None:
-    world = leased()
-    world.climb_to(50)
+    world = leased(50)
     abandoned(world)
     if looked:
         world.reconcile()
     world.edit(enabled=False)
     world.run(300)
-    assert (world.phase, effect(world), world.status.step_percent) == (Phase.DISABLED, switched_off(), 0)
+    assert (world.phase, world.effect, world.status.step_percent) == (Phase.DISABLED, switched_off(), 0)
 
 
 def by_hand(percent: int, lease: int | None) -> dict[str, Any]:
     return {key: value for key, value in definition_for(target(), percent, lease).items() if key in ("defaultVariant", "targeting")}
-
-
-def test_a_lease_that_somebody_removed_is_restored() -> None:
-    world = standing(50)
-    world.edit_flag(**by_hand(50, None))
-    world.reconcile()
-    assert (world.percent, world.status.percent) == (50, 50)
-    assert world.lease is not None
 
 
 @pytest.mark.parametrize("seconds", [81, 3600, 10**9])
@@ -498,29 +420,21 @@ def test_a_lease_that_somebody_moved_far_away_is_brought_back(seconds: int) -> N
     assert world.lease <= LEASE
 
 
-def test_what_somebody_turned_down_is_not_renewed_and_does_not_come_back() -> None:
+@pytest.mark.parametrize(("to", "seconds"), [(5, 50), (0, None)])
+def test_what_somebody_turned_down_is_not_renewed_and_does_not_come_back(to: int, seconds: int | None) -> None:
     world = standing(50)
-    world.edit_flag(**by_hand(5, int(world.now.timestamp()) + 50))
+    world.edit_flag(**by_hand(to, None if seconds is None else int(world.now.timestamp()) + seconds))
     writes = len(world.writes)
     world.run(30)
-    assert world.percent == 5
+    assert world.percent == to
     world.run(900)
     assert (world.percent, len(world.writes), expired(world)) == (0, writes, 0)
     assert world.recorded().count(Transition.LOWERED_ELSEWHERE) == 1
     assert world.status.step_percent == 50
 
 
-def test_what_somebody_turned_off_stays_off_though_the_lease_would_have_run_out() -> None:
-    world = standing(50)
-    world.edit_flag(**by_hand(0, None))
-    abandoned(world)
-    world.run(900)
-    assert (world.percent, expired(world)) == (0, 0)
-
-
 def test_what_somebody_turned_up_behind_a_lease_that_ran_out_is_not_kept() -> None:
-    world = leased()
-    world.climb_to(10)
+    world = leased(10)
     world.edit_flag(**by_hand(80, int(world.now.timestamp()) + 10))
     abandoned(world)
     world.climb_to(10)
@@ -528,8 +442,7 @@ def test_what_somebody_turned_up_behind_a_lease_that_ran_out_is_not_kept() -> No
 
 
 def test_a_rewritten_definition_has_no_lease_that_could_run_out() -> None:
-    world = leased()
-    world.climb_to(50)
+    world = leased(50)
     abandoned(world)
     world.edit_flag(state="DISABLED")
     world.reconcile()
@@ -540,28 +453,26 @@ def test_a_rewritten_definition_has_no_lease_that_could_run_out() -> None:
 
 
 @pytest.mark.parametrize("percent", [10, 100])
-@pytest.mark.parametrize("lists", [{}, {"allow": ["alice"], "deny": ["bob"]}])
+@pytest.mark.parametrize("lists", [{}, {"allow": ["alice"], "deny": ["bob"]}, {"segment": [{"attribute": "tier", "in": ["pro"]}]}])
 def test_what_is_kept_has_no_lease(percent: int, lists: dict[str, Any]) -> None:
-    world = leased(flag=lists, deletionPolicy="Keep")
-    world.climb_to(percent)
+    world = leased(percent, flag=lists, deletionPolicy="Keep")
     world.delete()
     world.reconcile()
-    assert (world.exists, effect(world)) == (False, definition_for(target(**lists), percent))
+    assert (world.exists, world.effect) == (False, definition_for(target(**lists), percent))
     abandoned(world, 10**6)
     assert world.percent == percent
 
 
 @pytest.mark.parametrize("looked", [True, False])
 def test_keep_turns_nothing_on_that_a_lease_turned_off(looked: bool) -> None:
-    world = leased(deletionPolicy="Keep")
-    world.climb_to(50)
+    world = leased(50, deletionPolicy="Keep")
     abandoned(world)
     if looked:
         world.edit(paused=True)
         world.run(60)
     world.delete()
     world.reconcile()
-    assert (world.exists, effect(world)) == (False, switched_off())
+    assert (world.exists, world.effect) == (False, switched_off())
 
 
 # when things go wrong
@@ -569,48 +480,6 @@ def test_keep_turns_nothing_on_that_a_lease_turned_off(looked: bool) -> None:
 
 def ticks(world: World, seconds: float) -> None:
     world.now += timedelta(seconds=seconds)
-
-
-@pytest.mark.thorough
-@pytest.mark.parametrize("fault", list(Fault))
-def test_a_fault_at_every_reconcile_around_a_lease_that_ran_out(fault: Fault) -> None:
-    for number in range(6):
-        for times in (1, 3):
-            world = leased(flag={"allow": ["alice"]})
-            world.climb_to(50)
-            abandoned(world)
-            for _ in range(number):
-                world.reconcile()
-                ticks(world, max(world.wait or 0, 0.005))
-            for _ in range(times):
-                world.reconcile(fault)
-                ticks(world, 0.2)
-            world.run_until(lambda it: it.phase is Phase.SUCCEEDED)
-            world.run(1)
-            assert (_raised_to(world), expired(world), world.status.attempt) == ([10, 50, 50, 100], 1, 1)
-            told = world.recorded()
-            assert told.count(Transition.LOWERED_ELSEWHERE) == 0
-            assert [record.seq for record in world.records()] == list(range(1, len(told) + 1))
-            assert world.is_converged()
-
-
-@pytest.mark.thorough
-@pytest.mark.parametrize("fault", list(Fault))
-def test_a_process_that_dies_again_and_again_while_leases_run_out(fault: Fault) -> None:
-    for number in range(5):
-        world = leased()
-        world.climb_to(50)
-        abandoned(world)
-        for _ in range(number):
-            world.reconcile()
-            ticks(world, 0.01)
-        world.reconcile(fault)
-        abandoned(world)
-        world.climb_to(50)
-        assert _raised_to(world)[:2] == [10, 50]
-        assert set(_raised_to(world)[2:]) == {50}
-        assert expired(world) in (1, 2), "twice where it was on again in between"
-        assert world.recorded().count(Transition.LOWERED_ELSEWHERE) == 0
 
 
 @pytest.mark.parametrize("fault", list(Fault))
@@ -641,11 +510,6 @@ def test_a_flag_set_that_cannot_be_written_turns_itself_off() -> None:
     assert expired(world) == 1
 
 
-def seen_before(world: World, wanted: Callable[[FeatureRolloutStatus], bool]) -> Snapshot:
-    world.run_until(lambda it: wanted(it.status))
-    return world.snapshot()
-
-
 def test_a_leader_that_wakes_after_the_lease_ran_out_renews_nothing() -> None:
     world = standing(50)
     old = world.snapshot()
@@ -659,8 +523,7 @@ def test_a_leader_that_wakes_after_the_lease_ran_out_renews_nothing() -> None:
 
 
 def test_a_leader_that_slept_through_the_way_back_undoes_nothing() -> None:
-    world = leased()
-    world.climb_to(50)
+    world = leased(50)
     old = world.snapshot()
     abandoned(world)
     world.climb_to(50)

@@ -15,8 +15,7 @@ GATES = [raw_gate(rollback={"gt": 0.15, "confirm": 1})]
 
 
 def standing(percent: int = 50) -> World:
-    world = World(gates=GATES, percents=(percent, 100), dwell="1h", revision="v1")
-    world.climb_to(percent)
+    world = World.at(percent, gates=GATES, percents=(percent, 100), dwell="1h", revision="v1")
     world.run(5)
     return world
 
@@ -28,10 +27,12 @@ def test_what_is_turned_down_stays_and_status_says_what_clients_have(percent: in
     world.run(7200)
     assert (world.percent, world.status.percent, world.status.step_percent) == (percent, percent, 50)
     assert stalled_for(world.status) is Reason.LOWERED_ELSEWHERE
+    assert f"turned down to {percent} %" in (world.status.waiting_for or "")
     assert world.recorded().count(Transition.LOWERED_ELSEWHERE) == 1
     assert world.is_converged()
     world.turn(50)
     world.climb_to(100)
+    assert stalled_for(world.status) is None
 
 
 def test_what_is_turned_up_is_corrected_at_once_and_recorded() -> None:
@@ -45,8 +46,9 @@ def test_what_is_turned_up_is_corrected_at_once_and_recorded() -> None:
 
 def test_what_is_removed_is_restored_as_it_was_seen_last() -> None:
     world = standing()
-    world.turn(20)
-    world.run(5)
+    for percent in (30, 20):
+        world.turn(percent)
+        world.run(5)
     world.turn(None)
     world.run(5)
     assert (world.percent, world.status.override) == (20, 20)
@@ -58,8 +60,7 @@ def test_a_mark_of_an_external_writer_displaces_nobody() -> None:
     world.reconcile()
     assert world.reading.mark is not None
     assert (world.reading.mark.uid, world.percent) == ("u1", 50)
-    world.readings["errors"] = 0.9
-    world.run_until(lambda it: it.phase is Phase.ROLLED_BACK, 60)
+    world.fall()
 
 
 def test_a_mark_may_lower_and_gives_neither_text_nor_number() -> None:
@@ -84,8 +85,7 @@ def test_a_mark_never_raises() -> None:
 def test_a_rejection_is_about_a_revision_for_ever() -> None:
     """v1 falls, v2 begins, and then v1 again: a Git revert."""
     world = standing()
-    world.readings["errors"] = 0.9
-    world.run_until(lambda it: it.phase is Phase.ROLLED_BACK, 60)
+    world.fall()
     world.readings["errors"] = 0.0
     world.edit(revision="v2")
     world.climb_to(50)
@@ -97,8 +97,7 @@ def test_a_rejection_is_about_a_revision_for_ever() -> None:
     world.edit(retry=1)
     world.climb_to(50)
     assert world.recorded().count(Transition.RETRIED) == 1
-    world.readings["errors"] = 0.9
-    world.run_until(lambda it: it.phase is Phase.ROLLED_BACK, 60)
+    world.fall()
     world.readings["errors"] = 0.0
     world.run(3600)
     assert (world.phase, world.percent) == (Phase.ROLLED_BACK, 0), "the retry held once"
@@ -106,8 +105,7 @@ def test_a_rejection_is_about_a_revision_for_ever() -> None:
 
 def test_a_rejection_outlives_the_object_and_its_name_and_the_mark() -> None:
     world = standing()
-    world.readings["errors"] = 0.9
-    world.run_until(lambda it: it.phase is Phase.ROLLED_BACK, 60)
+    world.fall()
     world.run(5)
     world.readings["errors"] = 0.0
     world.delete()
@@ -121,8 +119,7 @@ def test_a_rejection_outlives_the_object_and_its_name_and_the_mark() -> None:
 
 def test_a_retry_is_not_forgotten_while_its_record_waits() -> None:
     world = standing()
-    world.readings["errors"] = 0.9
-    world.run_until(lambda it: it.phase is Phase.ROLLED_BACK, 60)
+    world.fall()
     world.readings["errors"] = 0.0
     for changes in ({"retry": 1}, {"revision": "v2"}, {"revision": "v1"}):
         world.edit(**changes)

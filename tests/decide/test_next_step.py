@@ -23,9 +23,7 @@ READINGS = {Verdict.ADVANCE: 0.0, Verdict.NOT_APPLICABLE: 0.9, Verdict.HOLD: 0.1
 
 def climbing() -> World:
     rules: dict[str, Any] = {"when": "open", "rollback": {"gt": 0.15, "confirm": 1}}
-    world = World(gates=[raw_gate(**rules)], guards=(raw_gate("uptime", **rules, reach="1h"),))
-    world.climb_to(10)
-    return world
+    return World.at(10, gates=[raw_gate(**rules)], guards=(raw_gate("uptime", **rules, reach="1h"),))
 
 
 def following(*verdicts: Verdict) -> int:

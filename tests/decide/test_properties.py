@@ -11,11 +11,14 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from tests.builders import policy, raw_gate, target
 from tests.decide.world import Fault, World
 from tidegate.api.conditions import Reason
-from tidegate.api.rollout_status import Phase, State
+from tidegate.api.rollout_status import FeatureRolloutStatus, Phase, State
 from tidegate.domain.answers import Failure
 from tidegate.domain.exposure import Reading
 from tidegate.domain.problems import Problem
+from tidegate.domain.snapshot import Policy
+from tidegate.domain.steps import dwell_at
 from tidegate.levers.flag.definition import definition_for
+from tidegate.observe.parsing import parse_rollout
 
 READINGS = {
     "good": 0.0,
@@ -28,13 +31,43 @@ READINGS = {
 }
 STEPS = [(10, 50, 100), (25, 100), (5, 15, 30, 60, 100), (100,)]
 GATES = [raw_gate(), raw_gate("slow", rollback={"gt": 0.15, "for": "30s"}, query="rate(slow[20s])")]
+OTHERS = [
+    raw_gate("closed", advance={"lte": 0.1}, rollback={"gte": 0.15, "confirm": 1}),
+    raw_gate("thrice", rollback={"gt": 0.15, "confirm": 3}),
+    raw_gate("alone", series="one"),
+    {"name": "advancing", "query": "x", "advance": {"lt": 0.1}},
+    {"name": "falling", "query": "x", "rollback": {"gt": 0.15, "confirm": 1}},
+    raw_gate("sampled", samples={"count": "n", "min": 50}),
+    raw_gate("sometimes", when="open", rollback={"gt": 0.15, "for": "20s"}),
+    {"name": "events", "count": {"counter": "events_total"}, "rollback": {"gte": 0.5}},
+    {"name": "lately", "count": {"counter": "lately_total", "since": "step"}, "rollback": {"gte": 0.5}},
+    {"name": "latency", "latency": {"histogram": "x_bucket", "over": "20s"}, "advance": {"lt": 2}, "rollback": {"gt": 5, "for": "20s"}},
+    raw_gate("beside", relativeTo={"query": "off"}),
+    raw_gate("before", relativeTo={"start": {"over": "1h"}}),
+    raw_gate("weekly", relativeTo={"offset": "7d"}),
+    raw_gate("measured", relativeTo={"baseline": "normal"}),
+    {"use": "shared"},
+]
+"""Gates of all kinds. Each reads well at `good` and badly at `bad`, and at `band` it holds where it has a rule to advance."""
+SHARED = raw_gate("shared")
+NORMAL = 0.107
+"""What `relativeTo` compares with: beside it `band` lies between the bounds."""
 GUARD = raw_gate("uptime", rollback={"gt": 0.15, "confirm": 1}, reach="2m")
+GUARDS = (GUARD, raw_gate("held", onBreach="hold"), raw_gate("noted", onBreach="notify"))
 MISSING = Problem(Reason.POLICY_MISSING, "RolloutPolicy production does not exist")
 SEGMENT = [{"attribute": "tier", "in": ["pro"]}]
 LEASES = [60, 60, 600, None]
 HOLDBACKS = [0, 5, 20]
 LOOKS = st.integers(0, 4)
+DWELLS = st.sampled_from(["1s", "30s", "60s"])
+GATE_LISTS = st.lists(st.sampled_from(OTHERS), max_size=2, unique_by=str).map(lambda others: [*GATES, *others])
 TERMINAL = frozenset({Phase.SUCCEEDED, Phase.ROLLED_BACK, Phase.DISABLED})
+WITHOUT_ADVANCE = ("falling", "events", "lately")
+FEW, MANY = 10.0, 1000.0
+
+
+def usual_policy(generation: int = 1, template: dict[str, Any] = SHARED) -> Policy:
+    return policy(*GUARDS, generation=generation, baselines={"normal": NORMAL}, gateTemplates=[template])
 
 
 class Life(RuleBasedStateMachine):
@@ -48,6 +81,8 @@ class Life(RuleBasedStateMachine):
         lease=st.sampled_from(LEASES),
         holdback=st.sampled_from(HOLDBACKS),
         segment=st.sampled_from([None, SEGMENT]),
+        gates=GATE_LISTS,
+        deadline=st.sampled_from([None, None, "2m"]),
     )
     def begin(
         self,
@@ -58,10 +93,12 @@ class Life(RuleBasedStateMachine):
         lease: int | None,
         holdback: int,
         segment: list[dict[str, Any]] | None,
+        gates: list[dict[str, Any]],
+        deadline: str | None,
     ) -> None:
         self.world = World(
-            gates=GATES,
-            guards=(GUARD,),
+            gates=gates,
+            stepDeadline=deadline,
             percents=steps,
             dwell="30s",
             bake="60s",
@@ -71,7 +108,11 @@ class Life(RuleBasedStateMachine):
             flag={"allow": ["alice"], "leaseSeconds": lease, "segment": segment},
         )
         self.world.set_steps(*steps, dwell="30s", holdback=holdback)
-        self.revision = 0
+        self.world.policy = usual_policy()
+        self.world.bases = self.world.medians = dict.fromkeys(("beside", "before", "weekly"), NORMAL)
+        self.world.samples["sampled"] = MANY
+        self.gates, self.revision = gates, 0
+        self.stood = self.world.now
         self.fulls = {100 - holdback}
         self.allowed = {0, initial, *steps[:-1], 100 - holdback}
         self.told: dict[int, str] = {}
@@ -86,12 +127,40 @@ class Life(RuleBasedStateMachine):
     def reconcile(self, fault: Fault | None = None) -> None:
         if not self.world.exists:
             return
-        seq, deleting = self.world.status.seq, "deletionTimestamp" in self.world.raw["metadata"]
+        before, deleting = self.world.status, "deletionTimestamp" in self.world.raw["metadata"]
+        writes, shown = len(self.world.writes), self.world.percent or 0
         decision = self.world.reconcile(fault)
         if deleting:
             return
         assert decision.requeue_after is not None or decision.status.phase in TERMINAL, "a state that nothing wakes up"
-        assert self.world.status.seq >= seq
+        assert self.world.status.seq >= before.seq
+        if before.raising and not before.raising.adopts:
+            for _, write in self.world.writes[writes:]:
+                if shown < write.percent == before.raising.percent:
+                    self.check_raise(before)
+        self.note_what_stands(before)
+
+    def check_raise(self, before: FeatureRolloutStatus) -> None:
+        """Formed anew from what the gates are made to read, and from when the step before was read back."""
+        spec = parse_rollout(self.world.raw).followed_spec()
+        assert spec is not None
+        own = [gate.label for gate in spec.gates] if before.is_exposed else []
+        assert [name for name in (*own, "uptime", "held") if not self.lets_go(name)] == [], "a raise against what a gate reads"
+        if before.is_exposed:
+            assert self.world.now - self.stood >= dwell_at(spec.strategy.ladder(), before.step_percent or 0), "a dwell was cut short"
+
+    def lets_go(self, name: str) -> bool:
+        said = self.world.readings.get(name, READINGS["good"])
+        if self.world.whens.get(name) == 0:
+            return True
+        if self.world.samples.get(name) == FEW:
+            return False
+        return said == READINGS["good"] or (said == READINGS["band"] and name in WITHOUT_ADVANCE)
+
+    def note_what_stands(self, before: FeatureRolloutStatus) -> None:
+        after = self.world.status
+        if (after.step_percent, after.attempt, after.is_exposed) != (before.step_percent, before.attempt, before.is_exposed):
+            self.stood = self.world.now
 
     def look_on(self, looks: int) -> None:
         """So many looks, each when it is due, ten seconds apart at most."""
@@ -103,7 +172,7 @@ class Life(RuleBasedStateMachine):
     def time_goes_on(self, looks: int) -> None:
         self.look_on(looks)
 
-    @rule(seconds=st.sampled_from([0.1, 29, 31, 120]))
+    @rule(seconds=st.sampled_from([-10, -0.5, 0.1, 29, 31, 120, 700]))
     def nobody_looks_for_a_while(self, seconds: float) -> None:
         self.world.now += timedelta(seconds=seconds)
 
@@ -127,13 +196,23 @@ class Life(RuleBasedStateMachine):
             seen, uid = self.world.snapshot(), self.world.raw["metadata"]["uid"]
             self.look_on(looks)
             if self.world.exists and self.world.raw["metadata"]["uid"] == uid:
+                before = self.world.status
                 self.world.reconcile(seen=seen)
+                self.note_what_stands(before)
 
     # the world
 
-    @rule(names=st.sets(st.sampled_from(["errors", "slow", "uptime"]), min_size=1), reading=st.sampled_from(sorted(READINGS)), looks=LOOKS)
-    def numbers_change(self, names: set[str], reading: str, looks: int) -> None:
-        self.world.readings |= dict.fromkeys(names, READINGS[reading])
+    @rule(data=st.data(), reading=st.sampled_from(sorted(READINGS)), looks=LOOKS)
+    def numbers_change(self, data: st.DataObject, reading: str, looks: int) -> None:
+        own = [gate.get("name", "shared") for gate in self.world.raw["spec"]["gates"]]
+        names = st.sets(st.sampled_from([*own, *(guard["name"] for guard in GUARDS)]), min_size=1)
+        self.world.readings |= dict.fromkeys(data.draw(names), READINGS[reading])
+        self.look_on(looks)
+
+    @rule(few=st.booleans(), is_open=st.booleans(), known=st.booleans(), looks=LOOKS)
+    def what_is_around_the_numbers_changes(self, few: bool, is_open: bool, known: bool, looks: int) -> None:
+        self.world.samples["sampled"], self.world.whens["sometimes"] = FEW if few else MANY, float(is_open)
+        self.world.unknown_metrics = () if known else ("errors_total",)
         self.look_on(looks)
 
     @rule(name=st.sampled_from(["errors", "slow", "uptime"]), looks=st.integers(1, 8))
@@ -152,18 +231,18 @@ class Life(RuleBasedStateMachine):
         self.world.scrape_age = 60.0
         self.look_on(looks)
 
-    @rule(there=st.booleans(), generation=st.integers(1, 3), looks=LOOKS)
-    def policy_changes(self, there: bool, generation: int, looks: int) -> None:
-        self.world.policy = policy(GUARD, generation=generation) if there else MISSING
+    @rule(there=st.booleans(), generation=st.integers(1, 3), has_template=st.booleans(), looks=LOOKS)
+    def policy_changes(self, there: bool, generation: int, has_template: bool, looks: int) -> None:
+        self.world.policy = usual_policy(generation, SHARED if has_template else raw_gate("another")) if there else MISSING
         self.look_on(looks)
 
     # people
 
-    @rule(steps=st.sampled_from(STEPS), looks=LOOKS)
-    def steps_are_edited(self, steps: tuple[int, ...], looks: int) -> None:
+    @rule(steps=st.sampled_from(STEPS), dwell=DWELLS, looks=LOOKS)
+    def steps_are_edited(self, steps: tuple[int, ...], dwell: str, looks: int) -> None:
         if self.world.exists:
             self.allowed |= set(steps[:-1])
-            self.world.set_steps(*steps, dwell="30s")
+            self.world.set_steps(*steps, dwell=dwell)
             self.look_on(looks)
 
     @rule(holdback=st.sampled_from(HOLDBACKS), looks=LOOKS)
@@ -203,10 +282,10 @@ class Life(RuleBasedStateMachine):
             self.world.edit(revision=f"v{max(self.revision - back, 0)}")
             self.look_on(looks)
 
-    @rule(broken=st.booleans(), looks=LOOKS)
-    def the_spec_breaks_or_is_mended(self, broken: bool, looks: int) -> None:
+    @rule(gates=GATE_LISTS | st.just([raw_gate(query="rate(")]), deadline=st.sampled_from([None, "2m"]), looks=LOOKS)
+    def the_spec_is_edited_or_breaks(self, gates: list[dict[str, Any]], deadline: str | None, looks: int) -> None:
         if self.world.exists:
-            self.world.edit(gates=[raw_gate(query="rate(")] if broken else GATES)
+            self.world.edit(gates=gates, stepDeadline=deadline)
             self.look_on(looks)
 
     @rule(percent=st.sampled_from([0, 7, 100]), looks=LOOKS)
@@ -327,9 +406,12 @@ class Life(RuleBasedStateMachine):
         if not world.exists:
             return
         world.readings.clear()
-        world.scrape_age = 1.0
-        world.policy = policy(GUARD)
-        world.edit(paused=False, gates=GATES)
+        world.samples["sampled"] = MANY
+        world.unknown_metrics, world.scrape_age = (), 1.0
+        world.policy = usual_policy()
+        world.edit(paused=True, gates=self.gates, stepDeadline=None)
+        world.reconcile()
+        world.edit(paused=False)
         self.word, flag = None, world.snapshot().reading
         if not isinstance(flag, Reading) or flag.unreadable:
             world.put_flag(None)

@@ -22,14 +22,14 @@ def told_by(world: World, run: str) -> list[Transition]:
 @pytest.mark.parametrize("fault", [Fault.KILLED_AFTER_ACT, Fault.STATUS_REFUSED])
 def test_a_rollback_that_status_missed_is_recorded_in_the_run_that_it_rolled_back(fault: Fault) -> None:
     """The flag is lowered, status is not written, and a person asks for another revision before the next look."""
-    world = World(gates=GATES, revision="v1")
-    world.climb_to(50)
+    world = World.at(50, gates=GATES, revision="v1")
     world.readings["errors"] = 0.9
     world.now += timedelta(seconds=10)
     world.reconcile(fault)
     world.readings["errors"] = 0.0
     world.edit(revision="v2")
     world.reconcile()
+    assert (world.percent, world.status.attempt, world.status.revision) == (0, 2, "v2")
     assert {name: (run.attempt, run.revision, run.rejected) for name, run in world.runs.items()} == {
         "search-1": (1, "v1", True),
         "search-2": (2, "v2", False),
@@ -56,10 +56,8 @@ def test_records_that_wait_when_the_next_attempt_begins_go_where_they_belong() -
 
 
 def test_every_record_names_its_attempt_and_revision() -> None:
-    world = World(gates=GATES, revision="v1")
-    world.climb_to(10)
-    world.readings["errors"] = 0.9
-    world.run_until(lambda it: it.phase is Phase.ROLLED_BACK)
+    world = World.at(10, gates=GATES, revision="v1")
+    world.fall()
     world.readings["errors"] = 0.0
     world.edit(revision="v2")
     world.climb_to(10)
@@ -69,8 +67,7 @@ def test_every_record_names_its_attempt_and_revision() -> None:
 
 def test_no_record_is_lost_while_none_can_be_appended() -> None:
     """The RolloutRun is refused for hours, the feature falls, and something keeps switching it on."""
-    world = World(gates=GATES, revision="v1")
-    world.climb_to(50)
+    world = World.at(50, gates=GATES, revision="v1")
     world.readings["errors"] = 0.9
     while world.status.state is not State.ROLLBACK:
         world.now += timedelta(seconds=10)
@@ -92,8 +89,7 @@ def test_no_record_is_lost_while_none_can_be_appended() -> None:
 
 
 def test_nothing_begins_on_top_of_records_that_can_not_be_appended() -> None:
-    world = World(gates=GATES, revision="v0")
-    world.climb_to(10)
+    world = World.at(10, gates=GATES, revision="v0")
     for number in range(1, 200):
         world.edit(revision=f"v{number}")
         world.now += timedelta(seconds=10)
@@ -110,8 +106,7 @@ def test_nothing_begins_on_top_of_records_that_can_not_be_appended() -> None:
 @pytest.mark.flag
 def test_what_was_appended_before_a_crash_is_not_counted_on() -> None:
     """The record is in the run and still in status: the next of its kind is another record."""
-    world = World(gates=GATES, percents=(50, 100), dwell="1h")
-    world.climb_to(50)
+    world = World.at(50, gates=GATES, percents=(50, 100), dwell="1h")
     world.turn(60)
     world.reconcile(Fault.KILLED_AFTER_APPEND)
     world.now += timedelta(seconds=65)
@@ -124,8 +119,7 @@ def test_what_was_appended_before_a_crash_is_not_counted_on() -> None:
 
 @pytest.mark.flag
 def test_an_edit_that_came_with_a_refused_write_is_recorded_once_it_is_made() -> None:
-    world = World(gates=GATES, percents=(50, 100), dwell="1h")
-    world.climb_to(50)
+    world = World.at(50, gates=GATES, percents=(50, 100), dwell="1h")
     edits = world.recorded().count(Transition.SPEC_EDITED)
     world.edit(bake="333s", target={"flag": {"key": "new-search", "configMap": "shop-flags", "allow": ["eve"]}})
     world.refusal = "the ConfigMap is immutable"

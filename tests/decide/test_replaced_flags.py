@@ -6,11 +6,10 @@ from typing import Any
 
 import pytest
 
-from tests.builders import KEY, raw_gate, stalled_for
+from tests.builders import KEY, raw_gate
 from tests.decide.test_adoption import PLAIN_OFF
 from tests.decide.test_by_hand import share
 from tests.decide.world import World
-from tidegate.api.conditions import Reason
 from tidegate.api.rollout_status import Phase, State
 from tidegate.levers.flag.definition import switched_off
 from tidegate.levers.flag.flag_set import FLAG_SET_LABEL
@@ -23,10 +22,6 @@ REPLACED = [
     {"state": "ENABLED", "variants": {"a": 1, "b": 2}, "defaultVariant": "a"},
     FOREIGN | {"metadata": {"owner": "shop"}},
 ]
-
-
-def effect(world: World) -> dict[str, Any]:
-    return {key: value for key, value in (world.definition or {}).items() if key != "metadata"}
 
 
 def odd(world: World) -> None:
@@ -42,56 +37,57 @@ def unlabelled(world: World) -> None:
     world.config_map["metadata"]["labels"] = labels
 
 
+def removed(world: World) -> None:
+    world.put_flag(None)
+
+
 HOW: list[Callable[[World], None]] = [*(lambda world, flag=flag: world.put_flag(flag) for flag in REPLACED), odd, unlabelled]
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("how", HOW)
+@pytest.mark.parametrize("how", [*HOW, removed])
 @pytest.mark.parametrize("percent", [10, 50, 100])
 def test_mid_run_it_is_corrected_and_goes_on(how: Callable[[World], None], percent: int) -> None:
-    world = World(gates=GATES, flag={"allow": ["alice"], "deny": ["bob"]})
-    world.climb_to(percent)
-    before = effect(world)
+    world = World.at(percent, gates=GATES, flag={"allow": ["alice"], "deny": ["bob"]})
+    before = world.effect
     how(world)
     world.reconcile()
-    assert effect(world) == before
+    assert world.effect == before
     assert world.config_map is not None
     assert world.config_map["metadata"]["labels"][FLAG_SET_LABEL] == "true"
-    world.run_until(lambda it: it.phase is Phase.SUCCEEDED)
+    world.until(Phase.SUCCEEDED)
 
 
 @pytest.mark.parametrize("how", HOW)
 def test_rollback_rules_keep_working(how: Callable[[World], None]) -> None:
-    world = World(gates=GATES)
-    world.climb_to(50)
+    world = World.at(50, gates=GATES)
     how(world)
     world.readings["errors"] = 0.9
     world.now += timedelta(seconds=10)
     world.reconcile()
-    assert (effect(world), world.status.state) == (switched_off(), State.ROLLBACK)
+    assert (world.effect, world.status.state) == (switched_off(), State.ROLLBACK)
 
 
-@pytest.mark.parametrize("how", HOW)
+@pytest.mark.parametrize("how", [*HOW, removed])
 @pytest.mark.parametrize("policy", [None, "Keep"])
 def test_what_was_rolled_back_stays_off(how: Callable[[World], None], policy: str | None) -> None:
-    world = World(gates=GATES, revision="v7", deletionPolicy=policy)
-    world.climb_to(50)
-    world.readings["errors"] = 0.9
-    world.run_until(lambda it: it.phase is Phase.ROLLED_BACK, 60)
+    world = World.at(50, gates=GATES, revision="v7", deletionPolicy=policy)
+    world.fall()
     world.run(1)
     how(world)
     world.run(1)
-    assert (effect(world), world.phase) == (switched_off(), Phase.ROLLED_BACK)
+    assert (world.effect, world.phase) == (switched_off(), Phase.ROLLED_BACK)
+    assert world.reading.mark is not None
+    assert world.reading.mark.state is State.ROLLBACK
 
 
 @pytest.mark.parametrize("how", HOW)
 def test_switched_off_it_goes_off(how: Callable[[World], None]) -> None:
-    world = World(gates=GATES)
-    world.climb_to(50)
+    world = World.at(50, gates=GATES)
     how(world)
     world.edit(enabled=False)
     world.run(1)
-    assert (effect(world), world.phase) == (switched_off(), Phase.DISABLED)
+    assert (world.effect, world.phase) == (switched_off(), Phase.DISABLED)
 
 
 @pytest.mark.parametrize(
@@ -99,8 +95,7 @@ def test_switched_off_it_goes_off(how: Callable[[World], None]) -> None:
 )
 def test_a_raise_is_never_made_from_it(how: Callable[[World], None]) -> None:
     """It is corrected first, at the percent of before; the raise is decided again."""
-    world = World(gates=GATES)
-    world.climb_to(10)
+    world = World.at(10, gates=GATES)
     world.run_until(lambda it: it.status.raising is not None and it.status.pending is None)
     how(world)
     world.reconcile()
@@ -108,19 +103,8 @@ def test_a_raise_is_never_made_from_it(how: Callable[[World], None]) -> None:
     world.climb_to(50)
 
 
-def test_what_was_never_ours_is_left_alone() -> None:
-    """The document arrives between the first look, which found no flag, and its write."""
-    world = World(gates=GATES, initialPercent=100)
-    world.reconcile()
-    world.put_flag(FOREIGN)
-    world.run(60)
-    assert effect(world) == FOREIGN
-    assert stalled_for(world.status) is Reason.NOT_ADOPTABLE
-
-
 def test_a_flag_set_that_lost_its_label_and_the_flag_gets_both_back() -> None:
-    world = World(gates=GATES)
-    world.climb_to(50)
+    world = World.at(50, gates=GATES)
     world.put_flag(None)
     assert world.config_map is not None
     world.config_map["metadata"]["labels"] = {"app": "an-external-writer"}
@@ -130,4 +114,4 @@ def test_a_flag_set_that_lost_its_label_and_the_flag_gets_both_back() -> None:
     world.config_map["metadata"]["labels"] = {}
     world.edit(enabled=False)
     world.run(5)
-    assert effect(world) == switched_off()
+    assert world.effect == switched_off()

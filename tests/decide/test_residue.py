@@ -1,4 +1,4 @@
-"""What a second reader found: other people at a smaller percent, a breach that nobody could act on, a rollback under contest."""
+"""Other people at a smaller percent, a breach that nobody could act on, a rollback under contest, definitions beyond all bounds."""
 
 from datetime import timedelta
 from typing import Any
@@ -24,8 +24,7 @@ LISTED = {"if": [{"in": [{"var": "targetingKey"}, ["mallory"]]}, "on", "off"]}
 )
 def test_a_smaller_share_of_other_people_is_no_manual_override(by_hand: dict[str, Any], left: int) -> None:
     """It stays as low as it was set, for those whom the spec names."""
-    world = World(gates=GATES, flag=PRO)
-    world.climb_to(50)
+    world = World.at(50, gates=GATES, flag=PRO)
     world.edit_flag(**by_hand)
     world.run(60)
     assert same_effect(world.definition, definition_for(target(**PRO), left))
@@ -36,8 +35,7 @@ def test_a_smaller_share_of_other_people_is_no_manual_override(by_hand: dict[str
 
 @pytest.mark.parametrize("text", ["{oops", "[]"])
 def test_a_breach_while_the_flag_set_can_not_be_read_is_not_forgotten(text: str) -> None:
-    world = World(gates=GATES)
-    world.climb_to(50)
+    world = World.at(50, gates=GATES)
     assert world.config_map is not None
     good, world.config_map = world.config_map, world.config_map | {"data": {DOCUMENT_KEY: text}}
     world.readings["errors"] = 0.9
@@ -50,8 +48,7 @@ def test_a_breach_while_the_flag_set_can_not_be_read_is_not_forgotten(text: str)
 
 
 def test_switching_off_is_kept_while_the_flag_set_can_not_be_read() -> None:
-    world = World(gates=GATES)
-    world.climb_to(50)
+    world = World.at(50, gates=GATES)
     assert world.config_map is not None
     good, world.config_map = world.config_map, world.config_map | {"data": {DOCUMENT_KEY: "{oops"}}
     world.edit(enabled=False)
@@ -62,8 +59,7 @@ def test_switching_off_is_kept_while_the_flag_set_can_not_be_read() -> None:
 
 
 def test_a_rollback_whose_first_write_fails_waits_for_no_contest() -> None:
-    world = World(gates=GATES)
-    world.climb_to(50)
+    world = World.at(50, gates=GATES)
     for _ in range(4):
         world.turn(100)
         world.reconcile()
@@ -84,8 +80,7 @@ def test_more_rejections_than_status_has_room_for() -> None:
         world.edit(revision=f"r{number}")
         world.readings["errors"] = 0.0
         world.climb_to(50)
-        world.readings["errors"] = 0.9
-        world.run_until(lambda it: it.phase is Phase.ROLLED_BACK, 60)
+        world.fall()
     world.readings["errors"] = 0.0
     world.edit(revision="r0")
     world.run(60)
@@ -94,8 +89,7 @@ def test_more_rejections_than_status_has_room_for() -> None:
 
 @pytest.mark.parametrize("end", [-(10**12), 10**15])
 def test_a_lease_beyond_all_clocks_is_corrected(end: int) -> None:
-    world = World(gates=GATES)
-    world.climb_to(50)
+    world = World.at(50, gates=GATES)
     world.edit_flag(targeting={"if": [{"<": [{"var": "$flagd.timestamp"}, end]}, "on", "off"]}, defaultVariant="off")
     world.run(5)
     assert world.percent == 50
@@ -103,8 +97,7 @@ def test_a_lease_beyond_all_clocks_is_corrected(end: int) -> None:
 
 @pytest.mark.parametrize("depth", [70, 200])
 def test_a_definition_that_is_nested_without_end_is_corrected(depth: int) -> None:
-    world = World(gates=GATES)
-    world.climb_to(50)
+    world = World.at(50, gates=GATES)
     rule: Any = "on"
     for _ in range(depth):
         rule = {"if": [rule]}
@@ -114,8 +107,7 @@ def test_a_definition_that_is_nested_without_end_is_corrected(depth: int) -> Non
 
 
 def test_a_forged_mark_of_other_content_settles_no_raise() -> None:
-    world = World(gates=GATES)
-    world.climb_to(10)
+    world = World.at(10, gates=GATES)
     world.run_until(lambda it: it.status.raising is not None)
     world.forge(percent=50)
     world.edit_flag(**share(50) | {"variants": {"on": True, "off": False}, "extra": 1})

@@ -41,18 +41,17 @@ def paused(world: World) -> None:
 
 
 def baking(world: World) -> None:
-    world.run_until(lambda it: it.phase is Phase.BAKING)
+    world.until(Phase.BAKING)
 
 
 def succeeded(world: World) -> None:
-    world.run_until(lambda it: it.phase is Phase.SUCCEEDED)
+    world.until(Phase.SUCCEEDED)
     world.run(1)
 
 
 def rolled_back(world: World) -> None:
     world.climb_to(50)
-    world.readings["errors"] = 0.9
-    world.run_until(lambda it: it.phase is Phase.ROLLED_BACK, 60)
+    world.fall()
     world.readings["errors"] = 0.0
 
 
@@ -74,7 +73,7 @@ def test_begins_at_zero(reach: Callable[[World], None]) -> None:
     assert world.percent == 0
     assert (world.status.attempt, world.status.revision, world.status.state, world.phase) == (2, "v2", State.DISABLED, Phase.WAITING)
     assert (world.status.run, world.status.raising, world.status.gates, world.status.exposed_at) == ("search-2", None, (), None)
-    world.run_until(lambda it: it.phase is Phase.SUCCEEDED)
+    world.until(Phase.SUCCEEDED)
     assert [record.transition for record in world.runs["search-2"].records][:2] == [Transition.ATTEMPT_STARTED, Transition.SPEC_EDITED]
 
 
@@ -91,9 +90,9 @@ def test_of_an_enabled_flag_keeps_its_percent_and_runs_the_gates_again(reach: Ca
     world.run(300)
     assert (world.percent, world.phase) == (100, Phase.PROGRESSING), "the gates hold"
     world.readings["errors"] = 0.0
-    world.run_until(lambda it: it.phase is Phase.BAKING)
+    world.until(Phase.BAKING)
     assert world.elapsed() - began >= 60
-    world.run_until(lambda it: it.phase is Phase.SUCCEEDED)
+    world.until(Phase.SUCCEEDED)
     assert {write.percent for at, write in world.writes if (at.timestamp() - began) > 0 and write.mark.attempt == 2} == {100}
 
 
@@ -134,23 +133,3 @@ def test_taking_the_revision_away_is_a_change_too() -> None:
     world.edit()
     world.climb_to(10)
     assert (world.status.attempt, world.status.revision, world.status.rejected_revision) == (2, None, None)
-
-
-def test_two_revisions_in_quick_succession_count_once_each_that_was_seen() -> None:
-    world = World(gates=GATES, revision="v1")
-    progressing(world)
-    world.edit(revision="v2")
-    world.edit(revision="v3")
-    world.climb_to(10)
-    assert (world.status.attempt, world.status.revision) == (2, "v3")
-
-
-def test_records_go_on_counting_over_attempts() -> None:
-    world = World(gates=GATES, revision="v1")
-    progressing(world)
-    for revision in ("v2", "v3"):
-        world.edit(revision=revision)
-        world.climb_to(10)
-    numbers = [record.seq for record in world.records()]
-    assert numbers == list(range(1, len(numbers) + 1))
-    assert [run.attempt for run in world.runs.values()] == [1, 2, 3]

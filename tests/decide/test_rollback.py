@@ -10,7 +10,6 @@ from tests.decide.world import Fault, World
 from tidegate.api.conditions import ConditionType, Reason
 from tidegate.api.records import Transition
 from tidegate.api.rollout_status import Phase, State
-from tidegate.decide.rollout.deciding import decide
 from tidegate.levers.flag.definition import switched_off
 from tidegate.levers.flag.flag_set import WriteFlag
 
@@ -18,21 +17,14 @@ IMMEDIATE = raw_gate(rollback={"gt": 0.15, "confirm": 1})
 
 
 def climbing(percent: int = 50, **spec: Any) -> World:
-    world = World(**({"gates": [IMMEDIATE]} | spec))
-    world.climb_to(percent)
-    return world
+    return World.at(percent, **({"gates": [IMMEDIATE]} | spec))
 
 
 def fallen(**spec: Any) -> World:
     world = climbing(**spec)
-    world.readings["errors"] = 0.9
-    world.run_until(lambda it: it.phase is Phase.ROLLED_BACK, 60)
+    world.fall()
     world.run(1)
     return world
-
-
-def without_metadata(definition: dict[str, Any] | None) -> dict[str, Any]:
-    return {key: value for key, value in (definition or {}).items() if key != "metadata"}
 
 
 @pytest.mark.parametrize("percent", [10, 50, 100])
@@ -42,18 +34,8 @@ def test_any_rollback_leads_to_zero_in_the_same_look(percent: int) -> None:
     world.now += timedelta(seconds=10)
     decision = world.reconcile()
     assert [action.percent for action in decision.actions if isinstance(action, WriteFlag)] == [0]
-    assert without_metadata(world.definition) == switched_off()
+    assert world.effect == switched_off()
     assert (world.status.state, world.phase) == (State.ROLLBACK, Phase.ROLLING_BACK)
-
-
-def test_one_of_many_gates_is_enough() -> None:
-    others = [raw_gate(f"gate-{number}") for number in range(9)]
-    world = climbing(gates=[*others, IMMEDIATE])
-    world.readings["errors"] = 0.9
-    world.readings |= {f"gate-{number}": None for number in range(5)}
-    world.now += timedelta(seconds=10)
-    world.reconcile()
-    assert world.percent == 0
 
 
 def test_what_is_left_of_it() -> None:
@@ -92,22 +74,17 @@ def test_it_is_absorbing() -> None:
     assert world.reconcile().requeue_after is None
 
 
-def test_only_another_revision_begins_again() -> None:
-    world = fallen(revision="v7")
+@pytest.mark.parametrize("revision", ["v7", None])
+def test_only_another_revision_begins_again(revision: str | None) -> None:
+    world = fallen(revision=revision)
+    assert world.status.rejected_revision == (revision or "")
     world.readings["errors"] = 0.0
     world.edit(revision="v8")
     world.climb_to(10)
-    assert (world.status.attempt, world.status.revision, world.status.rejected_revision) == (2, "v8", None)
+    assert (world.status.attempt, world.status.revision) == (2, "v8")
+    assert world.status.rejected_revision is None
     assert world.status.run == "search-2"
-    world.run_until(lambda it: it.phase is Phase.SUCCEEDED)
-
-
-def test_without_a_revision_setting_one_begins_again() -> None:
-    world = fallen()
-    assert world.status.rejected_revision == ""
-    world.readings["errors"] = 0.0
-    world.edit(revision="v2")
-    world.climb_to(10)
+    world.until(Phase.SUCCEEDED)
 
 
 def test_off_and_on_again_does_not_lift_a_rejection() -> None:
@@ -140,7 +117,7 @@ def test_a_refused_status_write_delays_no_rollback(refused: int) -> None:
         world.now += timedelta(seconds=10)
         world.reconcile(Fault.STATUS_REFUSED)
         assert world.percent == 0
-    world.run_until(lambda it: it.phase is Phase.ROLLED_BACK, 60)
+    world.until(Phase.ROLLED_BACK, 60)
     assert Transition.ROLLED_BACK in world.recorded()
 
 
@@ -153,65 +130,8 @@ def test_the_mark_outranks_status(fault: Fault) -> None:
     world.reconcile(fault)
     assert (world.percent, world.status.state) == (0, State.ROLLING_OUT)
     world.readings["errors"] = 0.0
-    world.run_until(lambda it: it.phase is Phase.ROLLED_BACK, 60)
+    world.until(Phase.ROLLED_BACK, 60)
     world.run(3600)
     assert (world.percent, world.status.rejected_revision) == (0, "v7")
     record = next(one for one in world.records() if one.transition is Transition.ROLLED_BACK)
     assert "the mark of a rollback" in record.message, "what stands beside the lever gives no text"
-
-
-def test_a_new_revision_after_an_unwritten_rollback_begins_at_zero() -> None:
-    world = climbing(revision="v7")
-    world.readings["errors"] = 0.9
-    world.now += timedelta(seconds=10)
-    world.reconcile(Fault.KILLED_AFTER_ACT)
-    world.readings["errors"] = 0.0
-    world.edit(revision="v8")
-    world.reconcile()
-    assert (world.percent, world.status.attempt, world.status.revision) == (0, 2, "v8")
-    assert Transition.ROLLED_BACK in world.recorded()
-    world.climb_to(10)
-
-
-def test_a_lowering_that_is_refused_is_tried_until_it_holds() -> None:
-    world = climbing()
-    world.readings["errors"] = 0.9
-    for _ in range(4):
-        world.now += timedelta(seconds=10)
-        world.reconcile(Fault.ACTION_REFUSED)
-        assert world.percent == 50
-    world.now += timedelta(seconds=1)
-    world.reconcile()
-    assert world.percent == 0
-
-
-def test_a_rolled_back_flag_that_somebody_turns_up_is_turned_off_again() -> None:
-    world = fallen()
-    world.edit_flag(defaultVariant="on")
-    assert world.percent == 100
-    world.reconcile()
-    assert without_metadata(world.definition) == switched_off()
-    world.run(5)
-    assert world.phase is Phase.ROLLED_BACK
-
-
-def test_a_rolled_back_flag_that_somebody_removes_is_restored_as_off() -> None:
-    world = fallen()
-    world.put_flag(None)
-    world.reconcile()
-    assert without_metadata(world.definition) == switched_off()
-    assert world.definition is not None
-    assert world.definition["metadata"]["state"] == "ROLLBACK"
-
-
-def test_a_decision_on_an_old_reading_cannot_undo_a_rollback() -> None:
-    world = climbing(10)
-    world.run_until(lambda it: it.status.raising is not None)
-    seen = world.snapshot()
-    assert any(isinstance(action, WriteFlag) and action.raises for action in decide(seen, world.now).actions)
-    world.readings["errors"] = 0.9
-    world.now += timedelta(seconds=10)
-    world.reconcile()
-    assert world.percent == 0
-    world.reconcile(seen=seen)
-    assert world.percent == 0

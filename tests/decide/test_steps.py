@@ -39,19 +39,17 @@ def test_between_two_steps_the_dwell_of_the_lower_one_counts() -> None:
     ],
 )
 def test_the_current_percent_stays_and_the_next_step_is_the_first_above_it(edited: tuple[int, ...], following: int, step: int) -> None:
-    world = World()
-    world.climb_to(50)
+    world = World.at(50)
     world.set_steps(*edited)
     world.reconcile()
     assert (world.percent, world.status.percent, world.status.step, world.status.steps) == (50, 50, step, len(edited))
     world.run_until(lambda it: it.percent != 50)
     assert world.percent == following
-    world.run_until(lambda it: it.phase is Phase.SUCCEEDED)
+    world.until(Phase.SUCCEEDED)
 
 
 def test_an_edit_does_not_restart_the_dwell() -> None:
-    world = World()
-    world.climb_to(10)
+    world = World.at(10)
     began = world.elapsed()
     world.run(30)
     world.set_steps(10, 30, 100)
@@ -61,8 +59,7 @@ def test_an_edit_does_not_restart_the_dwell() -> None:
 
 def test_an_edit_while_a_raise_is_under_way_decides_it_again() -> None:
     """The raise to 50 was written down; by the time it acts the steps say 30."""
-    world = World(gates=[raw_gate()])
-    world.climb_to(10)
+    world = World.at(10, gates=[raw_gate()])
     world.run_until(lambda it: it.status.raising is not None)
     world.set_steps(10, 30, 100)
     world.climb_to(30)
@@ -70,8 +67,7 @@ def test_an_edit_while_a_raise_is_under_way_decides_it_again() -> None:
 
 
 def test_an_edit_after_the_end_changes_nothing() -> None:
-    world = World()
-    world.run_until(lambda it: it.phase is Phase.SUCCEEDED)
+    world = World.at(Phase.SUCCEEDED)
     world.set_steps(5, 100)
     world.run(600)
     assert (world.percent, world.status.state, world.phase) == (100, State.ENABLED, Phase.SUCCEEDED)

@@ -20,17 +20,13 @@ EVERYWHERE = [waiting, progressing, at_full_but_not_enabled, raise_under_way, ba
 Reach = Callable[[World], None]
 
 
-def effect(world: World) -> dict[str, object]:
-    return {key: value for key, value in (world.definition or {}).items() if key != "metadata"}
-
-
 @pytest.mark.parametrize("reach", EVERYWHERE, ids=lambda it: it.__name__)
 def test_enabled_false_switches_off_in_the_same_look(reach: Reach) -> None:
     world = World(gates=GATES, flag={"allow": ["alice"]})
     reach(world)
     world.edit(enabled=False)
     world.reconcile()
-    assert effect(world) == switched_off()
+    assert world.effect == switched_off()
     assert (world.phase, world.status.state) == (Phase.DISABLED, State.DISABLED)
     world.run(5)
     assert (world.status.percent, world.status.waiting_for) == (0, None)
@@ -47,24 +43,23 @@ def test_enabled_again_is_a_new_attempt_from_zero(reach: Reach) -> None:
     world.edit(enabled=True)
     world.reconcile()
     assert (world.phase, world.percent, world.status.attempt) == (Phase.WAITING, 0, 2)
-    world.run_until(lambda it: it.phase is Phase.SUCCEEDED)
+    world.until(Phase.SUCCEEDED)
 
 
 def test_born_disabled() -> None:
     world = World(gates=GATES, enabled=False, initialPercent=100)
     world.run(60)
-    assert (world.phase, effect(world)) == (Phase.DISABLED, switched_off())
+    assert (world.phase, world.effect) == (Phase.DISABLED, switched_off())
     world.edit(enabled=True)
     world.climb_to(10)
 
 
 def test_switching_off_needs_neither_a_policy_nor_a_valid_spec() -> None:
-    world = World(gates=GATES)
-    world.climb_to(50)
+    world = World.at(50, gates=GATES)
     world.policy = Problem(Reason.POLICY_MISSING, "RolloutPolicy production does not exist")
     world.edit(enabled=False, gates=[raw_gate(query="rate(")])
     world.reconcile()
-    assert (world.phase, effect(world)) == (Phase.DISABLED, switched_off())
+    assert (world.phase, world.effect) == (Phase.DISABLED, switched_off())
 
 
 # paused
@@ -73,14 +68,13 @@ def test_switching_off_needs_neither_a_policy_nor_a_valid_spec() -> None:
 @pytest.mark.thorough
 @pytest.mark.parametrize("percent", [10, 50, 100])
 def test_paused_holds_the_step_and_goes_on_where_it_was(percent: int) -> None:
-    world = World(gates=GATES)
-    world.climb_to(percent)
+    world = World.at(percent, gates=GATES)
     world.edit(paused=True)
     world.run(7200)
     assert (world.percent, world.phase, world.status.state) == (percent, Phase.PAUSED, State.ROLLING_OUT)
     assert "spec.paused is true" in (world.status.waiting_for or "")
     world.edit(paused=False)
-    world.run_until(lambda it: it.phase is Phase.SUCCEEDED)
+    world.until(Phase.SUCCEEDED)
     assert [one for one in world.recorded() if one in (Transition.PAUSED, Transition.RESUMED)] == [Transition.PAUSED, Transition.RESUMED]
 
 
@@ -92,18 +86,9 @@ def test_paused_before_the_start_exposes_nobody() -> None:
     world.climb_to(10)
 
 
-def test_paused_takes_a_raise_back_that_is_not_in_force_yet() -> None:
-    world = World(gates=GATES)
-    raise_under_way(world)
-    world.edit(paused=True)
-    world.run(600)
-    assert (world.percent, world.status.raising) == (10, None)
-
-
 @pytest.mark.parametrize("percent", [10, 100])
 def test_paused_keeps_the_rollback_rules_armed(percent: int) -> None:
-    world = World(gates=GATES)
-    world.climb_to(percent)
+    world = World.at(percent, gates=GATES)
     world.edit(paused=True)
     world.run(600)
     world.readings["errors"] = 0.9
@@ -115,7 +100,7 @@ def test_paused_while_baking_or_terminal_changes_nothing() -> None:
     world = World(gates=GATES, bake="120s")
     baking(world)
     world.edit(paused=True)
-    world.run_until(lambda it: it.phase is Phase.SUCCEEDED, 200)
+    world.until(Phase.SUCCEEDED, 200)
     rolled = World(gates=GATES)
     rolled_back(rolled)
     rolled.edit(paused=True)
@@ -124,8 +109,7 @@ def test_paused_while_baking_or_terminal_changes_nothing() -> None:
 
 
 def test_paused_neither_stops_nor_restarts_the_dwell() -> None:
-    world = World(gates=GATES, dwell="60s")
-    world.climb_to(10)
+    world = World.at(10, gates=GATES, dwell="60s")
     effective = world.status.effective_at
     world.edit(paused=True)
     world.run(40)
@@ -140,8 +124,7 @@ def test_paused_neither_stops_nor_restarts_the_dwell() -> None:
 
 def held(**spec: Any) -> World:
     fields: dict[str, Any] = {"gates": GATES, "dwell": "60s", "stepDeadline": "120s"} | spec
-    world = World(**fields)
-    world.climb_to(10)
+    world = World.at(10, **fields)
     world.readings["errors"] = 0.12
     return world
 
@@ -149,7 +132,7 @@ def held(**spec: Any) -> World:
 def test_a_step_held_longer_than_its_deadline_pauses_and_says_so() -> None:
     world = held()
     began = world.elapsed()
-    late = world.run_until(lambda it: it.phase is Phase.PAUSED)
+    late = world.until(Phase.PAUSED)
     assert late - began == pytest.approx(180, abs=0.2)
     assert stalled_for(world.status) is Reason.STEP_DEADLINE_EXCEEDED
     world.readings["errors"] = 0.0
@@ -161,7 +144,7 @@ def test_a_step_held_longer_than_its_deadline_pauses_and_says_so() -> None:
 @pytest.mark.parametrize("how", ["longer deadline", "no deadline", "pause and resume"])
 def test_a_person_lets_it_go_on(how: str) -> None:
     world = held()
-    world.run_until(lambda it: it.phase is Phase.PAUSED)
+    world.until(Phase.PAUSED)
     world.readings["errors"] = 0.0
     world.run(600)
     match how:
@@ -183,13 +166,13 @@ def test_after_a_resume_the_deadline_counts_anew() -> None:
     world.run(1000)
     world.edit(paused=False)
     resumed = world.elapsed()
-    late = world.run_until(lambda it: it.phase is Phase.PAUSED)
+    late = world.until(Phase.PAUSED)
     assert late - resumed == pytest.approx(120, abs=0.2)
 
 
 def test_its_own_pause_keeps_the_rollback_rules_armed() -> None:
     world = held()
-    world.run_until(lambda it: it.phase is Phase.PAUSED)
+    world.until(Phase.PAUSED)
     world.readings["errors"] = 0.9
     world.run_until(lambda it: it.percent == 0, 11)
 
@@ -204,7 +187,7 @@ def test_a_pause_that_outlasts_the_deadline_rests() -> None:
 
 def test_a_deadline_is_recorded_once_though_the_spec_breaks_meanwhile() -> None:
     world = held()
-    world.run_until(lambda it: it.phase is Phase.PAUSED)
+    world.until(Phase.PAUSED)
     world.edit(gates=[raw_gate(query="rate(")])
     world.run(600)
     assert world.recorded().count(Transition.STEP_DEADLINE_EXCEEDED) == 1
@@ -224,7 +207,7 @@ def test_allow_and_deny_are_followed_while_the_percent_stays(reach: Reach) -> No
     world.edit(target={"flag": world.raw["spec"]["target"]["flag"] | lists})
     world.reconcile()
     assert world.percent == before
-    assert effect(world) == definition_for(target(**lists), before)
+    assert world.effect == definition_for(target(**lists), before)
 
 
 def test_the_allow_list_is_never_on_in_rollback_or_disabled() -> None:
@@ -232,7 +215,7 @@ def test_the_allow_list_is_never_on_in_rollback_or_disabled() -> None:
     rolled_back(world)
     world.edit(target={"flag": world.raw["spec"]["target"]["flag"] | {"allow": ["alice"]}})
     world.run(60)
-    assert effect(world) == switched_off()
+    assert world.effect == switched_off()
     world.edit(enabled=False)
     world.run(60)
-    assert effect(world) == switched_off()
+    assert world.effect == switched_off()

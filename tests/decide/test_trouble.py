@@ -27,8 +27,7 @@ BROKEN: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("how", list(BROKEN))
 @pytest.mark.parametrize("percent", [10, 100])
 def test_an_invalid_spec_changes_nothing_and_keeps_the_last_rollback_rules_armed(how: str, percent: int) -> None:
-    world = World(gates=GATES)
-    world.climb_to(percent)
+    world = World.at(percent, gates=GATES)
     world.edit(**BROKEN[how])
     world.run(600)
     assert (world.phase, world.percent, world.status.state) == (Phase.INVALID, percent, State.ROLLING_OUT)
@@ -42,8 +41,7 @@ def test_an_invalid_spec_changes_nothing_and_keeps_the_last_rollback_rules_armed
 
 @pytest.mark.parametrize("how", list(BROKEN))
 def test_a_valid_spec_goes_on_where_it_was(how: str) -> None:
-    world = World(gates=GATES)
-    world.climb_to(50)
+    world = World.at(50, gates=GATES)
     good = dict(world.raw["spec"])
     world.edit(**BROKEN[how])
     world.run(600)
@@ -51,15 +49,6 @@ def test_a_valid_spec_goes_on_where_it_was(how: str) -> None:
     world.edit()
     world.climb_to(100)
     assert world.status.attempt == 1
-
-
-def test_a_raise_under_way_is_taken_back_by_an_invalid_spec() -> None:
-    world = World(gates=GATES)
-    world.climb_to(10)
-    world.run_until(lambda it: it.status.raising is not None)
-    world.edit(**BROKEN["query"])
-    world.run(60)
-    assert (world.percent, world.status.raising) == (10, None)
 
 
 @pytest.mark.parametrize("how", list(BROKEN))
@@ -98,8 +87,7 @@ def test_without_a_policy_it_is_pending() -> None:
 
 @pytest.mark.parametrize("percent", [10, 50, 100])
 def test_a_policy_that_disappears_mid_run_holds(percent: int) -> None:
-    world = World(gates=GATES, noData={"deadline": "30s", "then": "rollback"})
-    world.climb_to(percent)
+    world = World.at(percent, gates=GATES, noData={"deadline": "30s", "then": "rollback"})
     world.readings["errors"] = 0.9  # nobody can know
     world.policy = MISSING
     world.run(7200)
@@ -107,26 +95,16 @@ def test_a_policy_that_disappears_mid_run_holds(percent: int) -> None:
     assert stalled_for(world.status) is Reason.POLICY_MISSING
     world.readings["errors"] = 0.0
     world.policy = policy()
-    world.run_until(lambda it: it.phase is Phase.SUCCEEDED)
-
-
-def test_a_policy_that_disappears_takes_back_a_raise_under_way() -> None:
-    world = World(gates=GATES)
-    world.climb_to(10)
-    world.run_until(lambda it: it.status.raising is not None)
-    world.policy = MISSING
-    world.run(60)
-    assert (world.percent, world.status.raising) == (10, None)
+    world.until(Phase.SUCCEEDED)
 
 
 def test_a_bake_goes_on_without_its_policy() -> None:
-    world = World(gates=GATES, bake="60s")
-    world.run_until(lambda it: it.phase is Phase.BAKING)
+    world = World.at(Phase.BAKING, gates=GATES, bake="60s")
     world.policy = MISSING
     world.run(600)
     assert world.phase is Phase.BAKING
     world.policy = policy()
-    world.run_until(lambda it: it.phase is Phase.SUCCEEDED, 60)
+    world.until(Phase.SUCCEEDED, 60)
 
 
 @pytest.mark.parametrize("at_rest", [Phase.SUCCEEDED, Phase.ROLLED_BACK, Phase.DISABLED])
@@ -137,7 +115,7 @@ def test_terminal_a_policy_is_not_missed(at_rest: Phase) -> None:
         world.readings["errors"] = 0.9
     elif at_rest is Phase.DISABLED:
         world.edit(enabled=False)
-    world.run_until(lambda it: it.phase is at_rest)
+    world.until(at_rest)
     world.run(5)
     before = stalled_for(world.status)
     world.policy = MISSING
@@ -147,8 +125,7 @@ def test_terminal_a_policy_is_not_missed(at_rest: Phase) -> None:
 
 
 def test_the_policy_is_pinned_and_an_edit_recorded() -> None:
-    world = World(gates=GATES)
-    world.climb_to(10)
+    world = World.at(10, gates=GATES)
     pinned = world.status.policy
     assert pinned is not None
     assert (pinned.name, pinned.generation) == ("production", 1)
@@ -211,18 +188,15 @@ def test_ready_stays_true_while_a_rollout_moves() -> None:
 
 
 def test_completed_tells_the_end() -> None:
-    world = World(gates=GATES)
-    world.climb_to(10)
+    world = World.at(10, gates=GATES)
     assert of(world, ConditionType.COMPLETED) == ("False", "InProgress")
-    world.readings["errors"] = 0.9
-    world.run_until(lambda it: it.phase is Phase.ROLLED_BACK)
+    world.fall()
     assert of(world, ConditionType.COMPLETED) == ("False", "RolledBack")
 
 
 @pytest.mark.parametrize("reason", [Reason.PROMETHEUS_UNREACHABLE, Reason.PROMETHEUS_TIMEOUT, Reason.PROMETHEUS_WARNING])
 def test_a_source_that_fails_is_a_condition_of_its_own(reason: Reason) -> None:
-    world = World(gates=GATES)
-    world.climb_to(10)
+    world = World.at(10, gates=GATES)
     world.readings["errors"] = Failure(reason, "said so")
     world.run(20)
     assert of(world, ConditionType.METRICS_AVAILABLE) == ("False", reason.value)
@@ -233,24 +207,21 @@ def test_a_source_that_fails_is_a_condition_of_its_own(reason: Reason) -> None:
 
 
 def test_the_time_of_a_condition_changes_only_with_its_status() -> None:
-    world = World(gates=GATES)
-    world.climb_to(10)
+    world = World.at(10, gates=GATES)
     first = condition(world.status, ConditionType.READY)
     world.climb_to(100)
     later = condition(world.status, ConditionType.READY)
     assert first is not None
     assert later is not None
     assert first.last_transition_time == later.last_transition_time
-    world.readings["errors"] = 0.9
-    world.run_until(lambda it: it.phase is Phase.ROLLED_BACK)
+    world.fall()
     fallen = condition(world.status, ConditionType.READY)
     assert fallen is not None
     assert fallen.last_transition_time > first.last_transition_time
 
 
 def test_every_condition_carries_the_generation() -> None:
-    world = World(gates=GATES)
-    world.climb_to(10)
+    world = World.at(10, gates=GATES)
     world.edit(bake="1h")
     world.run(15)
     assert {one.observed_generation for one in world.status.conditions} == {2}

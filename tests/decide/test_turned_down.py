@@ -1,7 +1,6 @@
 """A person's lowering outlives whatever comes next: a raise that was decided before it, one that was just made, the flag's removal."""
 
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
@@ -10,7 +9,7 @@ from tests.decide.test_by_hand import OFF, share
 from tests.decide.world import Fault, World
 from tidegate.api.conditions import Reason
 from tidegate.api.records import Transition
-from tidegate.api.rollout_status import Phase, State
+from tidegate.api.rollout_status import Phase
 from tidegate.levers.flag.definition import definition_for
 
 GATES = [raw_gate()]
@@ -21,21 +20,16 @@ def turn_down(world: World, to: int) -> None:
     world.edit_flag(**(share(to) if to else OFF))
 
 
-def stored_raise(world: World) -> None:
-    """A raise is in status, and its record can't be appended: it waits."""
-    for _ in range(20):
-        world.now += timedelta(seconds=10)
-        world.reconcile(Fault.APPEND_REFUSED)
-    assert (world.percent, world.status.raising is None, world.status.pending is None) == (10, False, False)
-
-
 @pytest.mark.thorough
 @pytest.mark.parametrize("to", [0, 5])
 @pytest.mark.parametrize("append_works", [True, False])
 def test_a_stored_raise_does_not_undo_a_lowering(to: int, append_works: bool) -> None:
-    world = World(gates=GATES)
-    world.climb_to(10)
-    stored_raise(world)
+    """The raise is in status, and its record can't be appended: it waits."""
+    world = World.at(10, gates=GATES)
+    for _ in range(20):
+        world.now += timedelta(seconds=10)
+        world.reconcile(Fault.APPEND_REFUSED)
+    assert (world.percent, world.status.raising is None, world.status.pending is None) == (10, False, False)
     turn_down(world, to)
     world.reconcile(None if append_works else Fault.APPEND_REFUSED)
     assert (world.percent, world.status.raising) == (to, None)
@@ -51,8 +45,7 @@ def test_a_stored_raise_does_not_undo_a_lowering(to: int, append_works: bool) ->
 
 @pytest.mark.parametrize("to", [0, 5])
 def test_a_raise_whose_decision_saw_the_flag_before_it_was_turned_down_is_refused(to: int) -> None:
-    world = World(gates=GATES)
-    world.climb_to(10)
+    world = World.at(10, gates=GATES)
     world.run_until(lambda it: it.status.raising is not None and it.status.pending is None)
     seen = world.snapshot()
     turn_down(world, to)
@@ -61,34 +54,22 @@ def test_a_raise_whose_decision_saw_the_flag_before_it_was_turned_down_is_refuse
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("to", [0, 10, 20])
-def test_a_raise_that_was_made_and_turned_down_before_it_was_read_back(to: int) -> None:
+@pytest.mark.parametrize(("to", "made", "initial"), [(0, 50, 0), (10, 50, 0), (20, 50, 0), (0, 40, 40), (20, 40, 40)])
+def test_a_raise_that_was_made_and_turned_down_before_it_was_read_back(to: int, made: int, initial: int) -> None:
     """The raise was in force: below it, everything is a manual override, also the percent of the step before."""
-    world = World(gates=GATES)
-    world.climb_to(10)
-    world.run_until(lambda it: it.percent == 50 and it.status.raising is not None)
+    world = World(gates=GATES, initialPercent=initial)
+    world.run_until(lambda it: it.percent == made and it.status.raising is not None)
     turn_down(world, to)
     world.run(3600)
-    assert (world.percent, world.status.step_percent) == (to, 50)
+    assert (world.percent, world.status.step_percent) == (to, made)
     assert stalled_for(world.status) is Reason.LOWERED_ELSEWHERE
-    world.edit_flag(**share(50))
+    world.edit_flag(**share(made))
     world.climb_to(100)
-
-
-@pytest.mark.parametrize("to", [0, 20])
-def test_a_feature_that_was_live_already_and_turned_down_before_it_was_read_back(to: int) -> None:
-    world = World(gates=GATES, initialPercent=40)
-    world.run_until(lambda it: it.percent == 40 and it.status.raising is not None)
-    turn_down(world, to)
-    world.run(600)
-    assert (world.percent, world.status.step_percent) == (to, 40)
-    assert stalled_for(world.status) is Reason.LOWERED_ELSEWHERE
 
 
 def test_a_raise_that_an_external_writer_made_by_hand_is_not_taken_for_ours() -> None:
     """The raise to 50 % is decided and not made; a hand sets 50 %, and then the gate turns."""
-    world = World(gates=GATES)
-    world.climb_to(10)
+    world = World.at(10, gates=GATES)
     world.run_until(lambda it: it.status.raising is not None)
     world.edit_flag(**share(50))
     world.readings["errors"] = 0.12
@@ -105,9 +86,9 @@ def test_a_raise_that_an_external_writer_made_by_hand_is_not_taken_for_ours() ->
 @pytest.mark.parametrize("how", ["flag", "flag set", "rewritten"])
 @pytest.mark.parametrize("baking", [False, True])
 def test_a_flag_that_was_turned_down_and_then_removed_comes_back_as_it_was_seen_last(to: int, how: str, baking: bool) -> None:
-    world = World(gates=GATES, flag={"allow": ["alice"]})
+    world = World(gates=GATES, flag={"allow": ["alice"], "deny": ["bob"]})
     full = 100 if baking else 50
-    world.run_until(lambda it: it.phase is Phase.BAKING if baking else it.status.percent == 50)
+    world.get_to(Phase.BAKING if baking else 50)
     turn_down(world, to)
     world.run(30)
     match how:
@@ -118,45 +99,10 @@ def test_a_flag_that_was_turned_down_and_then_removed_comes_back_as_it_was_seen_
         case "rewritten":
             world.edit_flag(**UNREADABLE)
     world.run(3600)
-    assert (world.percent, world.status.step_percent) == (to, full)
+    assert (world.effect, world.percent, world.status.step_percent) == (definition_for(world.target, to), to, full)
     assert stalled_for(world.status) is Reason.LOWERED_ELSEWHERE
     assert world.recorded().count(Transition.LOWERED_ELSEWHERE) == 1
     assert world.is_converged()
     world.edit_flag(**(share(50) if full == 50 else {"defaultVariant": "on"}))
-    world.run_until(lambda it: it.phase is Phase.SUCCEEDED)
+    world.until(Phase.SUCCEEDED)
     assert world.status.override is None
-
-
-def test_lowered_further_and_removed_it_comes_back_at_the_last_that_was_seen() -> None:
-    world = World(gates=GATES)
-    world.climb_to(50)
-    for to in (30, 20):
-        turn_down(world, to)
-        world.run(30)
-    assert world.status.override == 20
-    world.put_flag(None)
-    world.run(30)
-    assert world.percent == 20
-
-
-def test_a_new_revision_of_an_enabled_feature_that_was_turned_down_and_removed_begins_at_zero() -> None:
-    world = World(gates=GATES, revision="v1")
-    world.run_until(lambda it: it.phase is Phase.BAKING)
-    turn_down(world, 20)
-    world.run(30)
-    world.put_flag(None)
-    world.edit(revision="v2")
-    world.reconcile()
-    assert (world.percent, world.status.state, world.status.override) == (0, State.DISABLED, None)
-    world.climb_to(10)
-
-
-def test_what_is_restored_lower_treats_clients_as_the_spec_says() -> None:
-    world = World(gates=GATES, flag={"allow": ["alice"], "deny": ["bob"]})
-    world.climb_to(50)
-    turn_down(world, 20)
-    world.run(30)
-    world.put_flag(None)
-    world.run(1)
-    live: dict[str, Any] = {key: value for key, value in (world.definition or {}).items() if key != "metadata"}
-    assert live == definition_for(world.target, 20)

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.builders import answer, context, gate
+from tests.decide.judging import said
 from tidegate.api.conditions import Reason
 from tidegate.api.rollout_status import GateSource, GateStatus, Verdict
 from tidegate.decide.gates.verdict import Context, judge
@@ -14,10 +15,8 @@ from tidegate.domain.answers import Answer, Failure, GateAnswer
 FAILURE = Failure(Reason.PROMETHEUS_TIMEOUT, "no complete answer within 5 s")
 
 
-def verdict(value: Answer | Failure, count: Answer | Failure | None = None, at: Context | None = None, **rules: Any) -> GateStatus:
-    status = judge(gate(**rules), GateSource.ROLLOUT, GateAnswer(value, count), None, at or context())
-    assert status is not None
-    return status
+def verdict(value: Answer | Failure, at: Context | None = None, **rules: Any) -> GateStatus:
+    return said(gate(**rules), GateAnswer(value), at)
 
 
 @pytest.mark.parametrize(
@@ -65,35 +64,6 @@ def test_the_worst_series_is_named() -> None:
     status = verdict(answer(0.01, 0.2, 0.02), rollback={"gt": 0.15, "confirm": 1})
     assert (status.value, status.worst_series) == ("0.2", 'pod="1"')
     assert status.threshold == "advance < 0.1, rollback > 0.15 on 1 samples"
-
-
-SAMPLES = {"count": "trades_total", "min": 50}
-
-
-@pytest.mark.parametrize(
-    ("value", "count", "expected"),
-    [
-        (0.05, answer(49), Verdict.HOLD),
-        (0.9, answer(49), Verdict.HOLD),
-        (0.05, answer(), Verdict.HOLD),
-        (0.9, answer(), Verdict.HOLD),
-        (0.05, answer(50), Verdict.ADVANCE),
-        (0.9, answer(50), Verdict.ROLLBACK),
-        (0.05, answer(25, 25), Verdict.ADVANCE),
-        (0.05, answer(math.nan), Verdict.NO_DATA),
-        (0.9, answer(math.inf), Verdict.NO_DATA),
-        (0.05, FAILURE, Verdict.NO_DATA),
-        (0.9, FAILURE, Verdict.NO_DATA),
-    ],
-)
-def test_too_few_samples_gate_both_verdicts(value: float, count: Answer | Failure, expected: Verdict) -> None:
-    status = verdict(answer(value), count, samples=SAMPLES, rollback={"gt": 0.15, "confirm": 1})
-    assert status.verdict is expected
-
-
-def test_the_status_shows_how_many_samples_are_wanted() -> None:
-    status = verdict(answer(0.05), answer(12), samples=SAMPLES)
-    assert (status.samples, status.samples_min, status.message) == ("12", "50", "12 of 50 samples: too few to judge")
 
 
 @pytest.mark.parametrize(

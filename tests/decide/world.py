@@ -151,6 +151,13 @@ class World:
         self.raw: dict[str, Any] = {}
         self.create(**spec)
 
+    @classmethod
+    def at(cls, where: int | Phase, **spec: Any) -> "World":
+        """A world that has come to this percent, or to this phase."""
+        world = cls(**spec)
+        world.get_to(where)
+        return world
+
     # what people and other programs do
 
     def create(self, **spec: Any) -> None:
@@ -245,6 +252,11 @@ class World:
     def definition(self) -> dict[str, Any] | None:
         found: dict[str, Any] | None = self.document()["flags"].get(KEY)
         return found
+
+    @property
+    def effect(self) -> dict[str, Any]:
+        """What the flag's definition does: all of it but the mark."""
+        return {key: value for key, value in (self.definition or {}).items() if key != "metadata"}
 
     @property
     def reading(self) -> Reading:
@@ -351,6 +363,17 @@ class World:
     def climb_to(self, percent: int) -> float:
         """Until status says that this exposure is in force."""
         return self.run_until(lambda world: world.status.step_percent == percent and world.status.effective_at is not None)
+
+    def get_to(self, where: int | Phase) -> float:
+        return self.until(where) if isinstance(where, Phase) else self.climb_to(where)
+
+    def until(self, phase: Phase, seconds: float = 3600) -> float:
+        return self.run_until(lambda world: world.phase is phase, seconds)
+
+    def fall(self) -> None:
+        """The gate `errors` is in breach: within a minute it is rolled back."""
+        self.readings["errors"] = 0.9
+        self.until(Phase.ROLLED_BACK, 60)
 
     def is_converged(self) -> bool:
         """Whether a reconcile would do nothing."""
@@ -563,6 +586,8 @@ class World:
             return said
         sampled = None if said is None else at - self.scrape_age
         if one.count is not None:
+            if said is not None and not math.isfinite(said):
+                said, sampled = None, None
             since = (rollout.status.effective_at if one.count.since is Since.STEP else rollout.status.exposed_at) or word.at
             return CountAnswer(at, "counter", Tally(since.timestamp(), at, said or 0.0), 1, caught_up=True, oldest_sample=sampled)
         if one.latency is not None:

@@ -20,18 +20,6 @@ def test_a_key_reads_as_kind_namespace_and_name(key: Key, text: str) -> None:
     assert f"{key}" == text
 
 
-def test_equal_keys_are_one_entry_and_any_difference_makes_two() -> None:
-    key = Key(Kind.FEATURE_ROLLOUT, "shop", "search")
-    others = {
-        Key(Kind.ROLLOUT_POLICY, "shop", "search"),
-        Key(Kind.FEATURE_ROLLOUT, "bank", "search"),
-        Key(Kind.FEATURE_ROLLOUT, "shop", "banner"),
-    }
-    assert len({key, Key(Kind.FEATURE_ROLLOUT, "shop", "search")}) == 1
-    assert key not in others
-    assert len({str(one) for one in others | {key}}) == 4
-
-
 def test_keys_have_an_order_of_their_own() -> None:
     """Kind, then namespace, then name: the order never depends on which was made first."""
     in_order = [

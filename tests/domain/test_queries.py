@@ -100,16 +100,6 @@ def meaning(tree: Any) -> object:
         ("max_over_time(x[1h:1m] offset -1h)", "reads the future"),
         ("y + rate(x[5m] offset -1s)", "reads the future"),
         (" + ".join(f"m{number}" for number in range(MAX_SELECTORS + 1)), "at most 16: use a recording rule"),
-    ],
-)
-def test_what_no_gate_can_use_is_refused_with_a_reason(query: str, message: str) -> None:
-    with pytest.raises(QueryProblem, match=message):
-        compile_query(query)
-
-
-@pytest.mark.parametrize(
-    ("query", "message"),
-    [
         ("(" * 1000 + "x" + ")" * 1000, f"more than {MAX_DEPTH} brackets"),
         ("(" * 4000, f"more than {MAX_DEPTH} brackets"),
         ("abs(" * 1000 + "x" + ")" * 1000, f"more than {MAX_DEPTH} brackets"),
@@ -119,7 +109,7 @@ def test_what_no_gate_can_use_is_refused_with_a_reason(query: str, message: str)
         (" + ".join(["x"] * 1000), "use a recording rule"),
     ],
 )
-def test_what_no_parser_survives_is_refused(query: str, message: str) -> None:
+def test_what_no_gate_can_use_is_refused_with_a_reason(query: str, message: str) -> None:
     with pytest.raises(QueryProblem, match=message):
         compile_query(query)
 

@@ -7,10 +7,12 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from tests.builders import after, policy, raw_gate, spec
+from tests.decide.world import World
 from tidegate.api.conditions import Reason
 from tidegate.api.feature_rollout import FeatureRolloutSpec
 from tidegate.api.records import Record, Transition
 from tidegate.api.rollout_status import FeatureRolloutStatus, GateSource, GateStatus, Pending, Phase, State, Verdict
+from tidegate.decide.rollout.deciding import decide
 from tidegate.domain.exposure import Reading
 from tidegate.domain.keys import Key, Kind
 from tidegate.domain.problems import Problem
@@ -77,16 +79,12 @@ def shown() -> Shown:
     return Shown()
 
 
-def test_state_phase_percent_and_step(shown: Shown) -> None:
+def test_state_phase_percent_and_step_each_in_the_place_of_the_one_before(shown: Shown) -> None:
     shown.show(status(percent=25, step=2))
     assert shown.series("tidegate_rollout_state", **WHERE) == {("ROLLING_OUT",): 1}
     assert shown.series("tidegate_rollout_phase", **WHERE) == {("Progressing",): 1}
     assert shown.series("tidegate_rollout_percent", **WHERE) == {(): 25}
     assert shown.series("tidegate_rollout_step", **WHERE) == {(): 2}
-
-
-def test_a_new_state_takes_the_place_of_the_old_one(shown: Shown) -> None:
-    shown.show(status())
     shown.show(status(state=State.ROLLBACK, phase=Phase.ROLLED_BACK, percent=0, step=0))
     assert shown.series("tidegate_rollout_state", **WHERE) == {("ROLLBACK",): 1}
     assert shown.series("tidegate_rollout_phase", **WHERE) == {("RolledBack",): 1}
@@ -203,3 +201,23 @@ def test_a_scrape_can_ask_for_one_metric_by_its_name(shown: Shown) -> None:
     text = generate_latest(shown.registry.restricted_registry(["tidegate_rollout_percent"])).decode()
     assert 'tidegate_rollout_percent{name="search",namespace="shop"} 25.0' in text
     assert "tidegate_rollout_step" not in text
+
+
+def test_a_correction_counts_once_it_stands_in_status(shown: Shown) -> None:
+    """What was decided, and refused by the API server, is decided again at the next look."""
+    world = World.at(50, percents=(50, 100), dwell="1h")
+
+    def counted() -> float:
+        seen = world.snapshot()
+        shown.show(decide(seen, world.now).status, seen)
+        return shown.series("tidegate_rollout_drifts_total", **WHERE)[()]
+
+    assert counted() == 0
+    for number in (1, 2):
+        world.edit_flag(defaultVariant="on")
+        assert (counted(), counted()) == (number - 1, number - 1)
+        world.reconcile()
+        assert (counted(), counted()) == (number, number)
+    shown.metrics.forget(SEARCH)
+    assert shown.series("tidegate_rollout_drifts_total") == {}
+    assert counted() == 0, "another leader counts from where it begins"

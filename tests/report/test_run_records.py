@@ -1,9 +1,8 @@
 """RolloutRuns as the API server has them: one for each attempt, in parts, chained, and whole after every crash."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -36,18 +35,6 @@ def record(seq: int, attempt: int | None, transition: Transition = Transition.ST
 
 
 @pytest.fixture
-async def server() -> AsyncIterator[ApiServer]:
-    async with ApiServer.running() as running:
-        yield running
-
-
-@pytest.fixture
-async def kubernetes(server: ApiServer, tmp_path: Path) -> AsyncIterator[Kubernetes]:
-    async with Kubernetes.connect(server.kubeconfig(tmp_path), time_limit=2.0) as client:
-        yield client
-
-
-@pytest.fixture
 def runs(kubernetes: Kubernetes) -> Runs:
     return Runs(writer(kubernetes))
 
@@ -70,6 +57,8 @@ async def test_records_go_to_the_run_of_their_attempt(server: ApiServer, runs: R
     assert (first["spec"]["revision"], second["spec"]["revision"]) == ("v1", "v2"), "also of a run that is made this late"
     assert first["status"]["head"] == chained("", records[:2])[-1].hash
     assert second["status"]["head"] == chained("", records[2:])[-1].hash
+    await runs.append(ROLLOUT, SECOND, (record(4, 1),))
+    assert run(server, "search-1")["status"]["rejected"] is True, "whatever is recorded of it later"
 
 
 async def test_a_run_says_what_it_was_about_and_is_found_by_it(server: ApiServer, runs: Runs) -> None:

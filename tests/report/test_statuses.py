@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Literal
 
 import pytest
@@ -32,18 +31,6 @@ def record(seq: int, transition: Transition = Transition.STEP_DECIDED) -> Record
 def status(*records: Record, **fields: Any) -> FeatureRolloutStatus:
     pending = Pending(records=records) if records else None
     return FeatureRolloutStatus(attempt=1, phase=Phase.PROGRESSING, percent=25, pending=pending, **fields)
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[ApiServer]:
-    async with ApiServer.running() as running:
-        yield running
-
-
-@pytest.fixture
-async def kubernetes(server: ApiServer, tmp_path: Path) -> AsyncIterator[Kubernetes]:
-    async with Kubernetes.connect(server.kubeconfig(tmp_path), time_limit=2.0) as client:
-        yield client
 
 
 @pytest.fixture
@@ -83,14 +70,6 @@ def run(server: ApiServer, name: str = "search-1") -> dict[str, Any]:
 def written(server: ApiServer) -> dict[str, Any]:
     found: dict[str, Any] = server.store.objects["featurerollouts", "shop", "search"]["status"]
     return found
-
-
-async def test_records_are_appended_with_a_chain_of_hashes(server: ApiServer, reports: RolloutReports, rollout: Rollout) -> None:
-    records = (record(1), record(2))
-    await reports.append(rollout, status(*records))
-    stored = run(server)["status"]
-    assert [one["hash"] for one in stored["records"]] == [one.hash for one in chained("", records)]
-    assert stored["head"] == stored["records"][-1]["hash"]
 
 
 async def test_records_appended_before_a_crash_are_not_appended_again(server: ApiServer, reports: RolloutReports, rollout: Rollout) -> None:
@@ -156,15 +135,6 @@ async def test_a_full_run_goes_on_in_the_next_part_with_the_chain_unbroken(
     assert [one["seq"] for one in records] == list(range(1, MAX_RECORDS + 41))
     assert [one["hash"] for one in records] == [one.hash for one in chained("", [record(seq) for seq in range(1, MAX_RECORDS + 41)])]
     assert parts[1]["spec"]["previous"] == {"name": "search-1", "head": parts[0]["status"]["head"]}
-
-
-async def test_a_rollback_marks_its_run_as_rejected(server: ApiServer, kubernetes: Kubernetes, rollout: Rollout) -> None:
-    runs = Runs(writer(kubernetes))
-    await runs.append(rollout, status(), (record(1),))
-    assert run(server)["status"]["rejected"] is False
-    await runs.append(rollout, status(), (record(2, Transition.ROLLED_BACK),))
-    await runs.append(rollout, status(), (record(3),))
-    assert run(server)["status"]["rejected"] is True
 
 
 async def test_the_status_of_a_rollout_that_is_gone_is_no_error(server: ApiServer, reports: RolloutReports, rollout: Rollout) -> None:
