@@ -6,13 +6,9 @@ provider. All clocks are the same one. Clients share the machine's processors wi
 """
 
 import asyncio
-import json
 import logging
-import os
-import platform
 import resource
 import sys
-import time
 from pathlib import Path
 from typing import Annotated
 
@@ -24,11 +20,7 @@ sys.path[:0] = [str(_CHECKOUT), str(_CHECKOUT / "dev")]
 
 from bench.flag_figures import markdown  # noqa: E402 - the checkout is no package: its folders have to be named first
 from bench.flag_measuring import measure  # noqa: E402
-
-
-def say(text: str) -> None:
-    sys.stderr.write(f"{time.strftime('%H:%M:%S')} {text}\n")
-    sys.stderr.flush()
+from bench.reporting import say, write  # noqa: E402
 
 
 def main(
@@ -48,12 +40,7 @@ def main(
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, needed), hard))
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)  # the API server finds the killed one gone
     measured = asyncio.run(measure(clients, flags, writes, say))
-    machine = {"cpus": os.cpu_count(), "machine": platform.machine(), "system": platform.platform()}
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "flag-clients.json").write_text(json.dumps({"machine": machine, **vars(measured)}, indent=1) + "\n")
-    (out / "flag-clients.md").write_text(markdown(measured))
-    sys.stdout.write(markdown(measured))
-    say(f"every single span is in {out / 'flag-clients.json'}")
+    write(out, "flag-clients", table=markdown(measured), **vars(measured))
 
 
 if __name__ == "__main__":

@@ -5,18 +5,18 @@ import json
 import random
 import secrets
 import sys
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from tests.e2e.support.api import Api, Json, eventually
+from tests.e2e.support import own_pods
+from tests.e2e.support.api import Api, eventually
 from tests.e2e.support.exposure import DOCUMENT
-from tests.e2e.support.installation import OPERATOR_NAMESPACE, PODS, Cluster, tool_pod
+from tests.e2e.support.flag_sets import FLAG_SET
+from tests.e2e.support.installation import OPERATOR_NAMESPACE, Cluster
 from tests.e2e.support.port_forward import PortForward, port_forward
-from tests.e2e.support.world import FLAG_SET, World
+from tests.e2e.support.world import World
 
 from bench.figures import Run
 from bench.prometheus_poll import PrometheusPoll
@@ -92,15 +92,16 @@ class Bench:
             query = f'{METRIC}{{test="{self.world.namespace}",flag="{flag}"}}'
             await self.world.rollout(flag, canary={"percents": [100], "dwell": "1h"}, gates=[gate | {"query": query}])
         for flag in flags:
-            await self._holds_with_data(flag)
+            await self.world.until(flag, PATIENCE, percent=100)
+            await self.world.gate_until("errors", flag, PATIENCE, verdict="ADVANCE")
         async with client(self.forward, f"{self.world.namespace}/{FLAG_SET}", flags) as application:
             await asyncio.wait_for(application.ready.wait(), PATIENCE)
-            await eventually("the application sees every feature on", lambda: _all(application.on.get(flag) for flag in flags), PATIENCE)
+            await eventually("the application sees every feature on", lambda: all(application.on.get(flag) for flag in flags), PATIENCE)
             polling = asyncio.create_task(poll.run())
             try:
                 await asyncio.gather(*(self._turn_bad(lane, flag) for lane, flag in enumerate(flags)))
                 seen: tuple[dict[str, float], ...] = (poll.sampled, self.zeros, application.last_on)
-                await eventually("every rollout fell", lambda: _all(flag in times for times in seen for flag in flags), PATIENCE)
+                await eventually("every rollout fell", lambda: all(flag in times for times in seen for flag in flags), PATIENCE)
             finally:
                 polling.cancel()
                 await asyncio.gather(polling, return_exceptions=True)
@@ -113,15 +114,6 @@ class Bench:
         """Who leads: a takeover takes seconds, and is another measurement."""
         lease = await self.api.get("leases", OPERATOR_NAMESPACE, "tidegate")
         return str(lease["spec"]["holderIdentity"])
-
-    async def _holds_with_data(self, flag: str) -> None:
-        """At 100 %, dwelling, its gate read since."""
-
-        async def check() -> bool:
-            status = await self.world.status(flag)
-            return status.get("percent") == 100 and any(gate["verdict"] == "ADVANCE" for gate in status.get("gates") or [])
-
-        await eventually(f"{flag} is exposed, with a good reading", check, PATIENCE)
 
     async def _turn_bad(self, lane: int, flag: str) -> None:
         await asyncio.sleep(random.uniform(0, int(self.interval[:-1])))  # noqa: S311 - no secret
@@ -150,7 +142,7 @@ async def bench(cluster: Cluster, interval: str, lanes: int) -> AsyncIterator[Be
         world = World(api, f"e2e-bench-{secrets.token_hex(3)}")
         await world.begin()
         try:
-            await asyncio.to_thread(_start_exporters, cluster, world.namespace, lanes)
+            await own_pods.exporters(world, cluster, *(f"exporter-{lane}" for lane in range(lanes)))
             await world.policy(interval=interval, staleness=f"{int(interval[:-1]) + 10}s")
             found = Bench(cluster, api, world, forward, interval, lanes)
             watching = asyncio.create_task(found.watch_flags())
@@ -161,39 +153,3 @@ async def bench(cluster: Cluster, interval: str, lanes: int) -> AsyncIterator[Be
                 await asyncio.gather(watching, return_exceptions=True)
         finally:
             await world.end()
-
-
-def _start_exporters(cluster: Cluster, namespace: str, lanes: int) -> None:
-    script = {path.name: path.read_text() for path in PODS.glob("exporter.py")}
-    scripts = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "scripts", "namespace": namespace}, "data": script}
-    objects: list[Json] = [scripts]
-    for lane in range(lanes):
-        objects += [
-            _renamed(each, f"exporter-{lane}") for each in tool_pod(cluster.image, "exporter", 9000, scraped=True, namespace=namespace)
-        ]
-    cluster.apply(*objects)
-    for lane in range(lanes):
-        cluster.run(cluster.kubectl, "-n", namespace, "rollout", "status", f"deployment/exporter-{lane}", "--timeout=90s")
-
-
-def _renamed(body: dict[str, Any], name: str) -> Json:
-    """A tool's Deployment or Service under another name, selecting its own pods only."""
-    spec = body["spec"]
-    labels = {"app": name}
-    if body["kind"] == "Service":
-        return body | {"metadata": body["metadata"] | {"name": name}, "spec": spec | {"selector": labels}}
-    template = spec["template"]
-    template = template | {"metadata": template["metadata"] | {"labels": labels}}
-    return body | {
-        "metadata": body["metadata"] | {"name": name},
-        "spec": spec | {"selector": {"matchLabels": labels}, "template": template},
-    }
-
-
-async def _all(conditions: Any) -> bool:
-    return all(conditions)
-
-
-def now() -> str:
-    """Local time, for progress lines."""
-    return time.strftime("%H:%M:%S")

@@ -4,12 +4,8 @@ Operator, API server, etcd and Prometheus share the machine's processors: on two
 """
 
 import asyncio
-import json
-import os
-import platform
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,14 +20,10 @@ from tests.e2e.support.host_operator import Host, host  # noqa: E402
 from tests.e2e.support.installation import Cluster, bring_up  # noqa: E402
 from tests.e2e.support.port_forward import port_forward  # noqa: E402
 
+from bench.reporting import say, write  # noqa: E402
 from bench.scale import create, moving, operator, until, waiting  # noqa: E402
 
 Figures = dict[str, Any]
-
-
-def say(text: str) -> None:
-    sys.stderr.write(f"{time.strftime('%H:%M:%S')} {text}\n")
-    sys.stderr.flush()
 
 
 async def first_contact(found: Host, folder: Path, rollouts: int) -> Figures:
@@ -96,8 +88,7 @@ async def measure(cluster: Cluster, rollouts: int, climbing: int, gates: int, se
         ):
             url = f"http://{prometheus.host}:{prometheus.port}"
             await found.world.policy(url=url, interval="30s", timeout="5s", staleness="1m")
-            await found.world.set("errors", 0.01)
-            await found.world.queryable("errors", 0.01)
+            await found.world.measured("errors", 0.01)
             out: dict[str, Figures] = {}
 
             def note(name: str, figures: Figures) -> None:
@@ -124,9 +115,7 @@ def main(
     say("preparing the cluster and the installation")
     cluster = bring_up(Path(tempfile.gettempdir()))
     measured = asyncio.run(measure(cluster, rollouts, climbing, gates, seconds))
-    out.mkdir(parents=True, exist_ok=True)
-    machine = {"cpus": os.cpu_count(), "machine": platform.machine(), "system": platform.platform()}
-    (out / "operator-scale.json").write_text(json.dumps({"machine": machine, "rollouts": rollouts, "measured": measured}, indent=1) + "\n")
+    write(out, "operator-scale", rollouts=rollouts, measured=measured)
 
 
 if __name__ == "__main__":

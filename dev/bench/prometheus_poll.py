@@ -2,12 +2,10 @@
 
 import asyncio
 import time
-from urllib.parse import quote
 
-from tests.e2e.support.api import Api, Json
+from tests.e2e.support.api import Api
 
 EVERY = 0.02
-_PATH = "api/v1/namespaces/monitoring/services/prometheus:9090/proxy/api/v1/query?query="
 
 
 class PrometheusPoll:
@@ -33,14 +31,9 @@ class PrometheusPoll:
             await asyncio.sleep(max(0.0, sent + EVERY - time.time()))
 
     async def _above(self) -> list[str]:
-        return [one["metric"]["flag"] for one in await self._ask(f"{self._selector} > {self._bound}")]
+        return [one["metric"]["flag"] for one in await self._api.prometheus(f"{self._selector} > {self._bound}")]
 
     async def _first_sample(self, flag: str) -> float:
         narrowed = self._selector.replace("}", f',flag="{flag}"}}')
-        (series,) = await self._ask(f"{narrowed}[1m]")
+        (series,) = await self._api.prometheus(f"{narrowed}[1m]")
         return min(float(at) for at, value in series["values"] if float(value) > self._bound)
-
-    async def _ask(self, query: str) -> list[Json]:
-        answer = await self._api.request("GET", _PATH + quote(query))
-        result: list[Json] = answer["data"]["result"]
-        return result

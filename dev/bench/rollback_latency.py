@@ -7,15 +7,12 @@ cluster doesn't take.
 
 import asyncio
 import itertools
-import json
-import os
-import platform
 import re
 import sys
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -26,14 +23,10 @@ sys.path[:0] = [str(_CHECKOUT), str(_CHECKOUT / "dev")]
 from tests.e2e.support.installation import Cluster, bring_up  # noqa: E402
 
 from bench.figures import Run, markdown, summary  # noqa: E402 - the checkout is no package: its folders have to be named first
-from bench.lane import bench, now  # noqa: E402
+from bench.lane import bench  # noqa: E402
+from bench.reporting import say, write  # noqa: E402
 
 Measured = list[tuple[str, int, list[Run]]]
-
-
-def say(text: str) -> None:
-    sys.stderr.write(f"{now()} {text}\n")
-    sys.stderr.flush()
 
 
 async def measure(cluster: Cluster, intervals: list[str], confirms: list[int], runs: int, lanes: int) -> Measured:
@@ -59,24 +52,10 @@ async def measure(cluster: Cluster, intervals: list[str], confirms: list[int], r
     return measured
 
 
-def write(measured: Measured, out: Path, lanes: int) -> str:
-    """Writes rollback-latency.json and rollback-latency.md; returns the latter."""
-    machine = {"cpus": os.cpu_count(), "machine": platform.machine(), "system": platform.platform(), "lanes": lanes}
-    rows = [
-        {
-            "interval": interval,
-            "confirm": confirm,
-            "runs": len(runs),
-            "seconds": summary(runs),
-            "raw": [asdict(run) for run in runs],
-        }
-        for interval, confirm, runs in measured
-    ]
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "rollback-latency.json").write_text(json.dumps({"machine": machine, "measured": rows}, indent=1) + "\n")
-    table = markdown(measured)
-    (out / "rollback-latency.md").write_text(table)
-    return table
+def row(interval: str, confirm: int, runs: list[Run]) -> dict[str, Any]:
+    """What rollback-latency.json has of these runs."""
+    raw = [asdict(run) for run in runs]
+    return {"interval": interval, "confirm": confirm, "runs": len(runs), "seconds": summary(runs), "raw": raw}
 
 
 def main(
@@ -97,8 +76,8 @@ def main(
     say("preparing the cluster and the installation")
     cluster = bring_up(Path(tempfile.gettempdir()))
     measured = asyncio.run(measure(cluster, intervals, confirm or [1, 2], runs, side_by_side))
-    sys.stdout.write(write(measured, out, side_by_side))
-    say(f"every single run is in {out / 'rollback-latency.json'}")
+    rows = [row(*one) for one in measured]
+    write(out, "rollback-latency", table=markdown(measured), lanes=side_by_side, measured=rows)
 
 
 if __name__ == "__main__":

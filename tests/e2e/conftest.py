@@ -1,7 +1,5 @@
 """Fixtures of the end-to-end tests. `cluster` is whole and has Tidegate installed; `world` is a test's own namespace on it."""
 
-import re
-import secrets
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -9,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.support.api import Api
+from tests.e2e.support.fake import FakePrometheus
 from tests.e2e.support.host_operator import Host
 from tests.e2e.support.host_operator import host as host_in
 from tests.e2e.support.installation import Cluster, bring_up
@@ -30,11 +29,18 @@ async def api(cluster: Cluster) -> AsyncIterator[Api]:
 @pytest.fixture
 async def world(api: Api, request: pytest.FixtureRequest) -> AsyncIterator[World]:
     """A namespace that the installed operator looks after, with nothing in it."""
-    slug = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")[:40].strip("-")
-    world = World(api, f"e2e-{slug}-{secrets.token_hex(3)}")
+    world = World.of(api, "e2e", request.node.name)
     await world.begin()
     yield world
     await world.end()
+
+
+@pytest.fixture
+def fake(world: World) -> FakePrometheus:
+    """The source of the world's policies: the real Prometheus, until the test says otherwise."""
+    fake = FakePrometheus(world.api, world.namespace)
+    world.prometheus = fake.url
+    return fake
 
 
 @pytest.fixture

@@ -9,20 +9,27 @@ def canary(**fields: Any) -> dict[str, Any]:
     return {"strategy": {"canary": fields}}
 
 
-def steps(*percents: int) -> dict[str, Any]:
-    return canary(steps=[{"percent": percent, "dwell": "1m"} for percent in percents])
+def steps(*percents: int, **fields: Any) -> dict[str, Any]:
+    return canary(steps=[{"percent": percent, "dwell": "1m"} for percent in percents], **fields)
 
 
 def flag(**fields: Any) -> dict[str, Any]:
     return {"target": {"flag": {"key": "k", "configMap": "flags"} | fields}}
 
 
+def gates(*each: dict[str, Any]) -> dict[str, Any]:
+    return {"gates": list(each)}
+
+
 def segment(*conditions: dict[str, Any]) -> dict[str, Any]:
     return flag(segment=list(conditions))
 
 
+PRO: dict[str, Any] = {"attribute": "tier", "in": ["pro"]}
+
+
 def tier(**fields: Any) -> dict[str, Any]:
-    return segment({"attribute": "tier", "in": ["pro"]} | fields)
+    return segment(PRO | fields)
 
 
 HOLDBACK = canary(percents=[10, 100], dwell="1m", holdback=5)["strategy"]["canary"]
@@ -32,8 +39,11 @@ def held_back(**fields: Any) -> dict[str, Any]:
     return canary(**HOLDBACK | fields)
 
 
+OWN: dict[str, Any] = {"name": "errors", "query": "errors", "advance": {"lt": 0.1}}
+
+
 def gate(**fields: Any) -> dict[str, Any]:
-    return {"gates": [{"name": "errors", "query": "errors", "advance": {"lt": 0.1}} | fields]}
+    return gates(OWN | fields)
 
 
 def advance(**bounds: Any) -> dict[str, Any]:
@@ -61,7 +71,7 @@ CASES: tuple[Case, ...] = (
         ("spec.target.flag", "both allow and deny", "remove it from allow"),
     ),
     ("a segment of nobody in particular", segment(), ("spec.target.flag.segment", "at least 1 items")),
-    ("a segment that is one condition", flag(segment={"attribute": "tier", "in": ["pro"]}), ("spec.target.flag.segment", "unknown field")),
+    ("a segment that is one condition", flag(segment=PRO), ("spec.target.flag.segment", "unknown field")),
     ("a segment without an attribute", segment({"in": ["pro"]}), ("spec.target.flag.segment[0].attribute", "Required")),
     ("a segment without values", segment({"attribute": "tier"}), ("spec.target.flag.segment[0].in", "Required")),
     ("a segment of no values", tier(**{"in": []}), ("spec.target.flag.segment[0].in", "at least 1 items")),
@@ -70,21 +80,9 @@ CASES: tuple[Case, ...] = (
     ("a number in a segment", tier(**{"in": [7]}), ("spec.target.flag.segment[0].in[0]", "string")),
     ("a value of 129 characters", tier(**{"in": ["v" * 129]}), ("spec.target.flag.segment[0].in[0]", "may not be more than 128")),
     ("65 values", tier(**{"in": [f"v{n}" for n in range(65)]}), ("spec.target.flag.segment[0].in", "must have at most 64 items")),
-    (
-        "nine conditions",
-        segment(*({"attribute": f"a{n}", "in": ["x"]} for n in range(9))),
-        ("spec.target.flag.segment", "must have at most 8 items"),
-    ),
-    (
-        "two conditions on one attribute",
-        segment({"attribute": "tier", "in": ["pro"]}, {"attribute": "tier", "in": ["free"]}),
-        ("spec.target.flag.segment[1]", "Duplicate value"),
-    ),
-    (
-        "a nested attribute",
-        tier(attribute="user.tier"),
-        ("spec.target.flag.segment[0].attribute", "a dot is a path into a nested attribute", "flat attribute"),
-    ),
+    ("nine conditions", segment(*(PRO | {"attribute": f"a{n}"} for n in range(9))), ("spec.target.flag.segment", "at most 8 items")),
+    ("two conditions on one attribute", segment(PRO, PRO | {"in": ["free"]}), ("spec.target.flag.segment[1]", "Duplicate value")),
+    ("a nested attribute", tier(attribute="user.tier"), ("spec.target.flag.segment[0].attribute", "a dot is a path", "flat attribute")),
     ("flagd's own attribute", tier(attribute="$flagd"), ("spec.target.flag.segment[0].attribute", "$ its own")),
     ("an attribute with a space", tier(attribute="the tier"), ("spec.target.flag.segment[0].attribute", "letters, digits, _ and -")),
     ("an attribute of 64 characters", tier(attribute="a" * 64), ("spec.target.flag.segment[0].attribute", "may not be more than 63")),
@@ -103,23 +101,15 @@ CASES: tuple[Case, ...] = (
     ),
     (
         "a step inside the holdback",
-        canary(holdback=50, steps=steps(50, 100)["strategy"]["canary"]["steps"]),
-        ("spec.strategy.canary.steps", "the percent of every step but the last must be below 100 - holdback"),
+        steps(50, 100, holdback=50),
+        ("spec.strategy.canary.steps", "every step but the last must be below 100 -"),
     ),
     ("a last percent less the holdback", held_back(percents=[10, 95]), ("spec.strategy.canary.percents", "the last percent must be 100")),
     ("no strategy", {"strategy": None}, ("spec.strategy", "Required")),
     ("neither steps nor percents", canary(), ("spec.strategy.canary", "either steps or the shorthand")),
-    (
-        "steps and percents",
-        canary(steps=[{"percent": 100, "dwell": "1m"}], percents=[100], dwell="1m"),
-        ("spec.strategy.canary", "either steps or the shorthand"),
-    ),
+    ("steps and percents", steps(100, percents=[100], dwell="1m"), ("spec.strategy.canary", "either steps or the shorthand")),
     ("percents without dwell", canary(percents=[50, 100]), ("spec.strategy.canary", "percents and dwell belong together")),
-    (
-        "dwell beside steps",
-        canary(steps=[{"percent": 100, "dwell": "1m"}], dwell="1m"),
-        ("spec.strategy.canary", "percents and dwell belong together"),
-    ),
+    ("dwell beside steps", steps(100, dwell="1m"), ("spec.strategy.canary", "percents and dwell belong together")),
     ("percents that fall", canary(percents=[50, 25, 100], dwell="1m"), ("spec.strategy.canary.percents", "must rise from step to step")),
     ("a percent twice", canary(percents=[50, 50, 100], dwell="1m"), ("spec.strategy.canary.percents", "must rise from step to step")),
     ("percents that end at 50", canary(percents=[10, 50], dwell="1m"), ("spec.strategy.canary.percents", "last percent must be 100")),
@@ -134,25 +124,14 @@ CASES: tuple[Case, ...] = (
     ("a step without dwell", canary(steps=[{"percent": 100}]), ("spec.strategy.canary.steps[0].dwell", "Required")),
     ("a step with an unknown field", canary(steps=[{"percent": 100, "dwell": "1m", "wait": 1}]), ("steps[0].wait", "unknown field")),
     ("dwell without a unit", canary(percents=[100], dwell="90"), ("spec.strategy.canary.dwell", "should match")),
-    ("dwell in weeks", canary(percents=[100], dwell="1w"), ("spec.strategy.canary.dwell", "should match")),
     ("dwell of nothing", canary(percents=[100], dwell="0s"), ("spec.strategy.canary.dwell", "should match")),
-    ("negative dwell", canary(percents=[100], dwell="-5m"), ("spec.strategy.canary.dwell", "should match")),
-    ("compound dwell", canary(percents=[100], dwell="1h30m"), ("spec.strategy.canary.dwell", "should match")),
     ("dwell as a number", canary(percents=[100], dwell=60), ("spec.strategy.canary.dwell", "string")),
     ("a gate name with upper case", gate(name="Errors"), ("spec.gates[0].name", "should match")),
-    (
-        "two gates of one name",
-        {"gates": [{"name": "a", "query": "x", "advance": {"lt": 1}}] * 2},
-        ("spec.gates", "two gates have the same name"),
-    ),
-    (
-        "17 gates",
-        {"gates": [{"name": f"g{n}", "query": "x", "advance": {"lt": 1}} for n in range(17)]},
-        ("spec.gates", "must have at most 16 items"),
-    ),
+    ("two gates of one name", gates(OWN, OWN), ("spec.gates", "two gates have the same name")),
+    ("17 gates", gates(*(OWN | {"name": f"g{n}"} for n in range(17))), ("spec.gates", "must have at most 16 items")),
     ("an empty query", gate(query=""), ("spec.gates[0].query", "at least 1 chars")),
     ("a query of 4097 characters", gate(query="x" * 4097), ("spec.gates[0].query", "may not be more than 4096")),
-    ("a gate without thresholds", {"gates": [{"name": "errors", "query": "x"}]}, ("spec.gates[0]", "decides nothing without thresholds")),
+    ("a gate without thresholds", gates({"name": "errors", "query": "x"}), ("spec.gates[0]", "decides nothing without thresholds")),
     ("advance without a bound", advance(), ("spec.gates[0].advance", "needs a bound")),
     ("advance with lt and lte", advance(lt=1, lte=2), ("spec.gates[0].advance", "lt and lte")),
     ("advance with gt and gte", advance(gt=1, gte=2), ("spec.gates[0].advance", "gt and gte")),

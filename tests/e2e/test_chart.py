@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 
 from tests.chart.support import MATRIX, Chart
-from tests.e2e.support.installation import Cluster
-from tests.e2e.support.release import Release, installed, rollout_run, until
-
-LABEL, EPOCH, DOCUMENT = "tidegate.io/flag-set", "tidegate.io/epoch", "flags.flagd.json"
+from tests.e2e.support.api import typed
+from tests.e2e.support.exposure import DOCUMENT
+from tests.e2e.support.flag_sets import EPOCH, LABEL
+from tests.e2e.support.installation import Cluster, until
+from tests.e2e.support.release import Release, installed, rollout_run
+from tests.e2e.support.world import PROMETHEUS
 
 
 @pytest.fixture(scope="module")
@@ -28,16 +30,27 @@ def chart(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Chart:
 def flag_set(release: Release) -> Iterator[str]:
     """A flag set at epoch 8 that also holds a key of somebody else's."""
     metadata = {"name": "flags", "labels": {LABEL: "true"}, "annotations": {EPOCH: "8"}}
-    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {DOCUMENT: "{}", "notes": "by hand"}}
-    assert release.create(body).accepted
+    assert release.create("configmaps", {"metadata": metadata, "data": {DOCUMENT: "{}", "notes": "by hand"}}).accepted
     yield "configmap/flags"
     assert release.kubectl("delete", "configmap/flags", "-n", release.watched).accepted
+
+
+def rollout(release: Release, name: str, **spec: Any) -> dict[str, Any]:
+    """A quick FeatureRollout."""
+    quick = {
+        "policyRef": {"name": release.watched},
+        "target": {"flag": {"key": name, "configMap": name}},
+        "strategy": {"canary": {"percents": [50, 100], "dwell": "1s"}},
+        "bake": "1s",
+        "gates": [{"name": "up", "query": "count(up)", "advance": {"gt": 0}}],
+    }
+    return {"metadata": {"name": name}, "spec": quick | spec}
 
 
 @pytest.fixture
 def run(release: Release) -> Iterator[str]:
     """A RolloutRun that the operator wrote."""
-    assert release.create(rollout_run("by-hand-1"), user=release.operator).accepted
+    assert release.create("rolloutruns", rollout_run("by-hand-1"), user=release.operator).accepted
     yield "rolloutrun/by-hand-1"
     release.kubectl("delete", "rolloutrun/by-hand-1", "-n", release.watched, "--ignore-not-found")
 
@@ -78,31 +91,14 @@ def test_services_lead_to_what_they_promise(release: Release) -> None:
 
 
 def test_a_rollout_lives_and_dies_with_these_rights_alone(release: Release) -> None:
-    policy = {
-        "apiVersion": "tidegate.io/v1alpha1",
-        "kind": "RolloutPolicy",
-        "metadata": {"name": release.watched},
-        "spec": {"prometheus": {"url": "http://prometheus.monitoring:9090", "interval": "1s"}},
-    }
-    rollout = {
-        "apiVersion": "tidegate.io/v1alpha1",
-        "kind": "FeatureRollout",
-        "metadata": {"name": "feature"},
-        "spec": {
-            "policyRef": {"name": release.watched},
-            "target": {"flag": {"key": "feature", "configMap": "live"}},
-            "strategy": {"canary": {"percents": [50, 100], "dwell": "1s"}},
-            "bake": "1s",
-            "gates": [{"name": "up", "query": "count(up)", "advance": {"gt": 0}}],
-        },
-    }
+    policy = {"metadata": {"name": release.watched}, "spec": {"prometheus": {"url": PROMETHEUS, "interval": "1s"}}}
     try:
-        assert release.create(policy).accepted
-        assert release.create(rollout).accepted
+        assert release.create("rolloutpolicies", policy).accepted
+        assert release.create("featurerollouts", rollout(release, "feature")).accepted
         where = ("-n", release.watched)
         done = release.kubectl("wait", "featurerollout/feature", *where, "--for=jsonpath={.status.phase}=Succeeded", "--timeout=60s")
         assert done.accepted, done.text
-        assert release.get("configmap/live", *where)["metadata"]["annotations"][EPOCH].isdigit()
+        assert release.get("configmap/feature", *where)["metadata"]["annotations"][EPOCH].isdigit()
         assert release.kubectl("delete", "featurerollout/feature", *where, "--timeout=30s").accepted
         assert release.get("rolloutruns", *where)["items"], "records outlive the rollout"
         logs = release.kubectl("logs", "-n", release.namespace, "-l", "app.kubernetes.io/component=operator", "--tail=-1")
@@ -200,17 +196,15 @@ def test_an_epoch_that_only_a_person_can_have_written_binds_nobody(release: Rele
 
 
 def test_the_operator_creates_flag_sets_and_nothing_else(release: Release) -> None:
-    def body(metadata: dict[str, Any], data: dict[str, str]) -> dict[str, Any]:
-        return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "new"} | metadata, "data": data}
-
-    def dry(body: dict[str, Any]) -> str:
-        return release.create(body, "--dry-run=server", user=release.operator).text
+    def dry(metadata: dict[str, Any], **data: str) -> str:
+        body = {"metadata": {"name": "new"} | metadata, "data": {DOCUMENT: "{}"} | data}
+        return release.create("configmaps", body, "--dry-run=server", user=release.operator).text
 
     whole = {"labels": {LABEL: "true"}, "annotations": {EPOCH: "1"}}
-    assert "created" in dry(body(whole, {DOCUMENT: "{}"}))
-    assert "must carry the label" in dry(body({"annotations": {EPOCH: "1"}}, {DOCUMENT: "{}"}))
-    assert "must be a whole number" in dry(body({"labels": {LABEL: "true"}}, {DOCUMENT: "{}"}))
-    assert "but flags.flagd.json" in dry(body(whole, {DOCUMENT: "{}", "other": "x"}))
+    assert "created" in dry(whole)
+    assert "must carry the label" in dry({"annotations": {EPOCH: "1"}})
+    assert "must be a whole number" in dry({"labels": {LABEL: "true"}})
+    assert "but flags.flagd.json" in dry(whole, other="x")
 
 
 def test_other_configuration_is_out_of_the_operator_s_reach(release: Release) -> None:
@@ -233,19 +227,7 @@ def test_people_edit_flag_sets_as_they_like(release: Release, flag_set: str, pat
 
 
 def test_people_write_no_status(release: Release, run: str) -> None:
-    rollout = {
-        "apiVersion": "tidegate.io/v1alpha1",
-        "kind": "FeatureRollout",
-        "metadata": {"name": "still"},
-        "spec": {
-            "enabled": False,
-            "policyRef": {"name": "none"},
-            "target": {"flag": {"key": "still", "configMap": "still"}},
-            "strategy": {"canary": {"percents": [100], "dwell": "1s"}},
-            "gates": [{"name": "up", "query": "count(up)", "advance": {"gt": 0}}],
-        },
-    }
-    assert release.create(rollout).accepted
+    assert release.create("featurerollouts", rollout(release, "still", enabled=False)).accepted
     try:
         answer = release.patch("featurerollout/still", {"status": {"percent": 100}}, "--subresource=status")
         assert f"only the operator ({release.operator}) writes featurerollouts/status, not " in answer.text
@@ -257,7 +239,7 @@ def test_people_write_no_status(release: Release, run: str) -> None:
 
 
 def test_people_write_no_records(release: Release, run: str) -> None:
-    assert "writes rolloutruns, not " in release.create(rollout_run("forged")).text
+    assert "writes rolloutruns, not " in release.create("rolloutruns", rollout_run("forged")).text
     assert "writes rolloutruns, not " in release.patch(run, {"metadata": {"labels": {"tidegate.io/rollout": "other"}}}).text
 
 
@@ -271,7 +253,8 @@ def test_records_can_be_deleted_in_every_way(release: Release, run: str, how: st
 
 def test_the_guard_ends_at_the_watched_namespaces(release: Release) -> None:
     # so that releases for different namespaces can stand side by side
-    answer = release.kubectl("create", "-n", release.namespace, "--dry-run=server", "-f", "-", body=rollout_run("elsewhere"))
+    elsewhere = typed("rolloutruns", rollout_run("elsewhere"))
+    answer = release.kubectl("create", "-n", release.namespace, "--dry-run=server", "-f", "-", body=elsewhere)
     assert answer.accepted, answer.text
 
 
@@ -288,6 +271,6 @@ def test_policies_are_well_typed(release: Release) -> None:
 
 def test_a_namespace_with_records_can_go(release: Release) -> None:
     # the last test of the module: the watched namespace is gone afterwards
-    assert release.create(rollout_run("kept"), user=release.operator).accepted
+    assert release.create("rolloutruns", rollout_run("kept"), user=release.operator).accepted
     answer = release.kubectl("delete", "namespace", release.watched, "--timeout=90s")
     assert answer.accepted, answer.text

@@ -1,13 +1,12 @@
-"""The operator is killed (SIGKILL) at every write of a climb, in three moments of each, and started again.
+"""The operator is killed (SIGKILL) at every write of a climb, and of a rollback, in three moments of each, and started again.
 
-Whatever the moment: every step is seen once, in order, for its whole dwell; the flag is never lowered; the end is that of an
-undisturbed climb; and the records tell the same story, without a gap or a repetition.
+Whatever the moment, the end is that of an undisturbed rollout, and the records tell the same story, without a gap or a repetition. On the
+way up every step is seen once, in order, for its whole dwell; on the way down the flag falls to 0 and stays there.
 """
 
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from typing import Any
 
 import pytest
 
@@ -16,18 +15,8 @@ from tests.e2e.support.audit import dwells_begun_anew, shortest_dwell
 from tests.e2e.support.ends import differences, end_of
 from tests.e2e.support.exposure import Trace
 from tests.e2e.support.host_operator import Host, HostOperator
-from tests.e2e.support.kill_points import (
-    FLAG,
-    MOMENTS,
-    Death,
-    KillPoint,
-    die_at,
-    flag_set_of,
-    in_batches,
-    one_of_each_kind,
-    points_of,
-    writes_for,
-)
+from tests.e2e.support.kill_points import FLAG, Death, KillPoint, die_at, flag_set_of, in_batches, one_of_each_kind, points_of, writes_for
+from tests.e2e.support.world import BAND, World
 
 DWELL = 1.0
 LAG = 0.5
@@ -35,14 +24,50 @@ LAG = 0.5
 PARTS = 4
 
 
-def climb(host: Host, name: str) -> Json:
-    where = {"configMap": flag_set_of(name)}
-    return host.world.rollout_body(name, flag=FLAG, flag_fields=where, canary={"percents": [25, 50, 100], "dwell": "1s"}, bake="1s")
+class Climb:
+    """From the creation of rollouts to the end of their bake."""
+
+    shown: tuple[int, ...] = (0, 25, 50, 100)
+
+    async def prepare(self, world: World, names: list[str]) -> None:
+        """What comes before the first write that is looked at."""
+
+    async def begin(self, world: World, names: list[str]) -> None:
+        for name in names:
+            await self.create(world, name, canary={"percents": [25, 50, 100], "dwell": "1s"}, bake="1s")
+
+    async def create(self, world: World, name: str, **spec: object) -> None:
+        await world.rollout(name, flag=FLAG, flag_fields={"configMap": flag_set_of(name)}, **spec)
+
+    async def ended(self, world: World, name: str) -> None:
+        await world.until(name, phase="Succeeded", pending=None)
 
 
-async def ended(host: Host, name: str) -> dict[str, Any]:
-    await host.world.until(name, 60, phase="Succeeded", pending=None)
-    return await end_of(host.world, name, flag_set_of(name), FLAG)
+class Fall(Climb):
+    """From the first sample in breach, at 50 %, to the end."""
+
+    shown = (50, 0)
+
+    async def prepare(self, world: World, names: list[str]) -> None:
+        await world.set("errors", 0, batch=names[0])
+        gate = {"name": "errors", "query": world.selector("errors", batch=names[0])} | BAND
+        for name in names:
+            await self.create(world, name, canary={"percents": [50, 100], "dwell": "1h"}, gates=[gate])
+        for name in names:
+            await world.until(name, percent=50)
+            await world.gate_until("errors", name, verdict="ADVANCE")
+
+    async def begin(self, world: World, names: list[str]) -> None:
+        await world.set("errors", 1, batch=names[0])
+
+    async def ended(self, world: World, name: str) -> None:
+        """The finalizer goes last."""
+
+        async def released() -> bool:
+            return not (await world.api.get("featurerollouts", world.namespace, name))["metadata"].get("finalizers")
+
+        await world.rolled_back(name, pending=None)
+        await eventually(f"{name} is released", released)
 
 
 def dwell_faults(trace: Trace, back: float) -> list[str]:
@@ -58,46 +83,49 @@ def dwell_faults(trace: Trace, back: float) -> list[str]:
     return faults
 
 
-async def climb_through(
-    host: Host, operator: HostOperator, points: dict[str, KillPoint], expected: dict[str, Any]
+async def live_through(
+    host: Host, operator: HostOperator, way: Climb, points: dict[str, KillPoint], expected: Json
 ) -> tuple[list[str], Death]:
-    """Climbs side by side, each at its own kill point when the operator dies."""
-
-    async def begin() -> None:
-        for name in points:
-            await host.api.create("featurerollouts", climb(host, name))
-
+    """Rollouts side by side, each at its own kill point when the operator dies."""
+    world, names = host.world, list(points)
+    await way.prepare(world, names)
     async with AsyncExitStack() as stack:
-        traces = {name: await stack.enter_async_context(host.world.traced(FLAG, flag_set_of(name))) for name in points}
-        versions = {name: await stack.enter_async_context(host.world.followed(name)) for name in points}
-        death = await die_at(points, host, operator, begin)
-        ends = {name: await ended(host, name) for name in points}
+        traces = {name: await stack.enter_async_context(world.traced(FLAG, flag_set_of(name))) for name in names}
+        versions = {name: await stack.enter_async_context(world.followed(name)) for name in names}
+        death = await die_at(points, host, operator, lambda: way.begin(world, names))
+        for name in names:
+            await way.ended(world, name)
     faults = []
     for name, point in points.items():
-        found = differences(ends[name], expected)
-        records = await host.world.records(name)
-        if (shortest := shortest_dwell(records)) < DWELL:
-            found.append(f"by its records a step lasted {shortest:.3f} s")
-        found += dwells_begun_anew(versions[name], records)
+        found = differences(await end_of(world, name, flag_set_of(name), FLAG), expected)
         shown = [percent for percent in traces[name].percents if percent is not None]
-        found += dwell_faults(traces[name], death.back) if shown == [0, 25, 50, 100] else [f"the flag showed {shown}"]
+        if shown != list(way.shown):
+            found.append(f"the flag showed {shown}")
+        elif not isinstance(way, Fall):
+            records = await world.records(name)
+            found += dwell_faults(traces[name], death.back) + dwells_begun_anew(versions[name], records)
+            if (shortest := shortest_dwell(records)) < DWELL:
+                found.append(f"by its records a step lasted {shortest:.3f} s")
         faults += [f"{point}: {fault}" for fault in found]
     return faults, death
 
 
-async def survives(host: Host, chosen: Callable[[list[str]], list[KillPoint]]) -> None:
-    """Climbs once in peace, and then to each kill point that is chosen of the writes it took."""
+async def survives(host: Host, way: Climb, chosen: Callable[[list[str]], list[KillPoint]]) -> None:
+    """Goes the way once in peace, and then to each kill point that is chosen of the writes it took."""
     operator = await host.leading()
-    await host.policy(operator)
-    await host.api.create("featurerollouts", climb(host, "calm"))
-    expected = await ended(host, "calm")
-    points = chosen(writes_for(operator, "calm"))
-    print(f"{len(points)} kill points: {[str(point) for point in points[:: len(MOMENTS)]]}")
-    assert await in_batches(points, lambda some: climb_through(host, operator, some, expected)) == []
+    await host.world.policy()
+    await way.prepare(host.world, ["calm"])
+    before = time.time()
+    await way.begin(host.world, ["calm"])
+    await way.ended(host.world, "calm")
+    expected = await end_of(host.world, "calm", flag_set_of("calm"), FLAG)
+    points = chosen(writes_for(operator, "calm", before))
+    print(f"{len(points)} kill points: {[str(point) for point in points[::3]]}")
+    assert await in_batches(points, lambda some: live_through(host, operator, way, some, expected)) == []
 
 
 async def test_killed_at_each_kind_of_write_of_a_climb(host: Host) -> None:
-    await survives(host, lambda writes: points_of(one_of_each_kind(writes)))
+    await survives(host, Climb(), lambda writes: points_of(one_of_each_kind(writes)))
 
 
 @pytest.mark.proof
@@ -108,38 +136,13 @@ async def test_killed_at_every_write_of_a_climb(host: Host, part: int) -> None:
         assert len(points) > 100, "a climb of three steps has some forty writes"
         return points[len(points) * part // PARTS : len(points) * (part + 1) // PARTS]
 
-    await survives(host, chosen)
+    await survives(host, Climb(), chosen)
 
 
-async def test_killed_in_the_middle_of_a_dwell(host: Host) -> None:
-    """What is left of the dwell is waited for: neither none of it, nor all of it again."""
-    dwell = 12.0
-    operator = await host.operator()
-    await host.policy(operator)
-    operator.start()
-    await host.led_by(operator)
-    async with host.world.traced(FLAG) as trace, host.world.followed(FLAG) as versions:
-        await host.world.rollout(FLAG, canary={"percents": [50, 100], "dwell": f"{dwell:g}s"})
-        before = await host.world.until(FLAG, percent=50, pending=None)
+async def test_killed_at_every_write_of_a_rollback(host: Host) -> None:
+    def chosen(writes: list[str]) -> list[KillPoint]:
+        points = points_of(writes)
+        assert len(points) > 15, "a rollback has some eight writes"
+        return points
 
-        async def half_over() -> bool:
-            return time.time() > trace.first(50) + dwell / 2
-
-        await eventually("half of the dwell is over", half_over, dwell)
-        operator.kill()
-        await host.expire_lease()
-        operator.start()
-        await host.led_by(operator)
-        back = time.time()
-        assert (await host.world.status(FLAG))["effectiveAt"] == before["effectiveAt"]
-        await host.world.until(FLAG, percent=100, pending=None)
-    lasted, late = trace.first(100) - trace.first(50), trace.first(100) - max(trace.first(50) + dwell, back)
-    print(
-        f"a dwell of {dwell:g} s with a death in its middle lasted {lasted:.2f} s (the operator was back at {back - trace.first(50):.2f} s)"
-    )
-    assert trace.percents[-3:] == [0, 50, 100]
-    assert dwell - LAG <= lasted
-    assert late < dwell / 2, "begun anew, it would end a whole dwell after the operator was back"
-    records = await host.world.records(FLAG)
-    assert shortest_dwell(records) >= dwell
-    assert dwells_begun_anew(versions, records) == []
+    await survives(host, Fall(), chosen)

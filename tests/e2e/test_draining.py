@@ -6,34 +6,28 @@ import time
 
 from tests.e2e.support.api import eventually
 from tests.e2e.support.audit import audited
-from tests.e2e.support.faults import Rule, held, on
-from tests.e2e.support.flag_writes import flag_to
+from tests.e2e.support.faults import Rule, flag_to, held, on
 from tests.e2e.support.host_operator import Host, HostOperator
 from tests.e2e.support.pace import paced
 
 
-async def stopped_in_a_raise(host: Host, operator: HostOperator, raise_: Rule) -> float:
+async def asked_to_stop(operator: HostOperator) -> float:
     """The time of the SIGTERM, once the operator has noticed it."""
-    await host.policy(operator)
-    operator.start()
-    await host.led_by(operator)
-    await host.world.rollout(canary={"percents": [25, 50, 100], "dwell": "1s"})
-
-    async def on_its_way() -> bool:
-        return bool(raise_.fired)
-
-    async def noticed() -> bool:
-        return "draining: asked to stop" in operator.said()
-
-    await eventually("the raise is on its way", on_its_way, 30, every=0.02)
     asked = time.time()
     operator.signal(signal.SIGTERM)
-    await eventually("the operator drains", noticed, 10, every=0.02)
+    await eventually("the operator drains", lambda: "draining: asked to stop" in operator.said(), 10, every=0.02)
     return asked
 
 
+async def stopped_in_a_raise(host: Host, operator: HostOperator, raise_: Rule) -> float:
+    await host.world.policy()
+    await host.world.rollout(canary={"percents": [25, 50, 100], "dwell": "1s"})
+    await eventually("the raise is on its way", lambda: raise_.fired, 30, every=0.02)
+    return await asked_to_stop(operator)
+
+
 async def test_a_write_under_way_is_completed(host: Host) -> None:
-    operator = await host.operator("a", "--grace=10")
+    operator = await host.leading("a", "--grace=10")
     release = asyncio.Event()
     async with host.world.traced() as trace:
         with operator.proxy.rule(flag_to(25), before=held(release)) as raise_:
@@ -53,10 +47,9 @@ async def test_a_write_under_way_is_completed(host: Host) -> None:
 
 
 async def test_a_write_that_hangs_does_not_outlast_the_grace(host: Host) -> None:
-    operator = await host.operator("a", "--grace=1")
-    never = asyncio.Event()
+    operator = await host.leading("a", "--grace=1")
     async with paced(host.world) as pace:
-        with operator.proxy.rule(flag_to(25), before=held(never)) as raise_:
+        with operator.proxy.rule(flag_to(25), before=held(asyncio.Event())) as raise_:
             asked = await stopped_in_a_raise(host, operator, raise_)
             assert await operator.ended(20) == 0
             took = time.time() - asked
@@ -66,22 +59,13 @@ async def test_a_write_that_hangs_does_not_outlast_the_grace(host: Host) -> None
 
 
 async def test_events_that_wait_are_posted_before_the_end(host: Host) -> None:
-    operator = await host.operator("a", "--grace=10")
+    operator = await host.leading("a", "--grace=10")
     release = asyncio.Event()
     with operator.proxy.rule(on("POST", "events"), before=held(release)):
-        await host.policy(operator)
-        operator.start()
-        await host.led_by(operator)
-        await host.world.rollout(canary={"percents": [25, 100], "dwell": "1h"})
-        await host.world.until(percent=25, pending=None)  # no reconcile waits for an Event
-        operator.signal(signal.SIGTERM)
-
-        async def noticed() -> bool:
-            return "draining: asked to stop" in operator.said()
-
-        await eventually("the operator drains", noticed, 10, every=0.02)
+        await host.world.exposed()  # no reconcile waits for an Event
+        await asked_to_stop(operator)
         assert await host.api.list("events", host.world.namespace) == []
         release.set()
         assert await operator.ended(15) == 0
     announced = [one["reason"] for one in await host.api.list("events", host.world.namespace)]
-    assert sorted(announced) == sorted(record["transition"] for record in await host.world.records())
+    assert sorted(announced) == sorted(await host.world.transitions())

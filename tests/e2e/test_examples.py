@@ -4,23 +4,21 @@ import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
-from tests.e2e.support.api import eventually
-from tests.e2e.support.exposure import lease_of, nearest_percent, share_on
+from tests.e2e.support.api import Json
+from tests.e2e.support.exposure import DOCUMENT, lease_of, nearest_percent, share_on
 from tests.e2e.support.installation import ROOT, Cluster
 from tests.e2e.support.world import World
 
 FILES = sorted((ROOT / "examples").glob("*.yaml"))
 APPLY = ("apply", "--validate=strict", "--warnings-as-errors")
-Json = dict[str, Any]
 
 
 def placed(world: World, path: Path) -> list[Json]:
-    """The objects of an example, in the test's namespace, which stands for its own, and with a policy of the test's own."""
+    """The objects of an example as written, but for a clock of seconds, the namespace, and the policy, which are the test's own."""
     objects: list[Json] = [body for body in yaml.safe_load_all(path.read_text()) if body["kind"] != "Namespace"]
     for body in objects:
         if "namespace" in body["metadata"]:
@@ -30,6 +28,9 @@ def placed(world: World, path: Path) -> list[Json]:
             body["metadata"] |= {"name": world.namespace, "labels": {"test": world.namespace}}
         if body["kind"] == "FeatureRollout":
             body["spec"]["policyRef"] = {"name": world.namespace}
+            body["spec"]["strategy"]["canary"]["dwell"] = "2s"
+            for gate in body["spec"].get("gates", []):
+                gate["query"] = gate["query"].replace("{", f'{{test="{world.namespace}",')
     return objects
 
 
@@ -61,37 +62,28 @@ def test_the_examples_are_accepted_as_they_stand(cluster: Cluster) -> None:
 
 
 async def test_the_first_rollout_climbs_and_falls(world: World, cluster: Cluster) -> None:
-    """As written, but for a clock of seconds."""
-    await world.set("search_error_ratio", 0.001, variant="on")
-    await world.queryable("search_error_ratio", 0.001)
+    await world.measured("search_error_ratio", 0.001, variant="on")
     policy, rollout = placed(world, ROOT / "examples/01-first-rollout.yaml")
     policy["spec"]["prometheus"]["interval"] = "1s"
-    rollout["spec"]["strategy"]["canary"]["dwell"] = "2s"
-    rollout["spec"]["gates"][0]["query"] = rollout["spec"]["gates"][0]["query"].replace("{", f'{{test="{world.namespace}",')
     async with world.traced("new-search", "shop-flags") as trace:
         await apply(cluster, [policy, rollout])
         await world.until("new-search", phase="Baking", state="ENABLED", percent=100)
         await world.set("search_error_ratio", 0.5, variant="on")
-        await world.until("new-search", phase="RolledBack", state="ROLLBACK", percent=0)
+        await world.rolled_back("new-search")
     assert trace.percents == [0, 10, 50, 100, 0]
 
 
 async def test_a_segment_with_a_lease_climbs_to_its_control_group(world: World, cluster: Cluster) -> None:
-    """As written, but for a clock of seconds."""
     await world.policy()
-    await world.set("checkout_error_ratio", 0.001, variant="on")
-    await world.queryable("checkout_error_ratio", 0.001)
-    (rollout,) = placed(world, ROOT / "examples/10-segment-lease-holdback.yaml")
-    rollout["spec"]["strategy"]["canary"]["dwell"] = "2s"
-    rollout["spec"]["gates"][0]["query"] = rollout["spec"]["gates"][0]["query"].replace("{", f'{{test="{world.namespace}",')
+    await world.measured("checkout_error_ratio", 0.001, variant="on")
     user = {"tier": "enterprise", "country": "NO"}
     async with world.traced("quick-checkout", "shop-flags") as trace:
-        await apply(cluster, [rollout])
+        await apply(cluster, placed(world, ROOT / "examples/10-segment-lease-holdback.yaml"))
         await world.until("quick-checkout", phase="Baking", state="ENABLED", percent=95)
-    seen = [share_on(body["data"]["flags.flagd.json"], "quick-checkout", user, at=at) for at, body in trace.versions]
+    seen = [share_on(body["data"][DOCUMENT], "quick-checkout", user, at=at) for at, body in trace.versions]
     assert list(dict.fromkeys(nearest_percent(share, (0, 10, 50, 95, 100)) for share in seen)) == [0, 10, 50, 95]
     assert set(trace.percents) <= {None, 0}, "outside the segment nobody sees it"
-    leases = [lease_of(body["data"]["flags.flagd.json"], "quick-checkout") for _, body in trace.versions]
+    leases = [lease_of(body["data"][DOCUMENT], "quick-checkout") for _, body in trace.versions]
     assert any(leases)
     assert leases[-1] is None
 
@@ -101,23 +93,16 @@ async def test_a_live_feature_is_never_turned_off(world: World, cluster: Cluster
     async with world.traced("recommendations", "shop-flags") as trace:
         await apply(cluster, placed(world, ROOT / "examples/04-live-feature.yaml"))
         await world.until("recommendations", phase="Baking", state="ENABLED", percent=100)
-        await world.api.delete("featurerollouts", world.namespace, "recommendations")
-
-        async def gone() -> bool:
-            return await world.api.find("featurerollouts", world.namespace, "recommendations") is None
-
-        await eventually("the rollout is gone", gone)
+        await world.delete("recommendations")
     assert trace.percents == [100]
 
 
 async def test_a_hand_written_flag_is_taken_over_where_it_stands(world: World, cluster: Cluster) -> None:
     await world.policy()
     objects = placed(world, ROOT / "examples/08-flag-set.yaml")
-    written = json.loads(objects[0]["data"]["flags.flagd.json"])["flags"]
-    objects[1]["spec"]["strategy"]["canary"]["dwell"] = "2s"
+    written = json.loads(objects[0]["data"][DOCUMENT])["flags"]
     async with world.traced("new-menu", "web-flags") as trace:
         await apply(cluster, objects)
         await world.until("new-menu", phase="Baking", state="ENABLED", percent=100)
     assert trace.percents == [30, 50, 100]
-    after = json.loads((await world.api.get("configmaps", world.namespace, "web-flags"))["data"]["flags.flagd.json"])["flags"]
-    assert after["banner-text"] == written["banner-text"]
+    assert (await world.document("web-flags"))["flags"]["banner-text"] == written["banner-text"]

@@ -1,48 +1,49 @@
 """A leader that was deposed while its raise was on the way: the raise never comes into force, whatever held it up."""
 
 import asyncio
-import json
+import contextlib
 import signal
 import time
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from tests.e2e.support.api import Api, RefusedError, eventually
-from tests.e2e.support.exposure import DOCUMENT
-from tests.e2e.support.faults import Call, cut, held, on
-from tests.e2e.support.flag_writes import flag_to
+from tests.e2e.support.faults import Call, cut, flag_to, held, on
+from tests.e2e.support.flag_sets import FLAG_SET
 from tests.e2e.support.host_operator import Host, HostOperator
-from tests.e2e.support.world import FLAG_SET
+from tests.e2e.support.world import BAND
 
-GATE: dict[str, Any] = {"advance": {"lt": 0.1}, "rollback": {"gt": 0.5}}
+CANARY = {"percents": [25, 50, 100], "dwell": "2s"}
 
 
 async def two_replicas(host: Host, **policy: Any) -> tuple[HostOperator, HostOperator]:
-    old, new = await host.operator("old"), await host.operator("new")
-    await host.world.set("errors", 0)
-    await host.world.queryable("errors", 0)
-    await host.policy(old, **policy)
-    old.start()
-    await host.led_by(old)
+    old, new = await host.leading("old"), await host.operator("new")
+    await host.world.measured("errors", 0)
+    await host.world.policy(**policy)
     new.start()
     return old, new
 
 
 async def flag_version(host: Host) -> str:
-    version: str = (await host.api.get("configmaps", host.world.namespace, FLAG_SET))["metadata"]["resourceVersion"]
-    return version
+    return str((await host.world.flag_set())["metadata"]["resourceVersion"])
+
+
+@contextlib.asynccontextmanager
+async def deposed(host: Host, old: HostOperator, new: HostOperator) -> AsyncIterator[None]:
+    """The old leader can't renew its Lease from now on, and ends; the new one leads when the block is over."""
+    with old.proxy.rule(on("PUT", "leases"), before=cut):
+        yield
+        assert await old.ended(30) == 1
+        await host.led_by(new)
 
 
 async def let_go(host: Host, release: asyncio.Event, calls: list[Call]) -> None:
     """The old leader's requests arrive at last: none of them changes anything."""
     before = await flag_version(host)
     release.set()
-
-    async def answered() -> bool:
-        return all(call.status is not None for call in calls)
-
-    await eventually("the API server answers the late raise", answered, 20)
+    await eventually("the API server answers the late raise", lambda: all(call.status is not None for call in calls), 20)
     print(f"the late raise was answered {[call.status for call in calls]}")
     assert calls
     assert not any(call.applied for call in calls)
@@ -53,17 +54,11 @@ async def test_a_raise_that_arrives_after_its_leader_was_deposed(host: Host) -> 
     old, new = await two_replicas(host)
     release = asyncio.Event()
     async with host.world.traced() as trace:
-        await host.world.rollout(canary={"percents": [25, 50, 100], "dwell": "2s"}, gates=[host.world.gate("errors", **GATE)])
+        await host.world.rollout(canary=CANARY, gates=[host.world.errors()])
         with old.proxy.rule(flag_to(50), before=held(release)) as late:
-
-            async def on_its_way() -> bool:
-                return bool(late.fired)
-
-            await eventually("the raise to 50 % is on its way", on_its_way, 30)
-            with old.proxy.rule(on("PUT", "leases"), before=cut):
+            await eventually("the raise to 50 % is on its way", lambda: late.fired, 30)
+            async with deposed(host, old, new):
                 await host.world.set("errors", 1)
-                assert await old.ended(30) == 1, "a leader that can't renew its Lease ends"
-                await host.led_by(new)
             await host.world.until(phase="RolledBack", pending=None)
             await let_go(host, release, late.fired)
     assert trace.percents[-3:] == [0, 25, 0]
@@ -99,20 +94,14 @@ async def taken_back(host: Host) -> bool:
 @pytest.mark.parametrize("how", [pytest.param("guard in breach", marks=pytest.mark.proof), "switched off", "deleted"])
 async def test_a_first_raise_that_arrives_after_it_was_taken_back(host: Host, how: str) -> None:
     """The flag is at 0 % before and after: there is nothing to lower, and still the late raise must not get through."""
-    old, new = await two_replicas(host, guards=[host.world.gate("errors", **GATE)])
+    old, new = await two_replicas(host, guards=[host.world.gate("errors", **BAND)])
     release = asyncio.Event()
     async with host.world.traced() as trace:
         with old.proxy.rule(flag_to(25), before=held(release)) as late:
             await host.world.rollout()
-
-            async def on_its_way() -> bool:
-                return bool(late.fired)
-
-            await eventually("the first raise is on its way", on_its_way, 30)
-            with old.proxy.rule(on("PUT", "leases"), before=cut):
+            await eventually("the first raise is on its way", lambda: late.fired, 30)
+            async with deposed(host, old, new):
                 await take_back(host, how)
-                assert await old.ended(30) == 1
-                await host.led_by(new)
             await eventually("the new leader takes the raise back", lambda: taken_back(host), 30)
             await let_go(host, release, late.fired)
     assert trace.highest() == 0
@@ -138,7 +127,7 @@ async def test_a_leader_stopped_between_decision_and_write(host: Host) -> None:
 
     async with host.world.traced() as trace:
         with old.proxy.rule(last_read, after=stop, times=1):
-            await host.world.rollout(canary={"percents": [25, 50, 100], "dwell": "2s"}, gates=[host.world.gate("errors", **GATE)])
+            await host.world.rollout(canary=CANARY, gates=[host.world.errors()])
             await asyncio.wait_for(stopped.wait(), 30)
         await host.world.set("errors", 1)
         await host.led_by(new)
@@ -150,5 +139,4 @@ async def test_a_leader_stopped_between_decision_and_write(host: Host) -> None:
         assert old.proxy.writes(woken, leases=True) == []
         assert await flag_version(host) == before
     assert trace.percents[-3:] == [0, 25, 0]
-    document = json.loads((await host.api.get("configmaps", host.world.namespace, FLAG_SET))["data"][DOCUMENT])
-    assert document["flags"]["feature"]["metadata"]["state"] == "ROLLBACK"
+    assert (await host.world.flag())["metadata"]["state"] == "ROLLBACK"

@@ -18,11 +18,12 @@ from openfeature.exception import ErrorCode
 
 from tests.e2e.support.api import Json, RefusedError, eventually
 from tests.e2e.support.application import USERS, connected, share
-from tests.e2e.support.exposure import DOCUMENT, sees
+from tests.e2e.support.exposure import sees
+from tests.e2e.support.flag_sets import FLAG_SET, ON_OFF
 from tests.e2e.support.installation import OPERATOR_NAMESPACE, Cluster, once
 from tests.e2e.support.pace import paced
 from tests.e2e.support.port_forward import PortForward, port_forward
-from tests.e2e.support.world import FLAG_SET, World
+from tests.e2e.support.world import World
 
 HELD = {"percents": [25, 50, 100], "dwell": "1h"}
 SERVICE = "tidegate-flags"
@@ -58,12 +59,9 @@ async def becomes(client: OpenFeatureClient, percent: int, change: Coroutine[Any
 
 
 async def test_an_application_sees_a_rollout_climb_and_fall(world: World, forward: PortForward, alone: None) -> None:
-    await world.set("errors", 0)
-    await world.queryable("errors", 0)
+    await world.measured("errors", 0)
     await world.policy()
-    gate = world.gate("errors", advance={"lt": 0.1}, rollback={"gt": 0.5})
-    canary = {"percents": [25, 50, 100], "dwell": "2s"}
-    await world.rollout(paused=True, canary=canary, gates=[gate], bake="1h", flag_fields={"allow": ["alice"], "deny": ["bob"]})
+    await world.rollout(paused=True, gates=[world.errors()], bake="1h", flag_fields={"allow": ["alice"], "deny": ["bob"]})
     await world.until(phase="Waiting", percent=0)
     async with connected(forward.host, forward.port, world) as client:
 
@@ -78,9 +76,7 @@ async def test_an_application_sees_a_rollout_climb_and_fall(world: World, forwar
 
 
 async def test_an_application_keeps_its_flags_while_the_servers_are_away(world: World, forward: PortForward, alone: None) -> None:
-    await world.policy()
-    await world.rollout(canary=HELD)
-    await world.until(percent=25)
+    await world.exposed(canary=HELD)
     async with connected(forward.host, forward.port, world) as client:
         before = await pods(world)
         for pod in before:
@@ -98,22 +94,18 @@ async def test_an_application_keeps_its_flags_while_the_servers_are_away(world: 
 async def pods(world: World) -> dict[str, bool]:
     """{name: whether it is ready} of the flag server's pods."""
     found = await world.api.list("pods", OPERATOR_NAMESPACE, "app.kubernetes.io/component=flags")
-    return {pod["metadata"]["name"]: is_ready(pod) for pod in found}
-
-
-def is_ready(pod: Json) -> bool:
-    conditions = (pod.get("status") or {}).get("conditions") or []
-    return any((one["type"], one["status"]) == ("Ready", "True") for one in conditions)
+    conditions = {pod["metadata"]["name"]: (pod.get("status") or {}).get("conditions") or [] for pod in found}
+    return {name: any((one["type"], one["status"]) == ("Ready", "True") for one in told) for name, told in conditions.items()}
 
 
 async def test_a_change_reaches_applications_within_a_second(world: World, forward: PortForward, alone: None) -> None:
     """From the API server's answer to the write until the client gives the new value."""
-    await write(world, on=False, create=True)
+    await world.make_flag_set(by_hand(on=False))
     async with connected(forward.host, forward.port, world) as client, paced(world) as pace:
         delays = []
         for number in range(CHANGES):
             on = number % 2 == 0
-            await write(world, on=on)
+            await world.rewrite(by_hand(on=on))
             written = time.time()
             delays.append(max(0.0, await asyncio.to_thread(first_seen, client, on) - written))
     delays.sort()
@@ -134,20 +126,12 @@ def first_seen(client: OpenFeatureClient, on: bool) -> float:
     raise AssertionError(f"after 30 s the client still doesn't give {on}")
 
 
-async def write(world: World, *, on: bool, create: bool = False) -> None:
-    flag = {"state": "ENABLED", "variants": {"on": True, "off": False}, "defaultVariant": "on" if on else "off"}
-    data = {DOCUMENT: json.dumps({"flags": {"by-hand": flag}})}
-    if not create:
-        await world.api.patch("configmaps", world.namespace, FLAG_SET, {"data": data})
-        return
-    metadata = {"name": FLAG_SET, "namespace": world.namespace, "labels": {"tidegate.io/flag-set": "true"}}
-    await world.api.create("configmaps", {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data})
+def by_hand(*, on: bool) -> str:
+    return json.dumps({"flags": {"by-hand": ON_OFF | {"defaultVariant": "on" if on else "off"}}})
 
 
 async def test_ofrep_gives_what_the_document_says(world: World, alone: None) -> None:
-    await world.policy()
-    await world.rollout(canary=HELD, flag_fields={"allow": ["alice"]})
-    await world.until(percent=25)
+    await world.exposed(canary=HELD, flag_fields={"allow": ["alice"]})
 
     async def ask(path: str, user: str | None) -> Json:
         context = {} if user is None else {"targetingKey": user}
@@ -160,7 +144,7 @@ async def test_ofrep_gives_what_the_document_says(world: World, alone: None) -> 
         return bool((await ask("/feature", "alice"))["value"])
 
     await eventually("the flag server has the flag", served)
-    document = (await world.api.get("configmaps", world.namespace, FLAG_SET))["data"][DOCUMENT]
+    document = await world.text()
     for user in ["alice", *(f"user-{number}" for number in range(30))]:
         assert (await ask("/feature", user))["value"] == sees(document, "feature", user)
     assert (await ask("/feature", None))["value"] is False
@@ -174,9 +158,7 @@ async def test_ofrep_gives_what_the_document_says(world: World, alone: None) -> 
 
 async def test_an_application_reads_its_flags_by_ofrep(world: World, cluster: Cluster, alone: None) -> None:
     """OpenFeature's own OFREP provider, with nothing between it and the flag server but a forwarded port."""
-    await world.policy()
-    await world.rollout(canary=HELD, flag_fields={"allow": ["alice"], "deny": ["user-7"]})
-    await world.until(percent=25)
+    await world.exposed(canary=HELD, flag_fields={"allow": ["alice"], "deny": ["user-7"]})
     domain = uuid.uuid4().hex
     async with port_forward(cluster, OPERATOR_NAMESPACE, SERVICE, 8016) as forward:
         provider = OFREPProvider(f"http://{forward.host}:{forward.port}/sets/{world.namespace}/{FLAG_SET}")
@@ -190,7 +172,7 @@ async def test_an_application_reads_its_flags_by_ofrep(world: World, cluster: Cl
             return await value("alice", not on) is on
 
         await eventually("the application has the flag", lambda: seen(True))
-        document = (await world.api.get("configmaps", world.namespace, FLAG_SET))["data"][DOCUMENT]
+        document = await world.text()
         users = ["alice", *(f"user-{number}" for number in range(60))]
         given = {user: await value(user, not sees(document, "feature", user)) for user in users}
         assert given == {user: sees(document, "feature", user) for user in users}, "none of them is the default in the code"
@@ -198,11 +180,8 @@ async def test_an_application_reads_its_flags_by_ofrep(world: World, cluster: Cl
         assert 0 < sum(given.values()) < len(users)
         assert await value(None, True) is False
         details = await asyncio.to_thread(client.get_boolean_details, "feature", False, EvaluationContext("alice"))
-        assert (details.variant, details.reason, details.flag_metadata["rollout"]) == (
-            "on",
-            "TARGETING_MATCH",
-            f"{world.namespace}/feature",
-        )
+        said = (details.variant, details.reason, details.flag_metadata["rollout"])
+        assert said == ("on", "TARGETING_MATCH", f"{world.namespace}/feature")
         unknown = await asyncio.to_thread(client.get_boolean_details, "feture", True, EvaluationContext("alice"))
         assert (unknown.value, unknown.error_code) == (True, ErrorCode.FLAG_NOT_FOUND)
         await world.edit(enabled=False)

@@ -5,24 +5,18 @@ import time
 
 from tests.e2e.support.api import Json, eventually
 from tests.e2e.support.fake import FakePrometheus
-from tests.e2e.support.records import record_of, transitions
-from tests.e2e.support.world import World
+from tests.e2e.support.world import HELD, QUICK, World
 
 DEFAULT = "tidegate.io/is-default-policy"
-QUICK: Json = {"percents": [10, 100], "dwell": "1s"}
-HELD: Json = {"percents": [10, 100], "dwell": "1h"}
 UPTIME: Json = {"advance": {"gte": 0.99}, "rollback": {"lt": 0.99, "confirm": 1}}
 
 
-async def test_a_guard_in_breach_before_the_start_holds_the_start_and_lets_go(world: World) -> None:
-    fake = FakePrometheus.of(world)
-    guard = world.gate("uptime", **UPTIME)
-    await world.set("uptime", 0.5)
-    await world.queryable("uptime", 0.5)
-    await world.policy(url=fake.url, guards=[guard])
+async def test_a_guard_in_breach_before_the_start_holds_the_start_and_lets_go(world: World, fake: FakePrometheus) -> None:
+    await world.measured("uptime", 0.5)
+    await world.policy(guards=[world.gate("uptime", **UPTIME)])
     async with world.traced() as trace:
         await world.rollout(canary=QUICK, flag_fields={"allow": ["alice"]})
-        await fake.evaluated(guard["query"], 5)
+        await fake.evaluated(world.selector("uptime"), 5)
         status = await world.until(phase="Waiting", state="DISABLED", percent=0)
         assert "guard uptime (in breach" in status["waitingFor"]
         assert await world.sees("alice"), "the allow list sees the feature while it waits"
@@ -30,34 +24,17 @@ async def test_a_guard_in_breach_before_the_start_holds_the_start_and_lets_go(wo
         ready = {one["type"]: one for one in status["conditions"]}["Ready"]
         assert (ready["status"], ready["reason"]) == ("True", "Waiting")
         await world.set("uptime", 1)
-        await world.until(phase="Succeeded", state="ENABLED", percent=100)
-    assert trace.percents == [0, 10, 100]
-    assert "RolledBack" not in transitions(await world.records())
+        await world.succeeded()
+    assert trace.percents == [0, 10, 50, 100]
+    assert "RolledBack" not in await world.transitions()
 
 
-async def test_a_guard_in_breach_after_a_raise_rolls_back(world: World) -> None:
-    await world.set("uptime", 1)
-    await world.queryable("uptime", 1)
-    await world.policy(guards=[world.gate("uptime", **UPTIME)])
-    async with world.traced() as trace:
-        await world.rollout(canary=HELD, bake="1h")
-        await world.until(percent=10)
-        await world.set("uptime", 0.5)
-        await world.until(state="ROLLBACK", phase="RolledBack", percent=0)
-    assert trace.percents == [0, 10, 0]
-    told = record_of(await world.records(), "RolledBack")
-    assert told["message"].startswith("guard uptime: 0.5 (advance >= 0.99, rollback < 0.99")
-    assert told["readings"][0]["source"] == "policy"
-
-
-async def test_a_guard_reaches_only_what_rose_a_short_while_ago(world: World) -> None:
+async def test_a_guard_reaches_only_what_rose_a_short_while_ago(world: World, fake: FakePrometheus) -> None:
     """An old feature didn't cause today's incident. The reach is the guard's own, or else the rollout's bake or dwell."""
-    fake = FakePrometheus.of(world)
     short, default = world.gate("uptime", reach="4s", **UPTIME), world.gate("latency", rollback={"gt": 2, "confirm": 1})
     await world.set("uptime", 1)
-    await world.set("latency", 1)
-    await world.queryable("latency", 1)
-    await world.policy(url=fake.url, guards=[short, default])
+    await world.measured("latency", 1)
+    await world.policy(guards=[short, default])
     held = world.gate("latency", advance={"lt": 0})  # a dwell longer than the bake would be the reach
     await world.rollout("brief", canary=HELD | {"dwell": "4s"}, bake="4s", gates=[held])
     await world.rollout("long", canary=HELD, bake="1h")
@@ -65,7 +42,7 @@ async def test_a_guard_reaches_only_what_rose_a_short_while_ago(world: World) ->
         await world.until(name, percent=10)
     risen = time.time()
     async with world.traced("brief") as brief, world.traced("long") as long:
-        await eventually("both rose longer ago than 4 s", lambda: is_past(risen + 4))
+        await eventually("both rose longer ago than 4 s", lambda: time.time() > risen + 4)
         await world.set("uptime", 0.5)
         for name in ("brief", "long"):
             told = await recorded(world, name, "GuardBreached", "policy uptime")
@@ -78,10 +55,6 @@ async def test_a_guard_reaches_only_what_rose_a_short_while_ago(world: World) ->
         assert "guard's reach (4s): held, not rolled back" in await recorded(world, "brief", "GuardBreached", "policy latency")
         await fake.evaluated(default["query"], 3)
         assert (brief.percents, long.percents) == ([10], [10, 0])
-
-
-async def is_past(moment: float) -> bool:
-    return time.time() > moment
 
 
 async def recorded(world: World, name: str, transition: str, about: str) -> str:

@@ -7,22 +7,18 @@ import json
 import time
 from collections.abc import AsyncIterator
 from itertools import pairwise
-from typing import Any
 
 import pytest
 
 from tests.e2e.support.admission import refusing
 from tests.e2e.support.api import Api, Json, eventually
 from tests.e2e.support.audit import chain_faults, story
-from tests.e2e.support.exposure import DOCUMENT, nearest_percent
+from tests.e2e.support.exposure import DOCUMENT
 from tests.e2e.support.host_operator import account_of, token_of
 from tests.e2e.support.installation import Cluster
 from tests.e2e.support.intruder import Intruder
-from tests.e2e.support.records import record_of, transitions
-from tests.e2e.support.world import FLAG_SET, World
+from tests.e2e.support.world import HELD, World
 
-HELD: Json = {"percents": [10, 100], "dwell": "1h"}
-GATE: Json = {"advance": {"lt": 0.1}, "rollback": {"gt": 0.5, "confirm": 1}}
 AT_TEN = ["AttemptStarted 0", "StepDecided 10", "StepEffective 10"]
 
 
@@ -32,25 +28,8 @@ async def intruder(world: World, cluster: Cluster) -> AsyncIterator[Intruder]:
         yield intruder
 
 
-async def at_ten_percent(world: World, **spec: Any) -> None:
-    await world.set("errors", 0)
-    await world.queryable("errors", 0)
-    await world.policy()
-    await world.rollout(**{"canary": HELD, "gates": [world.gate("errors", **GATE)], "revision": "v1"} | spec)
-    await world.until(percent=10, pending=None, raising=None)
-
-
-async def breach(world: World) -> None:
-    await world.set("errors", 1)
-    await world.queryable("errors", 1)
-
-
-async def deleted(world: World, name: str) -> None:
-    async def gone() -> bool:
-        return await world.api.find("featurerollouts", world.namespace, name) is None
-
-    await world.api.delete("featurerollouts", world.namespace, name)
-    await eventually(f"{name} is gone", gone, 20)
+async def exposed(world: World) -> None:
+    await world.exposed(gates=[world.errors(confirm=1)], revision="v1")
 
 
 def is_on(version: Json) -> bool:
@@ -64,7 +43,7 @@ def is_off(definition: Json) -> bool:
 
 
 async def test_twenty_writes_a_second_are_corrected_recorded_and_contested(world: World, intruder: Intruder) -> None:
-    await at_ten_percent(world)
+    await exposed(world)
     before = await world.records()
     async with world.traced() as trace:
         began = time.time()
@@ -74,43 +53,30 @@ async def test_twenty_writes_a_second_are_corrected_recorded_and_contested(world
             await intruder.turn_on()
             await asyncio.sleep(max(0.0, began + tried / 20 - time.time()))
         over = time.time()
-
-        async def back() -> bool:
-            return nearest_percent(await world.exposure(), (0, 10, 100)) == 10
-
-        await eventually("10 % is back", back, 6, every=0.05)
+        await world.exposes(10, seconds=6, every=0.05)
     moments = [(at, is_on(body)) for at, body in trace.versions]
     shown = sum(min(later, over) - at for (at, on), (later, _) in pairwise([*moments, (over, False)]) if on and at < over)
     corrections = sum(before_it and not after_it for (_, before_it), (_, after_it) in pairwise(moments))
     print(f"\n{tried} writes in {over - began:.1f} s: on for everybody {shown / (over - began):.0%} of the time, {corrections} corrections")
     assert corrections >= 4, "three at once, and one each five seconds"
     stalled = await world.condition("feature", "Stalled", "Contested")
-
-    async def counted() -> Json | None:
-        status = await world.status()
-        return status if status["drift"]["total"] == corrections and "pending" not in status else None
-
-    status = await eventually(f"each of {corrections} corrections is counted", counted, 10)
-    records = await world.records()
-    assert chain_faults(records) == []
-    assert set(transitions(records[len(before) :])) == {"Drifted"}, "nothing was invented"
-    drifted = record_of(records, "Drifted")
+    counted = f"counts each of {corrections} corrections"
+    status = await world.when(counted, lambda status: status["drift"]["total"] == corrections and "pending" not in status, seconds=10)
+    assert chain_faults(await world.records()) == []
+    assert set((await world.transitions())[len(before) :]) == {"Drifted"}, "nothing was invented"
+    drifted = await world.told("Drifted")
     assert drifted["message"].startswith(f"changed by {drifted['actor']}")
     assert drifted["actor"] in ("unknown", "tidegate (field manager)"), "it does not pass for the operator"
     assert f"{status['drift']['manager']} keeps changing flag feature" in stalled["message"]
-
-    async def announced() -> list[str]:
-        return [event["note"] for event in await world.api.list("events", world.namespace) if event["reason"] == "Drifted"]
-
-    assert await eventually("an Event announces it", announced) == [drifted["message"]]
+    assert [event["note"] for event in await world.events("Drifted")] == [drifted["message"]]
     assert (status["state"], status["stepPercent"]) == ("ROLLING_OUT", 10)
 
 
 async def test_a_mark_of_a_rollback_lowers_and_puts_no_word_into_a_record(world: World, intruder: Intruder) -> None:
-    await at_ten_percent(world)
+    await exposed(world)
     said = "everything is fine, signed: the operator"
     await intruder.mark(state="ROLLBACK", rejected="v1", cause=said, message=said, actor=said)
-    await world.until(phase="RolledBack", percent=0, pending=None, rejectedRevision="v1")
+    await world.rolled_back(pending=None, rejectedRevision="v1")
     records = await world.records()
     assert story(records) == [*AT_TEN, "RolledBack 0", "Drifted 0"], "and that somebody wrote it"
     assert "carries the mark of a rollback that status does not know" in records[-2]["message"]
@@ -120,7 +86,7 @@ async def test_a_mark_of_a_rollback_lowers_and_puts_no_word_into_a_record(world:
 
 async def test_a_mark_with_another_owner_takes_no_flag_away(world: World, intruder: Intruder) -> None:
     """The one has a flag of its own, the other wants this one, and waits."""
-    await at_ten_percent(world)
+    await exposed(world)
     await world.rollout("neighbour", canary=HELD)
     await world.rollout("rival", flag="feature", canary=HELD)
     await world.until("neighbour", percent=10, pending=None)
@@ -131,35 +97,31 @@ async def test_a_mark_with_another_owner_takes_no_flag_away(world: World, intrud
             await intruder.mark(rollout=f"{world.namespace}/{name}", uid=other["metadata"]["uid"])
 
             async def is_ours() -> bool:
-                config_map = await world.api.get("configmaps", world.namespace, FLAG_SET)
-                mark = json.loads(config_map["data"][DOCUMENT])["flags"]["feature"]["metadata"]
-                return bool(mark["rollout"] == f"{world.namespace}/feature")
+                return bool((await world.flag())["metadata"]["rollout"] == f"{world.namespace}/feature")
 
             await eventually("the owner marks its flag again", is_ours, 20)
         assert (await world.status())["stepPercent"] == 10
         await world.condition("rival", "Stalled", "Claimed")
-        await breach(world)
-        await world.until(phase="RolledBack", percent=0)
+        await world.measured("errors", 1)
+        await world.rolled_back()
     assert trace.percents[0] == trace.percents[-2] != trace.percents[-1] == 0
     assert (await world.status("neighbour"))["percent"] == 10
 
 
 async def test_what_was_rejected_is_never_exposed_again_whatever_the_mark_says(world: World, intruder: Intruder) -> None:
-    await at_ten_percent(world)
-    await breach(world)
-    await world.until(phase="RolledBack", percent=0, pending=None)
-    await world.set("errors", 0)
-    await world.queryable("errors", 0)
-    body = world.rollout_body(canary=HELD, gates=[world.gate("errors", **GATE)], revision="v1")
+    await exposed(world)
+    await world.measured("errors", 1)
+    await world.rolled_back(pending=None)
+    await world.measured("errors", 0)
+    body = world.rollout_body(canary=HELD, gates=[world.errors(confirm=1)], revision="v1")
     async with world.traced() as trace:
         for before, name in (("feature", "feature"), ("feature", "second")):
-            await deleted(world, before)
+            await world.delete(before)
             await intruder.mark(rejected=None, state="ENABLED", revision="v2")
             await world.api.create("featurerollouts", body | {"metadata": {"name": name, "namespace": world.namespace}})
-            status = await world.until(name, phase="RolledBack", percent=0, pending=None)
-            assert (status["state"], status["rejectedRevision"]) == ("ROLLBACK", "v1")
-            await world.edit(name, bake="7s")
-            await world.until(name, phase="RolledBack", observedGeneration=2)
+            await world.rolled_back(name, pending=None, rejectedRevision="v1")
+            status = await world.edited(name, bake="7s")
+            assert status["phase"] == "RolledBack"
     assert trace.highest() == 0
 
 
@@ -196,22 +158,20 @@ async def kept_odd(intruder: Intruder, names: dict[str, str]) -> AsyncIterator[N
 async def test_odd_marks_delay_nothing_that_lowers(world: World, intruder: Intruder) -> None:
     falling, off, going = ({f"{mark}-{end}": mark for mark in ODD_MARKS} for end in ("breach", "off", "deleted"))
     names = falling | off | going
-    await world.set("errors", 0)
-    await world.queryable("errors", 0)
+    await world.measured("errors", 0)
     await world.policy()
     for name in names:
-        await world.rollout(name, canary=HELD, gates=[world.gate("errors", **GATE)] if name in falling else [])
+        await world.rollout(name, canary=HELD, gates=[world.errors(confirm=1)] if name in falling else [])
     for name in names:
         await world.until(name, percent=10, pending=None, raising=None)
 
     async def ended() -> bool:
         left = {one["metadata"]["name"] for one in await world.api.list("featurerollouts", world.namespace)}
-        config_map = await world.api.get("configmaps", world.namespace, FLAG_SET)
-        return not going.keys() & left and all(map(is_off, json.loads(config_map["data"][DOCUMENT])["flags"].values()))
+        return not going.keys() & left and all(map(is_off, (await world.document())["flags"].values()))
 
     async with kept_odd(intruder, names):
         await asyncio.sleep(2)
-        await breach(world)
+        await world.measured("errors", 1)
         began = time.time()
         for name in off:
             await world.edit(name, enabled=False)
@@ -219,79 +179,64 @@ async def test_odd_marks_delay_nothing_that_lowers(world: World, intruder: Intru
             await world.api.delete("featurerollouts", world.namespace, name)
         await eventually("all are at 0 %, and the deleted ones gone", ended, 15)
         print(f"\n{len(names)} rollouts were lowered within {time.time() - began:.1f} s")
-    await asyncio.gather(*(world.until(name, phase="RolledBack", percent=0) for name in falling))
+    await asyncio.gather(*(world.rolled_back(name) for name in falling))
     await asyncio.gather(*(world.until(name, phase="Disabled", percent=0) for name in off))
 
 
 async def test_a_rejected_revision_stays_rejected_after_another_until_a_retry_lifts_it_once(world: World) -> None:
-    await world.set("errors", 0.9)
-    await world.queryable("errors", 0.9)
+    await world.measured("errors", 0.9)
     await world.policy()
     async with world.traced() as trace:
-        await world.rollout(canary=HELD, gates=[world.gate("errors", **GATE)], revision="v1")
-        await world.until(phase="RolledBack", percent=0, rejectedRevision="v1")
+        await world.rollout(canary=HELD, gates=[world.errors(confirm=1)], revision="v1")
+        await world.rolled_back(rejectedRevision="v1")
         await world.edit(revision="v2")
-        await world.until(phase="RolledBack", percent=0, rejectedRevision="v2")
+        await world.rolled_back(rejectedRevision="v2")
         shown = [0, 10, 0, 10, 0]
         assert trace.percents == shown
-        await world.set("errors", 0)
-        await world.queryable("errors", 0)
+        await world.measured("errors", 0)
         await world.edit(revision="v1")
-        await world.until(phase="RolledBack", percent=0, revision="v1", rejectedRevision="v1", attempt=3, pending=None)
+        await world.rolled_back(revision="v1", rejectedRevision="v1", attempt=3, pending=None)
         assert trace.percents == shown, "good numbers excuse nothing"
         await world.edit(retry=1)
         await world.until(percent=10, attempt=4, pending=None)
-        await breach(world)
-        await world.until(phase="RolledBack", percent=0, rejectedRevision="v1", pending=None)
-        await world.set("errors", 0)
-        await world.queryable("errors", 0)
+        await world.measured("errors", 1)
+        await world.rolled_back(rejectedRevision="v1", pending=None)
+        await world.measured("errors", 0)
         await world.edit(bake="9s")
-        await world.until(phase="RolledBack", observedGeneration=5, attempt=4, pending=None)
+        await world.rolled_back(observedGeneration=5, attempt=4, pending=None)
     assert trace.percents == [*shown, 10, 0], "a retry holds once"
-    records = await world.records()
-    assert chain_faults(records) == []
-    assert transitions(records).count("Retried") == 1
+    assert chain_faults(await world.records()) == []
+    assert (await world.transitions()).count("Retried") == 1
 
 
 async def test_percent_says_what_clients_have_after_a_hand_turned_it_off(world: World, cluster: Cluster) -> None:
-    await world.policy()
-    await world.rollout(canary={"percents": [50, 100], "dwell": "10m"})
-    await world.until(percent=50, pending=None, raising=None)
-    document = json.loads((await world.api.get("configmaps", world.namespace, FLAG_SET))["data"][DOCUMENT])
+    """It stays down, and who did it is named."""
+    await world.exposed()
+    document = await world.document()
     del document["flags"]["feature"]["targeting"]
-    await world.api.patch("configmaps", world.namespace, FLAG_SET, {"data": {DOCUMENT: json.dumps(document)}})
-    await world.until(percent=0, stepPercent=50, state="ROLLING_OUT")
+    await world.rewrite(document, "night-shift")
+    await world.condition("feature", "Stalled", "LoweredElsewhere")
+    await world.until(percent=0, stepPercent=10, state="ROLLING_OUT", pending=None)
+    assert [(one["transition"], one["actor"]) for one in (await world.records())[3:]] == [("LoweredElsewhere", "night-shift")]
     arguments = ("get", "fro", "feature", "-n", world.namespace, "--no-headers")
     shown = (await asyncio.to_thread(cluster.run, cluster.kubectl, *arguments)).split()
     assert shown[3] == "0", shown
-
-    async def metrics() -> bool:
-        about = f'{{exported_namespace="{world.namespace}",name="feature"}}'
-        found = [await world.instant(f"tidegate_rollout_{which}{about}") for which in ("percent", "step_percent")]
-        return found == [0, 50]
-
-    await eventually("the metrics say the same", metrics, 30)
+    for which, percent in (("percent", 0), ("step_percent", 10)):
+        await world.answers(f'tidegate_rollout_{which}{{exported_namespace="{world.namespace}",name="feature"}}', percent)
+    assert await world.exposure() == 0
 
 
 async def test_no_record_that_happens_once_is_lost_while_records_are_refused(world: World, cluster: Cluster, intruder: Intruder) -> None:
     """From the first step's coming into force on, nothing can be appended, and the flag is switched on forty times."""
-    await world.set("errors", 0)
-    await world.queryable("errors", 0)
+    await world.measured("errors", 0)
     await world.policy()
-    await world.rollout(canary=HELD, gates=[world.gate("errors", **GATE)], paused=True)
+    await world.rollout(canary=HELD, gates=[world.errors(confirm=1)], paused=True)
     await world.until(phase="Waiting", pending=None)
-    kind, path = "rolloutruns/status", f"apis/tidegate.io/v1alpha1/namespaces/{world.namespace}/rolloutruns/feature-1/status?dryRun=All"
     token = await token_of(world.api, *await account_of(world.api, "operator"))
     async with Api.connect(cluster.kubeconfig, token) as account:
-        refused = refusing(
-            world.api,
-            world.namespace,
-            f"tidegate.io/{kind}",
-            "no records today",
-            lambda: account.request("PATCH", path, {"status": {"seq": 99}}, "application/merge-patch+json"),
-            unless="object.status.seq <= 3",
-        )
-        async with refused:
+        run = ("rolloutruns/status", world.namespace, "feature-1")
+        probe = {"status": {"seq": 99}}
+        async with refusing(world.api, account, *run, probe, "no records today", unless="object.status.seq <= 3"):
             await world.edit(paused=False)
             await world.until(percent=10, raising=None)
             for number in range(40):
@@ -299,7 +244,7 @@ async def test_no_record_that_happens_once_is_lost_while_records_are_refused(wor
                     await world.set("errors", 1)
                 await intruder.turn_on()
                 await asyncio.sleep(1.7)
-            status = await world.until(phase="RolledBack", percent=0, seconds=20)
+            status = await world.rolled_back(seconds=20)
             waiting = [record["transition"] for record in status["pending"]["records"]]
             print(f"\nwaiting: {waiting}")
             assert waiting.count("Drifted") == 1

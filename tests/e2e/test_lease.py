@@ -4,29 +4,19 @@ import asyncio
 import json
 import time
 
-import pytest
-
 from tests.e2e.support.api import eventually
 from tests.e2e.support.audit import audited, shortest_dwell
 from tests.e2e.support.exposure import DOCUMENT, lease_of, sees
-from tests.e2e.support.faults import Call, answers, on
-from tests.e2e.support.flag_writes import flag_to
-from tests.e2e.support.host_operator import Host, HostOperator
+from tests.e2e.support.faults import Call, answers, flag_to, on
+from tests.e2e.support.host_operator import Host
 from tests.e2e.support.leases import CLIMB, LEASE, held_at_half, leased
-from tests.e2e.support.records import transitions
-from tests.e2e.support.world import FLAG_SET, World
+from tests.e2e.support.world import World
 
 THIRD = 20
 DWELL = 15.0
 BACK = ["LeaseExpired 0", "StepDecided 50", "StepEffective 50"]
 ON = 40.0
 """At 50 % at least this share of the clients sees the feature."""
-
-
-async def document_of(world: World) -> tuple[str, str]:
-    """(the flag set's document, its version)."""
-    config_map = await world.api.get("configmaps", world.namespace, FLAG_SET)
-    return config_map["data"][DOCUMENT], config_map["metadata"]["resourceVersion"]
 
 
 async def renewed(world: World, after: int | None, flag: str = "feature", seconds: float = THIRD + 15) -> int:
@@ -42,21 +32,12 @@ async def renewed(world: World, after: int | None, flag: str = "feature", second
 
 async def off_by_itself(world: World) -> float:
     """When no client saw the feature any more, by the evaluator's real clock; the document must not change until then."""
-    _, version = await document_of(world)
-
-    async def check() -> bool:
-        return await world.exposure() == 0
-
-    await eventually("the feature is off in every client", check, LEASE + 15, every=0.2)
+    before = await world.flag_set()
+    await world.exposes(0, seconds=LEASE + 15, every=0.2)
     off = time.time()
-    assert (await document_of(world))[1] == version, "nobody wrote anything"
+    assert await world.exposure() == 0
+    assert await world.flag_set() == before, "nobody wrote anything"
     return off
-
-
-async def restarted(host: Host, operator: HostOperator) -> None:
-    await host.expire_lease()
-    operator.start()
-    await host.led_by(operator)
 
 
 async def test_a_killed_operator_leaves_nothing_on(host: Host) -> None:
@@ -66,7 +47,7 @@ async def test_a_killed_operator_leaves_nothing_on(host: Host) -> None:
     await world.edit(paused=True)
     await world.until(phase="Paused", percent=50, pending=None)
     killed = operator.kill()
-    document, _ = await document_of(world)
+    document = await world.text()
     end = lease_of(document, "feature")
     assert end is not None
     assert LEASE * 2 / 3 - 2 <= end - killed <= LEASE
@@ -76,7 +57,7 @@ async def test_a_killed_operator_leaves_nothing_on(host: Host) -> None:
     assert end <= off < end + 3
     assert not sees(document, "feature", "alice"), "the allow list goes with the lease"
 
-    await restarted(host, operator)
+    await host.led_again(operator)
     stalled = await world.until(percent=0, stepPercent=50, state="ROLLING_OUT", phase="Paused", pending=None)
     assert "effectiveAt" not in stalled
     assert await world.exposure() == 0, "paused: nothing rises"
@@ -85,17 +66,14 @@ async def test_a_killed_operator_leaves_nothing_on(host: Host) -> None:
     told = [line for line in await audited(world, "feature") if not line.startswith(("Paused", "Resumed", "SpecEdited"))]
     assert told == [*CLIMB, *BACK, "StepDecided 100", "StepEffective 100", "Enabled 100", "Succeeded 100"]
     assert shortest_dwell(await world.records()) >= DWELL
-    events = await world.api.list("events", world.namespace)
-    assert [event["type"] for event in events if event["reason"] == "LeaseExpired"] == ["Warning"]
+    assert [event["type"] for event in await world.events("LeaseExpired")] == ["Warning"]
     assert await world.lease() is None
 
 
 async def test_a_lease_is_renewed_at_each_third_and_many_flags_share_a_write(host: Host) -> None:
     world, names = host.world, [f"feature-{number}" for number in range(5)]
-    operator = await host.operator()
-    await host.policy(operator)
-    operator.start()
-    await host.led_by(operator)
+    operator = await host.leading()
+    await world.policy()
     for name in names:
         await leased(world, name)
     for name in names:
@@ -113,7 +91,7 @@ async def test_a_lease_is_renewed_at_each_third_and_many_flags_share_a_write(hos
     assert {call.kind for call in written} - {"rolloutpolicies/status"} == {"configmaps"}, "nothing else is written for it"
     for name in names:
         assert await world.exposure(name) > ON  # type: ignore[operator]
-        assert transitions(await world.records(name)) == ["AttemptStarted", "StepDecided", "StepEffective"]
+        assert await world.transitions(name) == ["AttemptStarted", "StepDecided", "StepEffective"]
 
 
 def _ends(call: Call, names: list[str]) -> set[int]:
@@ -137,17 +115,13 @@ async def test_whatever_holds_a_rollout_its_lease_is_renewed(host: Host) -> None
     await renewed(world, end)
     assert (await world.status())["percent"] == 50
     assert await world.exposure() > ON  # type: ignore[operator]
-    assert "LeaseExpired" not in transitions(await world.records())
+    assert "LeaseExpired" not in await world.transitions()
 
 
 async def test_another_replica_takes_over_in_time(host: Host) -> None:
-    leader, standby = await host.operator("a"), await host.operator("b")
-    await host.policy(leader)
-    leader.start()
-    await host.led_by(leader)
+    leader, standby = await held_at_half(host), await host.operator("b")
     standby.start()
-    await leased(host.world)
-    await host.world.until(percent=50, pending=None)
+    await eventually("the other replica stands by", lambda: any(call.kind == "leases" for call in standby.proxy.calls), 30)
     before = await host.world.lease()
     killed = leader.kill()
     lowest: list[float] = []
@@ -171,51 +145,24 @@ async def test_an_expiry_that_could_not_be_recorded_is_recorded_later_and_taken_
     await off_by_itself(world)
     with operator.proxy.rule(on("PATCH", "featurerollouts/status"), before=answers(503)):
         with operator.proxy.rule(flag_to(0)) as lowered:
-            await restarted(host, operator)
-
-            async def noticed() -> bool:
-                return any(call.applied for call in lowered.fired)
-
-            await eventually("the expiry is written to the flag", noticed, 30)
+            await host.led_again(operator)
+            await eventually("the expiry is written to the flag", lambda: any(call.applied for call in lowered.fired), 30)
         operator.kill()
-    mark = json.loads((await document_of(world))[0])["flags"]["feature"]["metadata"]
+    mark = (await world.flag())["metadata"]
     assert (mark["percent"], mark["state"]) == (0, "ROLLING_OUT")
     status = await world.status()
     assert (status["stepPercent"], "effectiveAt" in status) == (50, True), "status knows nothing of it yet"
-    await restarted(host, operator)
-
-    async def back() -> bool:
-        return (await world.exposure() or 0) > ON
-
-    await eventually("the feature is on again", back, 30)
+    await host.led_again(operator)
+    await world.exposes(50, seconds=30)
     await world.until(percent=50, stepPercent=50, pending=None)
     assert await audited(world, "feature") == CLIMB + BACK
 
 
-@pytest.mark.parametrize("policy", ["Keep", "Off"])
-async def test_a_deleted_rollout_leaves_no_lease_behind(world: World, policy: str) -> None:
-    await world.policy()
-    await leased(world, deletionPolicy=policy)
-    await world.until(percent=50, pending=None)
-    assert await world.lease() is not None
-    seeing = await world.audience()
-    await world.api.delete("featurerollouts", world.namespace, "feature")
-
-    async def gone() -> bool:
-        return await world.api.find("featurerollouts", world.namespace, "feature") is None
-
-    await eventually("the rollout is gone", gone)
-    assert await world.lease() is None
-    assert await world.audience() == (seeing if policy == "Keep" else frozenset())
-
-
 async def test_only_what_moves_has_a_lease(world: World) -> None:
     await world.policy()
-    await world.set("errors", 0)
-    await world.queryable("errors", 0)
-    gate = world.gate("errors", advance={"lt": 0.1}, rollback={"gt": 0.5})
+    await world.measured("errors", 0)
     async with world.traced() as trace:
-        await leased(world, canary={"percents": [50, 100], "dwell": "2s"}, gates=[gate], bake="1h")
+        await leased(world, canary={"percents": [50, 100], "dwell": "2s"}, gates=[world.errors()], bake="1h")
         await world.until(phase="Baking", percent=100, pending=None)
     states: list[tuple[str, bool]] = []
     for _, body in trace.versions:
@@ -224,5 +171,5 @@ async def test_only_what_moves_has_a_lease(world: World) -> None:
         states += [state] if states[-1:] != [state] else []
     assert states == [("DISABLED", False), ("ROLLING_OUT", True), ("ENABLED", False)]
     await world.set("errors", 1)
-    await world.until(phase="RolledBack", percent=0)
+    await world.rolled_back()
     assert await world.lease() is None

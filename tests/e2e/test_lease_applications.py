@@ -16,9 +16,9 @@ from openfeature.client import OpenFeatureClient
 from tests.e2e.support.api import eventually
 from tests.e2e.support.application import connected, share
 from tests.e2e.support.audit import audited
-from tests.e2e.support.host_operator import ROOT, Host, account_of, free_port, token_of, with_token
+from tests.e2e.support.host_operator import Host, account_of, free_port, token_of, with_token
+from tests.e2e.support.installation import ROOT
 from tests.e2e.support.leases import CLIMB, LEASE, held_at_half
-from tests.e2e.support.records import transitions
 
 APPLICATIONS = 3
 
@@ -28,10 +28,9 @@ class FlagServer:
 
     def __init__(self, namespace: str, kubeconfig: Path) -> None:
         self.port = free_port()
-        self._http_port = free_port()
         self._kubeconfig = kubeconfig
         self._command = [sys.executable, "-m", "tidegate", "flags", f"--namespace={namespace}", f"--grpc-port={self.port}"]
-        self._command += [f"--http-port={self._http_port}", "--log-format=text"]
+        self._command += [f"--http-port={free_port()}", "--log-format=text"]
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -123,5 +122,5 @@ async def test_an_upgrade_of_both_lets_nothing_flicker(host: Host, flag_server: 
     print(f"each of {APPLICATIONS} applications was looked at {rounds} times while operator and flag server were replaced: {shown} %")
     assert shown == {50}
     assert await lease_end(host) > before
-    assert "LeaseExpired" not in transitions(await host.world.records())
+    assert "LeaseExpired" not in await host.world.transitions()
     assert await audited(host.world, "feature") == CLIMB

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.support.installation import once
-from tests.e2e.support.second import Second, importing, pending, until
+from tests.e2e.support.installation import once, until
+from tests.e2e.support.second import Second, importing, pending
 from tidegate_dev import archives, settings
 from tidegate_dev.helm import Helm
 
@@ -84,9 +84,8 @@ def test_prometheus_finds_pods_by_their_annotation(second: Second) -> None:
     second.run("up", "--addons", "prometheus")
     pod = second.kubectl("get", "pod", "-n", "monitoring", "-o", "jsonpath={.items[0].metadata.name}")
     second.kubectl("annotate", "pod", pod, "-n", "monitoring", "--overwrite", "prometheus.io/scrape=true", "prometheus.io/port=9090")
-    path = (
-        "/api/v1/namespaces/monitoring/services/prometheus:9090/proxy/api/v1/query?query=count_over_time(up{namespace='monitoring'}[10s])"
-    )
+    query = "count_over_time(up{namespace='monitoring'}[10s])"
+    path = f"/api/v1/namespaces/monitoring/services/prometheus:9090/proxy/api/v1/query?query={query}"
 
     def scraped_every_second() -> bool:
         result = json.loads(second.kubectl("get", f"--raw={path}"))["data"]["result"]
@@ -163,10 +162,7 @@ def test_an_up_killed_anywhere_is_repaired_by_the_next(second: Second) -> None:
     points = [second.settings.runtime / "network", *native] if second.native else [second.settings.backend]
     for point in points:
         second.run("down")
-        running = second.begin("up", "--addons", "none")
-        until(f"{point} is there", point.exists)
-        running.kill()
-        running.communicate()
+        second.killed_once(f"{point} is there", point.exists, "up", "--addons", "none")
         second.run("up", "--addons", "none")
         assert "is whole" in second.run("status"), f"killed when {point} appeared"
 
@@ -175,11 +171,7 @@ def test_an_up_killed_anywhere_is_repaired_by_the_next(second: Second) -> None:
 def test_an_up_killed_among_the_addons_is_repaired_by_the_next(second: Second, point: Callable[[Second], bool]) -> None:
     second.run("up", "--addons", "none")
     second.run("down")
-    running = second.begin("up")
-    until(f"up gets to {point.__name__}", lambda: running.poll() is not None or point(second), seconds=240)
-    assert running.poll() is None, running.communicate()[0]
-    running.kill()
-    running.communicate()
+    assert second.killed_once(f"up gets to {point.__name__}", lambda: point(second), "up", seconds=240)
     assert point is not pending or pending(second), "killed too late"
     second.run("up")
     assert "is whole" in second.run("status")
@@ -236,9 +228,6 @@ def test_down_leaves_nothing_and_ends_nobody_elses_process(second: Second) -> No
 def test_a_killed_down_is_finished_by_the_next(second: Second) -> None:
     second.run("up", "--addons", "none")
     gone = second.settings.state / "processes" / "kube-scheduler.json" if second.native else second.settings.kubeconfig
-    running = second.begin("down")
-    until(f"{gone} is gone", lambda: not gone.exists())
-    running.kill()
-    running.communicate()
+    second.killed_once(f"{gone} is gone", lambda: not gone.exists(), "down")
     second.run("down")
     assert second.traces() == []

@@ -5,7 +5,6 @@ from typing import Any
 
 from tests.e2e.support.api import eventually
 from tests.e2e.support.host_operator import Host, HostOperator
-from tests.e2e.support.records import transitions
 
 Figures = dict[str, dict[tuple[str, ...], float]]
 THRESHOLDS = {
@@ -45,19 +44,12 @@ async def shows(host: Host, operator: HostOperator, **wanted: Any) -> Figures:
 
 async def test_metrics_follow_a_rollout_and_vanish_with_it(host: Host) -> None:
     world = host.world
-    operator = await host.operator()
-    for metric, value in (("errors", 0.01), ("uptime", 1)):
-        await world.set(metric, value)
-        await world.queryable(metric, value)
-    await host.policy(operator, guards=[world.gate("uptime", rollback={"lt": 0.9})])
-    operator.start()
-    await host.led_by(operator)
-    gate = world.gate("errors", advance={"lt": 0.1}, rollback={"gt": 0.5})
-    await world.rollout(canary={"percents": [25, 100], "dwell": "1h"}, gates=[gate])
-    await world.until(percent=25, pending=None)
+    operator = await host.leading()
+    await world.measured("uptime", 1)
+    await world.exposed(policy={"guards": [world.gate("uptime", rollback={"lt": 0.9})]})
     errors, uptime = ("rollout", "errors"), ("policy", "uptime")
     seen = await shows(host, operator, state="ROLLING_OUT", phase="Progressing", verdicts={errors: "ADVANCE", uptime: "ADVANCE"})
-    assert seen["tidegate_rollout_percent"] == {(): 25}
+    assert seen["tidegate_rollout_percent"] == {(): 10}
     assert seen["tidegate_rollout_step"] == {(): 1}
     assert seen["tidegate_gate_value"] == {errors: 0.01, uptime: 1}
     assert seen["tidegate_gate_threshold"] == THRESHOLDS
@@ -67,11 +59,11 @@ async def test_metrics_follow_a_rollout_and_vanish_with_it(host: Host) -> None:
     seen = await shows(host, operator, state="ROLLING_OUT", phase="Progressing", verdicts={errors: "HOLD", uptime: "ADVANCE"})
     assert seen["tidegate_gate_value"][errors] == 0.3
 
-    await world.hasten(percents=(25, 100))
+    await world.hasten()
     await world.set("errors", 0.02)
     await world.until(percent=100, pending=None)
     seen = await shows(host, operator, state="ENABLED", phase="Succeeded", verdicts={})
-    assert (seen["tidegate_rollout_percent"], seen["tidegate_rollout_step"]) == ({(): 100}, {(): 2})
+    assert (seen["tidegate_rollout_percent"], seen["tidegate_rollout_step"]) == ({(): 100}, {(): 3})
     assert seen["tidegate_gate_threshold"] == THRESHOLDS
     await counted(host, operator)
     await gone(host, operator)
@@ -79,14 +71,8 @@ async def test_metrics_follow_a_rollout_and_vanish_with_it(host: Host) -> None:
 
 async def test_metrics_tell_of_a_rollback(host: Host) -> None:
     world = host.world
-    operator = await host.operator()
-    await world.set("errors", 0.01)
-    await world.queryable("errors", 0.01)
-    await host.policy(operator)
-    operator.start()
-    await host.led_by(operator)
-    await world.rollout(canary={"percents": [25, 100], "dwell": "1h"}, gates=[world.gate("errors", rollback={"gt": 0.5})])
-    await world.until(percent=25, pending=None)
+    operator = await host.leading()
+    await world.exposed()
     await world.set("errors", 0.9)
     await world.until(phase="RolledBack", pending=None)
     seen = await shows(host, operator, state="ROLLBACK", phase="RolledBack", verdicts={("rollout", "errors"): "ROLLBACK"})
@@ -99,7 +85,7 @@ async def test_metrics_tell_of_a_rollback(host: Host) -> None:
 
 async def counted(host: Host, operator: HostOperator) -> None:
     """Transitions are as many as the run has records."""
-    recorded = Counter((one,) for one in transitions(await host.world.records()))
+    recorded = Counter((one,) for one in await host.world.transitions())
 
     async def check() -> bool:
         return (await figures(host, operator))["tidegate_rollout_transitions_total"] == recorded

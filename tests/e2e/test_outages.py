@@ -27,8 +27,8 @@ DWELL = 3.0
 )
 async def test_shorter_than_the_lease(host: Host, what: str, effect: Any) -> None:
     """Nothing rises while it is blind, and all goes on after. The next step is due within the outage."""
-    operator = await host.operator("a", "--lease-duration=20", "--log-format=json")
-    async with climbing(host, operator) as trace, paced(host.world) as pace:
+    operator = await host.leading("a", "--lease-duration=20", "--log-format=json")
+    async with climbing(host) as trace, paced(host.world) as pace:
         leader = await host.holder()
         began, over = await outage(operator, effect, 5)
         await host.world.until(seconds=40, phase="Succeeded", pending=None)
@@ -61,8 +61,8 @@ async def told_in_json(host: Host, operator: HostOperator) -> None:
 
 async def test_longer_than_the_lease(host: Host) -> None:
     """The leader ends, since another one may lead by now; the kubelet starts it again."""
-    operator = await host.operator()
-    async with climbing(host, operator) as trace:
+    operator = await host.leading()
+    async with climbing(host) as trace:
         leader = await host.holder()
         began, over = await outage(operator, answers(503), 8)
         assert await operator.ended(20) == 1
@@ -84,7 +84,7 @@ OK = (200, "ok\n")
 async def test_a_replica_that_hears_nothing_is_alive_but_not_ready(host: Host, effect: Any) -> None:
     """One that stands by: a leader has ended by itself before that. It leads nothing meanwhile, and nothing waits for it."""
     leader, standby = await host.leading("a"), await host.operator("b")
-    await host.policy(leader)
+    await host.world.policy()
     standby.start()
     await becomes(standby, OK)
     with standby.proxy.rule(lambda _: True, before=effect):
@@ -122,11 +122,9 @@ async def becomes(operator: HostOperator, ready: tuple[int, str]) -> None:
 
 
 @asynccontextmanager
-async def climbing(host: Host, operator: HostOperator) -> AsyncIterator[Trace]:
+async def climbing(host: Host) -> AsyncIterator[Trace]:
     """A climb that has just reached its first step."""
-    await host.policy(operator)
-    operator.start()
-    await host.led_by(operator)
+    await host.world.policy()
     async with host.world.traced() as trace:
         await host.world.rollout(canary={"percents": [25, 50, 100], "dwell": f"{DWELL:g}s"})
         await host.world.until(percent=25, pending=None)

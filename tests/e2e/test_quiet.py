@@ -4,6 +4,7 @@ import time
 
 from tests.e2e.support.api import eventually
 from tests.e2e.support.host_operator import Host
+from tests.e2e.support.world import BAND
 
 EVALUATIONS = 30
 
@@ -11,19 +12,15 @@ EVALUATIONS = 30
 async def test_no_writes_once_converged(host: Host) -> None:
     """One holds inside the band, one bakes, one was rolled back, one has succeeded. The held gate's value moves all the while."""
     world = host.world
-    operator = await host.operator()
-    await host.policy(operator)
-    for metric, value in (("held", 0.2), ("good", 0), ("bad", 0)):
-        await world.set(metric, value)
-    await world.queryable("good", 0)
-    operator.start()
-    await host.led_by(operator)
-    rules = {"advance": {"lt": 0.1}, "rollback": {"gt": 0.5}}
+    operator = await host.leading()
+    await world.policy()
+    for metric, value in (("held", 0.2), ("bad", 0), ("good", 0)):
+        await world.measured(metric, value)
     full = {"percents": [100], "dwell": "1s"}
-    await world.rollout("held", gates=[world.gate("held") | rules])
-    await world.rollout("baking", canary=full, bake="1h", gates=[world.gate("good") | rules])
-    await world.rollout("fallen", canary=full, bake="1h", gates=[world.gate("bad") | rules])
-    await world.rollout("done", canary=full, bake="1s", gates=[world.gate("good") | rules])
+    await world.rollout("held", gates=[world.gate("held", **BAND)])
+    await world.rollout("baking", canary=full, bake="1h", gates=[world.gate("good", **BAND)])
+    await world.rollout("fallen", canary=full, bake="1h", gates=[world.gate("bad", **BAND)])
+    await world.rollout("done", canary=full, bake="1s", gates=[world.gate("good", **BAND)])
     await world.until("fallen", percent=100)
     await world.set("bad", 1)
     await world.until("held", percent=25, pending=None)
@@ -35,11 +32,8 @@ async def test_no_writes_once_converged(host: Host) -> None:
         return sum(at > since and asked == query for at, asked in operator.proxy.queries)
 
     settled = time.time()
-
-    async def settled_down() -> bool:
-        return evaluated(settled) >= 3  # verdicts of the last step, and a finalizer, may still be written
-
-    await eventually("the last writes are made", settled_down, 30)
+    # Verdicts of the last step, and a finalizer, may still be written.
+    await eventually("the last writes are made", lambda: evaluated(settled) >= 3, 30)
     began = time.time()
     values = (0.2, 0.3, 0.4)
 

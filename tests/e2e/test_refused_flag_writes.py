@@ -1,34 +1,21 @@
 """Flag sets that take no writes: status says so once, and the rollback stands, and follows when it can, whatever the readings are then."""
 
 import contextlib
-import json
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
+from tests.e2e.support import witness
 from tests.e2e.support.admission import refusing
-from tests.e2e.support.exposure import DOCUMENT
-from tests.e2e.support.witness import Witness
-from tests.e2e.support.world import FLAG_SET, World
-
-HELD = {"percents": [25, 100], "dwell": "1h"}
-EPOCH = "tidegate.io/epoch"
-
-
-async def exposed(world: World) -> None:
-    """A rollout that holds its first step, with a gate that is about to fail."""
-    await world.set("errors", 0)
-    await world.queryable("errors", 0)
-    await world.policy()
-    await world.rollout(canary=HELD, gates=[world.gate("errors", advance={"lt": 0.1}, rollback={"gt": 0.5})])
-    await world.until(percent=25, pending=None)
+from tests.e2e.support.flag_sets import EPOCH, FLAG_SET
+from tests.e2e.support.world import HELD, World
 
 
 @contextlib.asynccontextmanager
 async def immutable(world: World) -> AsyncIterator[str]:
     """Until the ConfigMap is deleted: an immutable one stays so."""
-    await world.api.patch("configmaps", world.namespace, FLAG_SET, {"immutable": True})
+    await world.change_flag_set({"immutable": True})
     try:
         yield "field is immutable when `immutable` is set"
     finally:
@@ -38,17 +25,8 @@ async def immutable(world: World) -> AsyncIterator[str]:
 @contextlib.asynccontextmanager
 async def denied(world: World) -> AsyncIterator[str]:
     """By an admission policy of somebody else's."""
-    path = f"api/v1/namespaces/{world.namespace}/configmaps/{FLAG_SET}?dryRun=All"
-    tried = {"metadata": {"annotations": {"tried": "yes"}}}
-    refused = refusing(
-        world.api,
-        world.namespace,
-        "/configmaps",
-        "no changes on Fridays",
-        lambda: world.api.request("PATCH", path, tried, "application/merge-patch+json"),
-        unless=f"request.name != '{FLAG_SET}'",
-    )
-    async with refused:
+    what, tried = ("configmaps", world.namespace, FLAG_SET), {"metadata": {"annotations": {"tried": "yes"}}}
+    async with refusing(world.api, world.api, *what, tried, "no changes on Fridays", unless=f"request.name != '{FLAG_SET}'"):
         yield "no changes on Fridays"
 
 
@@ -59,44 +37,40 @@ async def shown(world: World, state: str) -> float | None:
 
 @pytest.mark.parametrize("obstacle", [immutable, denied])
 async def test_a_rollback_that_is_refused_is_told_and_made_when_it_can_be(world: World, obstacle: Any) -> None:
-    await exposed(world)
+    await world.exposed()
     async with obstacle(world) as sentence:
         await world.set("errors", 1)
         stalled = await world.condition("feature", "Stalled", "NotWritable")
         assert sentence in stalled["message"], stalled["message"]
         assert (await world.condition("feature", "Ready", "NotWritable"))["status"] == "False"
-        await world.until(state="ROLLBACK", phase="RollingBack", percent=25, pending=None)
+        await world.until(state="ROLLBACK", phase="RollingBack", percent=10, pending=None)
         assert await world.exposure() not in (None, 0), "it is still on"
         told = await world.api.get("featurerollouts", world.namespace, "feature")
-        await (await Witness.begin(world)).climbed()  # some seconds, in which it was tried again and again
+        await witness.climbs(world)  # some seconds, in which it was tried again and again
         assert (await shown(world, "ROLLING_OUT"), await shown(world, "ROLLBACK")) == (None, 1)
         again = await world.api.get("featurerollouts", world.namespace, "feature")
         assert again["metadata"]["resourceVersion"] == told["metadata"]["resourceVersion"], "told once"
-        await world.set("errors", 0)  # what fell stays fallen
-        await world.queryable("errors", 0)
-    await world.until(state="ROLLBACK", phase="RolledBack", percent=0)
+        await world.measured("errors", 0)  # what fell stays fallen
+    await world.rolled_back()
     assert await world.exposure() == 0
     await world.condition("feature", "Stalled", "RolledBack")
 
 
 @pytest.mark.parametrize("digits", [pytest.param(17, marks=pytest.mark.proof), 18, pytest.param(19, marks=pytest.mark.proof), 5000])
 async def test_no_epoch_that_people_write_keeps_a_rollback_back(world: World, digits: int) -> None:
-    epoch = "9" * digits
-    await exposed(world)
-    await world.api.patch("configmaps", world.namespace, FLAG_SET, {"metadata": {"annotations": {EPOCH: epoch}}})
+    await world.exposed()
+    await world.change_flag_set({"metadata": {"annotations": {EPOCH: "9" * digits}}})
     await world.set("errors", 1)
-    await world.until(state="ROLLBACK", phase="RolledBack", percent=0)
+    await world.rolled_back()
     assert await world.exposure() == 0
 
 
 async def test_a_document_that_people_filled_takes_a_rollback_and_no_new_flag(world: World) -> None:
-    await exposed(world)
-    document = json.loads((await world.api.get("configmaps", world.namespace, FLAG_SET))["data"][DOCUMENT])
-    document["metadata"] = {"notes": "x" * 1_010_000}
-    await world.api.patch("configmaps", world.namespace, FLAG_SET, {"data": {DOCUMENT: json.dumps(document)}})
+    await world.exposed()
+    await world.rewrite(await world.document() | {"metadata": {"notes": "x" * 1_010_000}})
     await world.rollout("other", canary=HELD)
     stalled = await world.condition("other", "Stalled", "NotWritable")
     assert "divide it among several ConfigMaps" in stalled["message"]
     await world.set("errors", 1)
-    await world.until(state="ROLLBACK", phase="RolledBack", percent=0)
+    await world.rolled_back()
     assert await world.exposure() == 0

@@ -1,24 +1,15 @@
 """The way back: what rolls back and how soon, what doesn't, and what stays rejected."""
 
 import time
-from typing import Any
 
 import pytest
 
 from tests.e2e.support.api import Json, eventually
 from tests.e2e.support.fake import FakePrometheus
 from tests.e2e.support.pace import paced
-from tests.e2e.support.records import record_of, transitions
-from tests.e2e.support.world import World, one_sample
+from tests.e2e.support.world import HELD, QUICK, World, one_sample
 
 INTERVAL = 1.0
-HELD: Json = {"percents": [10, 50, 100], "dwell": "1h"}
-QUICK: Json = {"percents": [10, 50, 100], "dwell": "1s"}
-TEAM: Json = {"allow": ["alice"]}
-
-
-def errors(world: World, **rollback: Any) -> dict[str, Any]:
-    return world.gate("errors", advance={"lt": 0.1}, rollback={"gt": 0.5, **rollback})
 
 
 async def first_bad_sample(world: World, metric: str, above: float) -> float:
@@ -31,63 +22,46 @@ async def first_bad_sample(world: World, metric: str, above: float) -> float:
 
 
 async def test_a_breach_that_lasts_rolls_back(world: World) -> None:
-    await world.policy()
-    await world.set("errors", 0.01)
-    await world.queryable("errors", 0.01)
-    await world.rollout(canary=HELD, gates=[errors(world, **{"for": "4s"})], flag_fields=TEAM)
-    await world.until(percent=10)
+    await world.exposed(gates=[world.errors(**{"for": "4s"})], flag_fields={"allow": ["alice"]})
     assert await world.sees("alice")
     async with world.traced() as trace, paced(world) as pace:
         await world.set("errors", 0.9)
         since = await first_bad_sample(world, "errors", 0.5)
-        await world.until(state="ROLLBACK", phase="RolledBack", percent=0, step=0)
+        await world.rolled_back(step=0, pending=None)
     lasted = trace.first(0) - since
     print(f"\nrolled back {lasted:.2f} s after the first bad sample (for: 4s)")
     assert 4 <= lasted <= 4 + 2 * INTERVAL + 1 + pace.slack
     assert trace.percents == [10, 0]
     assert not await world.sees("alice"), "nobody sees a feature that was rolled back, the allow list included"
-    told = record_of(await world.records(), "RolledBack")
+    told = await world.told("RolledBack")
     assert told["message"].startswith("gate errors: 0.9 (advance < 0.1, rollback > 0.5 for 4s): in breach for")
     assert (told["fromPercent"], told["toPercent"]) == (10, 0)
     assert [(one["value"], one["verdict"]) for one in told["readings"]] == [("0.9", "ROLLBACK")]
-    stalled = await world.condition("feature", "Stalled", "RolledBack")
-    assert stalled["status"] == "True"
-
-    async def announced() -> list[tuple[str, str]]:
-        return [(one["type"], one["note"]) for one in await world.api.list("events", world.namespace) if one["reason"] == "RolledBack"]
-
-    assert await eventually("the rollback has an Event", announced) == [("Warning", told["message"])]
+    assert [(one["type"], one["note"]) for one in await world.events("RolledBack")] == [("Warning", told["message"])]
 
 
 async def test_one_burst_under_a_long_range_does_not_count(world: World) -> None:
     await world.policy()
-    await world.set("failures_total", 0)
-    await world.queryable("failures_total", 0)
+    await world.measured("failures_total", 0)
     rate = f"rate({world.selector('failures_total')}[8s])"
     gate = {"name": "failures", "query": rate, "advance": {"lt": 0.1}, "rollback": {"gt": 0.5, "for": "12s"}}
     async with world.traced() as trace:
-        await world.rollout(canary={"percents": [10, 100], "dwell": "1s"}, gates=[gate])
+        await world.rollout(canary=QUICK, gates=[gate])
         await world.until(percent=10)
         await world.set("failures_total", 1000)
-
-        async def in_breach() -> bool:
-            return int((await world.gate_status("failures")).get("breachedSamples", 0)) >= 3
-
-        await eventually("three samples are in breach because of one burst", in_breach)
-        assert (await world.status())["percent"] == 10
-        status = await world.until(state="ENABLED", percent=100)
-    assert trace.percents == [0, 10, 100]
-    assert "RolledBack" not in transitions(await world.records())
-    assert status["attempt"] == 1
+        burst = "has three samples in breach because of one burst"
+        status = await world.when(burst, lambda status: any(gate.get("breachedSamples", 0) >= 3 for gate in status.get("gates", [])))
+        assert status["percent"] == 10
+        await world.until(state="ENABLED", percent=100, attempt=1)
+    assert trace.percents == [0, 10, 50, 100]
+    assert "RolledBack" not in await world.transitions()
 
 
 @pytest.mark.parametrize(("rule", "needed"), [({}, 2), ({"confirm": 1}, 1), ({"confirm": 3}, 3)], ids=["default", "one", "three"])
-async def test_an_immediate_breach_rolls_back_on_distinct_samples(world: World, rule: dict[str, int], needed: int) -> None:
-    fake = FakePrometheus.of(world)
-    await world.policy(url=fake.url, staleness="1m")
-    await world.set("errors", one_sample(0.01))
-    await world.queryable("errors", 0.01)
-    gate = errors(world, **rule)
+async def test_an_immediate_breach_rolls_back_on_distinct_samples(world: World, fake: FakePrometheus, rule: Json, needed: int) -> None:
+    await world.policy(staleness="1m")
+    await world.measured("errors", one_sample(0.01))
+    gate = world.errors(**rule)
     await world.rollout(canary=HELD, gates=[gate])
     await world.until(percent=10)
     async with world.traced() as trace, paced(world) as pace:
@@ -101,50 +75,33 @@ async def test_an_immediate_breach_rolls_back_on_distinct_samples(world: World, 
         await world.set("errors", one_sample(0.99))
         seen = await first_bad_sample(world, "errors", 0.98)
         queryable = time.time()
-        await world.until(state="ROLLBACK", phase="RolledBack", percent=0)
+        await world.rolled_back(pending=None)
     print(f"\n0 % was written {trace.first(0) - queryable:.2f} s after the deciding sample (of {seen:.3f}) was queryable")
     assert trace.first(0) - queryable <= 2 * INTERVAL + 1 + pace.slack
     assert trace.percents == [10, 0]
-    assert f"in breach on {needed} of {needed} samples" in record_of(await world.records(), "RolledBack")["message"]
+    assert f"in breach on {needed} of {needed} samples" in (await world.told("RolledBack"))["message"]
 
 
-async def test_a_breach_from_before_the_first_exposure_is_not_the_features_fault(world: World) -> None:
-    fake = FakePrometheus.of(world)
-    await world.policy(url=fake.url, staleness="1m")
-    await world.set("errors", one_sample(0.9))
-    await world.queryable("errors", 0.9)
-    gate = errors(world, confirm=1)
+async def test_a_breach_from_before_the_first_exposure_is_not_the_features_fault(world: World, fake: FakePrometheus) -> None:
+    await world.policy(staleness="1m")
+    await world.measured("errors", one_sample(0.9))
     async with world.traced() as trace:
-        await world.rollout(canary={"percents": [10, 100], "dwell": "1s"}, gates=[gate])
+        await world.rollout(canary=QUICK, gates=[world.errors(confirm=1)])
         await world.until(percent=10)
-        await fake.evaluated(gate["query"], 5)
+        await fake.evaluated(world.selector("errors"), 5)
         assert trace.percents == [0, 10]
         await world.set("errors", 0.01)
         await world.until(percent=100)
-    assert trace.percents == [0, 10, 100]
+    assert trace.percents == [0, 10, 50, 100]
 
 
-async def test_rolls_back_from_the_last_step_while_it_bakes(world: World) -> None:
-    await world.policy()
-    await world.set("errors", 0.01)
-    await world.queryable("errors", 0.01)
-    async with world.traced() as trace:
-        await world.rollout(canary=QUICK, gates=[errors(world)], bake="1h")
-        await world.until(phase="Baking", state="ENABLED", percent=100)
-        await world.set("errors", 0.9)
-        await world.until(state="ROLLBACK", phase="RolledBack", percent=0)
-    assert trace.percents == [0, 10, 50, 100, 0]
-
-
-async def test_a_bake_that_is_over_is_over(world: World) -> None:
+async def test_a_bake_that_is_over_is_over(world: World, fake: FakePrometheus) -> None:
     """After the bake the numbers belong to other instruments: a healthy feature isn't taken back for an incident of next month."""
-    fake = FakePrometheus.of(world)
-    await world.policy(url=fake.url)
-    await world.set("errors", 0.01)
-    await world.queryable("errors", 0.01)
-    gate = errors(world, confirm=1)
+    await world.policy()
+    await world.measured("errors", 0.01)
+    gate = world.errors(confirm=1)
     await world.rollout("done", canary=QUICK, gates=[gate], bake="0s")
-    await world.until("done", phase="Succeeded", state="ENABLED", percent=100)
+    await world.succeeded("done")
     await world.set("errors", 0.9)
     await first_bad_sample(world, "errors", 0.5)
     asked = await fake.evaluations(gate["query"])
@@ -156,30 +113,29 @@ async def test_a_bake_that_is_over_is_over(world: World) -> None:
 
 
 async def test_without_a_new_revision_it_stays_rejected_and_with_one_it_starts_over(world: World) -> None:
-    await world.policy()
-    await world.set("errors", 0.01)
-    await world.queryable("errors", 0.01)
     async with world.traced() as trace:
-        await world.rollout(canary={"percents": [10, 100], "dwell": "2s"}, gates=[errors(world, confirm=1)], revision="v1")
-        await world.until(percent=10)
+        await world.exposed(canary=HELD, gates=[world.errors(confirm=1)], revision="v1")
         await world.set("errors", 0.9)
-        await world.until(state="ROLLBACK", phase="RolledBack", percent=0, rejectedRevision="v1")
-        await world.set("errors", 0.01)
-        await world.queryable("errors", 0.01)
+        await world.rolled_back(rejectedRevision="v1")
+        for kind, status in (("Ready", "False"), ("Stalled", "True"), ("Completed", "False")):
+            assert (await world.condition("feature", kind, "RolledBack"))["status"] == status
+        remedy = "set spec.revision to a new value, or raise spec.retry to try it again"
+        stalled = await world.condition("feature", "Stalled", "RolledBack")
+        assert stalled["message"] == f"rolled back: {remedy}; revision v1 stays rejected"
+        await world.measured("errors", 0.01)
+        await world.hasten()
 
         edits: list[Json] = [{"bake": "5s"}, {"paused": True}, {"paused": False}, {"enabled": False}, {"enabled": True}, {"gates": []}]
         for edit in edits:
-            await world.edit(**edit)
-            generation = (await world.api.get("featurerollouts", world.namespace, "feature"))["metadata"]["generation"]
-            status = await world.until(observedGeneration=generation)
-            assert (status["attempt"], status["percent"]) == (1, 0), f"after {edit}"
-        await world.until(state="ROLLBACK", phase="RolledBack", rejectedRevision="v1")
+            found = await world.edited(**edit)
+            assert (found["attempt"], found["percent"]) == (1, 0), f"after {edit}"
+        await world.rolled_back(rejectedRevision="v1")
         assert trace.percents == [0, 10, 0]
 
         await world.edit(revision="v2")
-        status = await world.until(phase="Succeeded", state="ENABLED", percent=100)
-    assert (status["attempt"], status["revision"]) == (2, "v2")
-    assert "rejectedRevision" not in status
-    assert trace.percents == [0, 10, 0, 10, 100]
+        found = await world.succeeded(attempt=2, revision="v2")
+    assert "rejectedRevision" not in found
+    assert "Stalled" not in {one["type"] for one in found["conditions"]}
+    assert trace.percents == [0, 10, 0, 10, 50, 100]
     runs = {run["spec"]["attempt"]: run for run in await world.api.list("rolloutruns", world.namespace)}
     assert (runs[1]["status"]["rejected"], runs[2]["status"].get("rejected", False)) == (True, False)

@@ -5,14 +5,14 @@ import itertools
 from collections import Counter
 
 from tests.e2e.support.fake import FakePrometheus
-from tests.e2e.support.world import World
+from tests.e2e.support.flag_sets import EPOCH
+from tests.e2e.support.world import QUICK, World
 
 ROLLOUTS = 20
 
 
 async def test_rollouts_of_one_flag_set_that_move_together_cost_few_writes(world: World) -> None:
-    await world.set("uptime", 1)
-    await world.queryable("uptime", 1)
+    await world.measured("uptime", 1)
     await world.policy(guards=[world.gate("uptime", advance={"gt": 0.9})])
     names = [f"feature-{number}" for number in range(ROLLOUTS)]
     canary = {"percents": [10, 50, 100], "dwell": "2s"}
@@ -26,19 +26,18 @@ async def test_rollouts_of_one_flag_set_that_move_together_cost_few_writes(world
     assert len(written) <= moves / 2
     for name in names:
         assert await world.exposure(name) == 100
+    epochs = [flag["metadata"]["epoch"] for flag in (await world.document())["flags"].values()]
+    assert max(epochs) <= int((await world.flag_set())["metadata"]["annotations"][EPOCH])
 
 
-async def test_identical_queries_are_asked_once_per_interval(world: World) -> None:
-    fake = FakePrometheus.of(world)
-    await world.policy(url=fake.url)
-    await world.set("errors", 0.3)
-    await world.queryable("errors", 0.3)
+async def test_identical_queries_are_asked_once_per_interval(world: World, fake: FakePrometheus) -> None:
+    await world.policy()
+    await world.measured("errors", 0.3)
     names = [f"feature-{number}" for number in range(10)]
-    gate = world.gate("errors", advance={"lt": 0.1}, rollback={"gt": 0.5})
-    await asyncio.gather(*(world.rollout(name, canary={"percents": [10, 100], "dwell": "1s"}, gates=[gate]) for name in names))
+    await asyncio.gather(*(world.rollout(name, canary=QUICK, gates=[world.errors()]) for name in names))
     for name in names:
         await world.until(name, percent=10)
-    times = await asked_once_per_tick(fake, gate["query"], 6)
+    times = await asked_once_per_tick(fake, world.selector("errors"), 6)
     assert all(time == round(time) for time in times), "everybody asks at the same ticks"
     assert all(later - earlier >= 1 for earlier, later in itertools.pairwise(times))
     for name in names:
@@ -60,15 +59,13 @@ async def asked_once_per_tick(fake: FakePrometheus, query: str, ticks: int) -> l
     return times
 
 
-async def test_a_gate_that_equals_a_guard_is_asked_once_with_it(world: World) -> None:
-    fake = FakePrometheus.of(world)
-    await world.set("errors", 0.3)
-    await world.queryable("errors", 0.3)
+async def test_a_gate_that_equals_a_guard_is_asked_once_with_it(world: World, fake: FakePrometheus) -> None:
+    await world.measured("errors", 0.3)
     guard = world.gate("guarded", metric="errors", advance={"lt": 0.4}, rollback={"gt": 0.5})
     gate = world.gate("errors", advance={"lt": 0.1}, rollback={"gt": 0.6})
     assert guard["query"] == gate["query"]
-    await world.policy(url=fake.url, guards=[guard])
-    await world.rollout(canary={"percents": [10, 100], "dwell": "1s"}, gates=[gate], bake="1h")
+    await world.policy(guards=[guard])
+    await world.rollout(canary=QUICK, gates=[gate], bake="1h")
     await world.until(percent=10)
     await asked_once_per_tick(fake, gate["query"], 6)
     verdicts = {one["name"]: one["verdict"] for one in (await world.status())["gates"]}
@@ -78,15 +75,13 @@ async def test_a_gate_that_equals_a_guard_is_asked_once_with_it(world: World) ->
     assert {one["name"]: one["verdict"] for one in status["gates"]} == {"errors": "HOLD", "guarded": "ROLLBACK"}
 
 
-async def test_a_gate_that_equals_anothers_count_of_samples_is_asked_once_with_it(world: World) -> None:
-    fake = FakePrometheus.of(world)
+async def test_a_gate_that_equals_anothers_count_of_samples_is_asked_once_with_it(world: World, fake: FakePrometheus) -> None:
     await world.set("success", 0.9)
-    await world.set("trades", 49)
-    await world.queryable("trades", 49)
+    await world.measured("trades", 49)
     trades = world.gate("trades", advance={"gt": 10})
     success = world.gate("success", advance={"gt": 0.6}, samples={"count": trades["query"], "min": 50})
-    await world.policy(url=fake.url)
-    await world.rollout(canary={"percents": [10, 100], "dwell": "1s"}, gates=[success, trades])
+    await world.policy()
+    await world.rollout(canary=QUICK, gates=[success, trades])
     await world.until(percent=10)
     await asked_once_per_tick(fake, trades["query"], 6)
     gates = {one["name"]: one for one in (await world.status())["gates"]}

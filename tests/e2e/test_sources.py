@@ -5,15 +5,13 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from tests.e2e.support import witness
 from tests.e2e.support.api import Api, Json
 from tests.e2e.support.fake import FakePrometheus
 from tests.e2e.support.installation import OPERATOR_NAMESPACE
-from tests.e2e.support.witness import Witness
-from tests.e2e.support.world import PROMETHEUS, World
+from tests.e2e.support.world import PROMETHEUS, QUICK, World
 
 NOBODY_LISTENS = "http://127.0.0.1:9"
-QUICK = {"percents": [25, 50, 100], "dwell": "1s"}
-HELD = {"percents": [25, 50, 100], "dwell": "1h"}
 
 
 @pytest.fixture
@@ -23,40 +21,31 @@ async def secret(api: Api, world: World) -> AsyncIterator[str]:
     await api.delete("secrets", OPERATOR_NAMESPACE, world.namespace)
 
 
-async def point_to(world: World, url: str) -> None:
-    await world.api.patch("rolloutpolicies", "", world.namespace, {"spec": {"prometheus": {"url": url}}})
-
-
 def secret_body(name: str, **values: str) -> Json:
     data = {key: base64.b64encode(value.encode()).decode() for key, value in values.items()}
-    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": OPERATOR_NAMESPACE}, "data": data}
+    return {"metadata": {"name": name, "namespace": OPERATOR_NAMESPACE}, "data": data}
 
 
 async def test_an_unreachable_prometheus_holds_and_is_told(world: World) -> None:
     """Also past the deadline for missing data: a source that is down takes nothing back."""
-    await world.set("errors", 0)
-    await world.queryable("errors", 0)
-    await world.policy()
-    gate = world.gate("errors", advance={"lt": 0.1}, rollback={"gt": 0.5})
-    await world.rollout(canary=HELD, gates=[gate], noData={"deadline": "1s", "then": "rollback"})
-    await world.until(percent=25)
+    await world.exposed(noData={"deadline": "1s", "then": "rollback"})
     assert (await world.condition("feature", "MetricsAvailable", "Answering"))["status"] == "True"
     async with world.traced() as trace:
-        await point_to(world, NOBODY_LISTENS)
+        await world.edit_policy(prometheus={"url": NOBODY_LISTENS})
         told = await world.condition("feature", "MetricsAvailable", "PrometheusUnreachable")
         assert told["status"] == "False"
         assert "Connect call failed" in told["message"]
         policy = await world.policy_condition("MetricsAvailable", "PrometheusUnreachable")
         assert policy["status"] == "False"
         assert (await world.policy_condition("Ready", "Valid"))["status"] == "True", "the policy itself is sound"
-        await world.hasten(percents=(25, 50, 100))
-        await (await Witness.begin(world, dwell="2s")).climbed()
-        status = await world.until(phase="Progressing", state="ROLLING_OUT", percent=25)
+        await world.hasten()
+        await witness.climbs(world, "2s")
+        status = await world.until(phase="Progressing", state="ROLLING_OUT", percent=10)
         assert "gate errors (no data" in status["waitingFor"]
         assert (await world.condition("feature", "Ready", "Progressing"))["status"] == "True", "it is under control: it holds"
-        await point_to(world, PROMETHEUS)
-        await world.until(phase="Succeeded", state="ENABLED", percent=100)
-    assert trace.percents == [25, 50, 100]
+        await world.edit_policy(prometheus={"url": PROMETHEUS})
+        await world.succeeded()
+    assert trace.percents == [10, 50, 100]
     await world.policy_condition("MetricsAvailable", "Answering", seconds=90)  # looked at once a minute
 
 
@@ -65,43 +54,24 @@ async def test_an_unreachable_prometheus_never_lets_a_guarded_rollout_begin(worl
     async with world.traced() as trace:
         await world.rollout(canary=QUICK)
         await world.condition("feature", "MetricsAvailable", "PrometheusUnreachable")
-        await (await Witness.begin(world)).climbed()
+        await witness.climbs(world)
         status = await world.until(phase="Waiting", state="DISABLED", percent=0)
         assert "guard uptime (no data" in status["waitingFor"]
     assert trace.highest() == 0
 
 
-@pytest.mark.parametrize(
-    ("mode", "reason"),
-    [("hang", "PrometheusTimeout"), ("http-500", "PrometheusError"), ("garbage", "PrometheusError"), ("warning", "PrometheusWarning")],
-)
-async def test_each_way_of_not_answering_has_its_reason(world: World, mode: str, reason: str) -> None:
-    fake = FakePrometheus.of(world)
-    await world.set("errors", 0)
-    await world.queryable("errors", 0)
-    await fake.answer(mode)
-    await world.policy(url=fake.url, timeout="1s")
-    await world.rollout(canary=QUICK, gates=[world.gate("errors", advance={"lt": 0.1})])
-    assert (await world.condition("feature", "MetricsAvailable", reason))["status"] == "False"
-    await world.until(phase="Progressing", percent=25)
-    await fake.answer("pass")
-    await world.until(phase="Succeeded", percent=100)
-
-
-async def test_credentials_are_waited_for_and_sent(world: World, secret: str) -> None:
-    fake = FakePrometheus.of(world)
-    await world.set("errors", 0)
-    await world.queryable("errors", 0)
-    await world.policy(url=fake.url, secretRef={"name": secret, "key": "token"})
-    await world.rollout(canary=QUICK, gates=[world.gate("errors", advance={"lt": 0.1})])
+async def test_credentials_are_waited_for_and_sent(world: World, fake: FakePrometheus, secret: str) -> None:
+    await world.measured("errors", 0)
+    await world.policy(secretRef={"name": secret, "key": "token"})
+    await world.rollout(canary=QUICK, gates=[world.errors()])
     stalled = await world.condition("feature", "Stalled", "CredentialsMissing")
     assert f"Secret {secret} with key token is not in namespace {OPERATOR_NAMESPACE}" in stalled["message"]
     assert (await world.policy_condition("MetricsAvailable", "CredentialsMissing"))["status"] == "False"
-    await (await Witness.begin(world)).climbed()
+    await witness.climbs(world)
     assert (await world.status())["phase"] == "Pending"
     assert await fake.asked() == [], "nothing is asked without the credentials that belong to the question"
     await world.api.create("secrets", secret_body(secret, token="s3cr3t-of-the-test\n"))
-    await world.until(phase="Succeeded", state="ENABLED", percent=100, seconds=90)
+    await world.succeeded(seconds=90)
     asked = await fake.asked()
     assert {one.authorization for one in asked} == {"Bearer s3cr3t-of-the-test"}
     everything = str([await world.api.get("featurerollouts", world.namespace, "feature"), await world.records()])

@@ -30,17 +30,8 @@ async def refused(host: Host, operator: HostOperator, how: int | str) -> AsyncIt
         with operator.proxy.rule(on("PATCH", STATUS), before=answers(how)):
             yield
         return
-    path = f"apis/tidegate.io/v1alpha1/namespaces/{host.world.namespace}/featurerollouts/confirmed/status?dryRun=All"
-    async with (
-        Api.connect(host.kubeconfig, host.token) as account,
-        refusing(
-            host.api,
-            host.world.namespace,
-            f"tidegate.io/{STATUS}",
-            "no status today",
-            lambda: account.request("PATCH", path, {"status": {}}, "application/merge-patch+json"),
-        ),
-    ):
+    what: tuple[Any, ...] = (STATUS, host.world.namespace, "confirmed", {"status": {}}, "no status today")
+    async with Api.connect(host.kubeconfig, host.token) as account, refusing(host.api, account, *what):
         yield
 
 
@@ -59,13 +50,10 @@ def tries(operator: HostOperator, since: float) -> list[Call]:
 )
 async def test_status_writes_are_refused(host: Host, how: Any) -> None:
     world = host.world
-    operator = await host.operator()
-    await host.policy(operator)
+    operator = await host.leading()
+    await world.policy()
     for name in RULES:
-        await world.set("errors", 0, rollout=name)
-    await world.queryable("errors", 0)
-    operator.start()
-    await host.led_by(operator)
+        await world.measured("errors", 0, rollout=name)
     async with contextlib.AsyncExitStack() as stack:
         traces = {name: await stack.enter_async_context(world.traced(name)) for name in RULES}
         pace = await stack.enter_async_context(paced(world))
@@ -76,21 +64,14 @@ async def test_status_writes_are_refused(host: Host, how: Any) -> None:
             await world.until(name, percent=50, pending=None)
         async with refused(host, operator, how):
             began = time.time()
-
-            async def wanted() -> bool:
-                return all(sum(call.name == name for call in tries(operator, began)) >= 6 for name in RULES)
-
-            await eventually("both want to go on, again and again", wanted, 60)
+            again = "both want to go on, again and again"
+            await eventually(again, lambda: all([call.name for call in tries(operator, began)].count(name) >= 6 for name in RULES))
             assert {trace.highest() for trace in traces.values()} == {50}, "a raise without a durable intent"
             for name in RULES:
                 await world.set("errors", 1, rollout=name)
-            await world.queryable("errors", 1)
+            await world.answers(f"min({world.selector('errors')})", 1)
             bad = time.time()
-
-            async def down() -> bool:
-                return all(trace.percents[-1] == 0 for trace in traces.values())
-
-            await eventually("both are at 0 %", down, 60)
+            await eventually("both are at 0 %", lambda: all(trace.percents[-1] == 0 for trace in traces.values()))
             assert not any(call.applied for call in tries(operator, began))
         took = {name: next(at for at, percent in trace.points if percent == 0 and at > bad) - bad for name, trace in traces.items()}
         print(f"status refused by {how}: " + ", ".join(f"{name} at 0 % after {seconds:.1f} s" for name, seconds in took.items()))

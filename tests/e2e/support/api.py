@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import inspect
 import json
 import ssl
 import tempfile
@@ -10,22 +11,28 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 import yaml
 
 Json = dict[str, Any]
-GROUPS = {
-    "featurerollouts": "apis/tidegate.io/v1alpha1",
-    "rolloutpolicies": "apis/tidegate.io/v1alpha1",
-    "rolloutruns": "apis/tidegate.io/v1alpha1",
-    "deployments": "apis/apps/v1",
-    "leases": "apis/coordination.k8s.io/v1",
-    "events": "apis/events.k8s.io/v1",
-    "roles": "apis/rbac.authorization.k8s.io/v1",
-    "rolebindings": "apis/rbac.authorization.k8s.io/v1",
-    "validatingadmissionpolicies": "apis/admissionregistration.k8s.io/v1",
-    "validatingadmissionpolicybindings": "apis/admissionregistration.k8s.io/v1",
+KINDS = {
+    "configmaps": ("v1", "ConfigMap"),
+    "namespaces": ("v1", "Namespace"),
+    "secrets": ("v1", "Secret"),
+    "serviceaccounts": ("v1", "ServiceAccount"),
+    "services": ("v1", "Service"),
+    "featurerollouts": ("tidegate.io/v1alpha1", "FeatureRollout"),
+    "rolloutpolicies": ("tidegate.io/v1alpha1", "RolloutPolicy"),
+    "rolloutruns": ("tidegate.io/v1alpha1", "RolloutRun"),
+    "deployments": ("apps/v1", "Deployment"),
+    "leases": ("coordination.k8s.io/v1", "Lease"),
+    "events": ("events.k8s.io/v1", "Event"),
+    "roles": ("rbac.authorization.k8s.io/v1", "Role"),
+    "rolebindings": ("rbac.authorization.k8s.io/v1", "RoleBinding"),
+    "validatingadmissionpolicies": ("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicy"),
+    "validatingadmissionpolicybindings": ("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicyBinding"),
 }
 
 
@@ -82,14 +89,17 @@ class Api:
         return items
 
     async def create(self, kind: str, body: Json, *, dry_run: bool = False) -> Json:
+        """`body` needs neither apiVersion nor kind."""
         namespace = body["metadata"].get("namespace", "")
         query = "?fieldValidation=Strict" + ("&dryRun=All" if dry_run else "")
-        return await self.request("POST", _path(kind, namespace, "") + query, body)
+        return await self.request("POST", _path(kind, namespace, "") + query, typed(kind, body))
 
-    async def patch(self, kind: str, namespace: str, name: str, patch: Any, *, subresource: str = "", json_patch: bool = False) -> Json:
-        content_type = "application/json-patch+json" if json_patch else "application/merge-patch+json"
-        path = _path(kind, namespace, name) + (f"/{subresource}" if subresource else "") + "?fieldValidation=Strict"
-        return await self.request("PATCH", path, patch, content_type)
+    async def patch(self, kind: str, namespace: str, name: str, patch: Json, **query: str) -> Json:
+        """A merge patch; `kind` may name a subresource, as in featurerollouts/status."""
+        kind, _, subresource = kind.partition("/")
+        path = _path(kind, namespace, name) + (f"/{subresource}" if subresource else "")
+        parameters = "".join(f"&{key}={value}" for key, value in query.items())
+        return await self.request("PATCH", f"{path}?fieldValidation=Strict{parameters}", patch, "application/merge-patch+json")
 
     async def delete(self, kind: str, namespace: str, name: str) -> None:
         try:
@@ -107,6 +117,11 @@ class Api:
                 raise RefusedError(response.status, {"message": text})
             return text
 
+    async def prometheus(self, query: str) -> Any:
+        """The result of a query to the cluster's Prometheus."""
+        answer = await self.proxy("GET", "monitoring", "prometheus:9090", f"api/v1/query?query={quote(query)}")
+        return json.loads(answer)["data"]["result"]
+
     async def watch(
         self, kind: str, namespace: str, name: str, opened: Callable[[], None] = lambda: None
     ) -> AsyncIterator[tuple[float, Json]]:
@@ -119,8 +134,15 @@ class Api:
                 yield time.time(), json.loads(line)["object"]
 
 
+def typed(kind: str, body: Json) -> Json:
+    """The object with apiVersion and kind."""
+    version, name = KINDS[kind]
+    return {"apiVersion": version, "kind": name} | body
+
+
 def _path(kind: str, namespace: str, name: str) -> str:
-    parts = [GROUPS.get(kind, "api/v1")]
+    version, _ = KINDS.get(kind, ("v1", ""))
+    parts = [f"apis/{version}" if "/" in version else f"api/{version}"]
     if namespace:
         parts += ["namespaces", namespace]
     return "/".join([*parts, kind, *([name] if name else [])])
@@ -146,10 +168,12 @@ def trust_of(cluster: Json, user: Json) -> ssl.SSLContext:
 
 
 async def eventually(what: str, check: Callable[[], Any], seconds: float = 60.0, every: float = 0.1) -> Any:
-    """The first truthy result of an async `check`. AssertionError with the last result where none comes in time."""
+    """The first truthy result of `check`, which may be async. AssertionError with the last result where none comes in time."""
     deadline, last = time.monotonic() + seconds, None
     while time.monotonic() < deadline:
-        last = await check()
+        last = check()
+        if inspect.isawaitable(last):
+            last = await last
         if last:
             return last
         await asyncio.sleep(every)

@@ -12,7 +12,8 @@ from openfeature.contrib.provider.flagd.config import ResolverType
 from openfeature.evaluation_context import EvaluationContext
 
 from tests.e2e.support.exposure import nearest_percent
-from tests.e2e.support.world import FLAG_SET, World
+from tests.e2e.support.flag_sets import FLAG_SET
+from tests.e2e.support.world import World
 
 USERS = [EvaluationContext(f"user-{number}") for number in range(400)]
 

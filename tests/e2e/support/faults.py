@@ -18,6 +18,7 @@ import yaml
 from aiohttp import web
 
 from tests.e2e.support.api import trust_of
+from tests.e2e.support.exposure import DOCUMENT
 
 PROMETHEUS_SERVICE = "/api/v1/namespaces/monitoring/services/prometheus:9090/proxy"
 _PASSED = ("Authorization", "Content-Type", "Accept", "Accept-Encoding", "User-Agent")
@@ -52,7 +53,6 @@ class Call:
     path: str
     raw: bytes = b""
     status: int | None = None
-    answered_at: float | None = None
 
     @property
     def writes(self) -> bool:
@@ -68,6 +68,10 @@ Effect = Callable[[Call], Awaitable[None]]
 Matches = Callable[[Call], bool]
 
 
+async def nothing(_: Call) -> None:
+    """The effect of a rule that does nothing at this point."""
+
+
 @dataclass
 class Rule:
     """What happens to the calls that match: `before` they go to the API server, `after` its answer, and once that was `replied`.
@@ -76,8 +80,8 @@ class Rule:
     """
 
     matches: Matches
-    before: Effect | None = None
-    after: Effect | None = None
+    before: Effect = nothing
+    after: Effect = nothing
     replied: Effect | None = None
     skip: int = 0
     times: int | None = None
@@ -96,6 +100,18 @@ class Rule:
 def on(method: str, kind: str, name: str = "", where: Matches = lambda _: True) -> Matches:
     """Calls of this method to this kind (and name)."""
     return lambda call: call.method == method and call.kind == kind and name in ("", call.name) and where(call)
+
+
+def flag_to(percent: int, flag: str = "feature") -> Matches:
+    """Writes that give the flag this percent."""
+
+    def matches(call: Call) -> bool:
+        if call.kind != "configmaps" or not call.writes:
+            return False
+        written = json.loads(call.body["data"][DOCUMENT])["flags"].get(flag, {})
+        return bool(written.get("metadata", {}).get("percent") == percent)
+
+    return matches
 
 
 def answers(status: int) -> Effect:
@@ -177,31 +193,31 @@ class FaultProxy:
             return await self._ask_prometheus(request, raw)
         call = _call(request, raw)
         self.calls.append(call)
-        rule = next((rule for rule in self._rules if rule.takes(call)), None)
+        rule = next((rule for rule in self._rules if rule.takes(call)), Rule(lambda _: False))
+        work = asyncio.create_task(self._served(request, call, rule))
         if call.watches:
-            return await self._watch(request, call, rule)
-        work = asyncio.create_task(self._pass_on(request, call, rule))
+            return await work
         self._under_way.add(work)
         work.add_done_callback(self._under_way.discard)
         return await asyncio.shield(work)
 
-    async def _pass_on(self, request: web.BaseRequest, call: Call, rule: Rule | None) -> web.StreamResponse:
+    async def _served(self, request: web.BaseRequest, call: Call, rule: Rule) -> web.StreamResponse:
         try:
-            if rule is not None and rule.before is not None:
-                await rule.before(call)
-            async with self._ask(call) as upstream:
-                call.status, body = upstream.status, await upstream.read()
-            call.answered_at = time.time()
-            if rule is not None and rule.after is not None:
-                await rule.after(call)
+            await rule.before(call)
+            return await (self._watch(request, call) if call.watches else self._pass_on(request, call, rule))
         except AnswerError as answer:
             return web.json_response(_status_object(answer.status), status=answer.status)
         except CutError:
             return _aborted(request)
         except aiohttp.ClientError as error:
             return web.json_response(_status_object(502) | {"message": str(error)}, status=502)
+
+    async def _pass_on(self, request: web.BaseRequest, call: Call, rule: Rule) -> web.StreamResponse:
+        async with self._ask(call) as upstream:
+            call.status, body = upstream.status, await upstream.read()
+        await rule.after(call)
         response = web.Response(status=upstream.status, body=body, headers=_kept(upstream.headers, _RETURNED))
-        if rule is not None and rule.replied is not None:
+        if rule.replied is not None:
             await response.prepare(request)
             await response.write_eof()
             await rule.replied(call)
@@ -211,14 +227,7 @@ class FaultProxy:
         url, data = self._upstream + call.path, call.raw or None
         return self._plain.request(call.method, url, data=data, headers=call.headers, skip_auto_headers=["Content-Type"])
 
-    async def _watch(self, request: web.BaseRequest, call: Call, rule: Rule | None) -> web.StreamResponse:
-        try:
-            if rule is not None and rule.before is not None:
-                await rule.before(call)
-        except AnswerError as answer:
-            return web.json_response(_status_object(answer.status), status=answer.status)
-        except CutError:
-            return _aborted(request)
+    async def _watch(self, request: web.BaseRequest, call: Call) -> web.StreamResponse:
         transport = request.transport
         assert transport is not None
         self._streams.add(transport)

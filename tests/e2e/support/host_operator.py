@@ -8,8 +8,6 @@ import contextlib
 import json
 import os
 import random
-import re
-import secrets
 import signal
 import socket
 import subprocess
@@ -18,7 +16,6 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import yaml
@@ -27,10 +24,9 @@ from prometheus_client.samples import Sample
 
 from tests.e2e.support.api import Api, Json, eventually
 from tests.e2e.support.faults import FaultProxy
-from tests.e2e.support.world import World
+from tests.e2e.support.installation import OPERATOR_NAMESPACE, ROOT
+from tests.e2e.support.world import PROMETHEUS, World
 
-ROOT = Path(__file__).resolve().parents[3]
-OPERATOR_NAMESPACE = "tidegate-system"
 LEASE = "tidegate"
 
 
@@ -72,14 +68,10 @@ class HostOperator:
 
     async def ended(self, seconds: float) -> int:
         """The exit code, once the process has ended by itself."""
-
-        async def check() -> tuple[int] | None:
-            assert self._process is not None
-            code = self._process.poll()
-            return None if code is None else (code,)
-
-        code: tuple[int] = await eventually(f"{self.candidate} ends", check, seconds, every=0.02)
-        return code[0]
+        process = self._process
+        assert process is not None
+        await eventually(f"{self.candidate} ends", lambda: process.poll() is not None, seconds, every=0.02)
+        return int(process.returncode)
 
     async def cleared_away(self) -> None:
         """Ends the process, whatever it is doing."""
@@ -125,18 +117,11 @@ class Host:
     async def operator(self, candidate: str = "a", *options: str) -> HostOperator:
         """A new operator with a proxy of its own; not started yet."""
         proxy = await self._stack.enter_async_context(FaultProxy.running(self.kubeconfig))
-        config = {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "clusters": [{"name": "proxy", "cluster": {"server": proxy.url}}],
-            "users": [{"name": "operator", "user": {"token": self.token}}],
-            "contexts": [{"name": "proxy", "context": {"cluster": "proxy", "user": "operator"}}],
-            "current-context": "proxy",
-        }
-        path = self._folder / f"{self.world.namespace}-{candidate}.yaml"
-        path.write_text(yaml.safe_dump(config))
-        operator = HostOperator(candidate, self.world.namespace, proxy, path, options)
+        config = with_token(self.kubeconfig, self.token, self._folder / f"{self.world.namespace}-{candidate}.yaml", proxy.url)
+        operator = HostOperator(candidate, self.world.namespace, proxy, config, options)
         self._stack.push_async_callback(operator.cleared_away)
+        if self.world.prometheus == PROMETHEUS:
+            self.world.prometheus = f"{proxy.url}/prometheus"  # the first one's proxy is the way to Prometheus
         return operator
 
     async def leading(self, candidate: str = "a", *options: str) -> HostOperator:
@@ -145,6 +130,12 @@ class Host:
         operator.start()
         await self.led_by(operator)
         return operator
+
+    async def led_again(self, operator: HostOperator) -> None:
+        """It was killed, starts anew, and needn't wait for its own Lease to run out: for tests in which that proves nothing."""
+        await self.api.patch("leases", self.world.namespace, LEASE, {"spec": {"holderIdentity": ""}})
+        operator.start()
+        await self.led_by(operator)
 
     async def led_by(self, operator: HostOperator, seconds: float = 40.0, *, other_than: str = "") -> None:
         """Waits until it holds the Lease; `other_than` is the identity of its own former process."""
@@ -163,20 +154,11 @@ class Host:
         lease = await self.api.find("leases", self.world.namespace, LEASE)
         return "" if lease is None else lease["spec"].get("holderIdentity") or ""
 
-    async def expire_lease(self) -> None:
-        """As time would, after a leader was killed: for tests in which waiting for it proves nothing."""
-        await self.api.patch("leases", self.world.namespace, LEASE, {"spec": {"holderIdentity": ""}})
-
-    async def policy(self, operator: HostOperator, **fields: Any) -> None:
-        """The test's policy; this operator's proxy is the way to Prometheus."""
-        await self.world.policy(url=f"{operator.proxy.url}/prometheus", **fields)
-
 
 @asynccontextmanager
 async def host(api: Api, kubeconfig: Path, folder: Path, name: str) -> AsyncIterator[Host]:
     """A namespace for operators of the test's own, with what their account needs in it. Ends with all that was begun in it."""
-    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:36].strip("-")
-    world = World(api, f"crash-{slug}-{secrets.token_hex(3)}")
+    world = World.of(api, "crash", name)
     await world.begin()
     async with AsyncExitStack() as stack:
         stack.push_async_callback(world.end)
@@ -195,14 +177,15 @@ async def token_of(api: Api, namespace: str, account: str) -> str:
     """A token of a service account, good for as long as a test takes."""
     request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 3600}}
     answer = await api.request("POST", f"api/v1/namespaces/{namespace}/serviceaccounts/{account}/token", request)
-    token: str = answer["status"]["token"]
-    return token
+    return str(answer["status"]["token"])
 
 
-def with_token(kubeconfig: Path, token: str, path: Path) -> Path:
-    """The same way to the API server, for another account; written to `path`."""
+def with_token(kubeconfig: Path, token: str, path: Path, server: str = "") -> Path:
+    """The same way to the API server, or one by `server`, for another account; written to `path`."""
     config = yaml.safe_load(kubeconfig.read_text())
     config["users"] = [{"name": config["users"][0]["name"], "user": {"token": token}}]
+    if server:
+        config["clusters"] = [{"name": config["clusters"][0]["name"], "cluster": {"server": server}}]
     path.write_text(yaml.safe_dump(config))
     return path
 
@@ -215,17 +198,11 @@ _ELECTION: list[Json] = [
 
 async def grant(api: Api, namespace: str, of: str, account: str, rules: list[Json]) -> None:
     """Rights inside one namespace for a service account of another (`of`), beside those that the chart gives it."""
-    rbac = "rbac.authorization.k8s.io"
     metadata: Json = {"name": "host-operator", "namespace": namespace}
-    await api.create("roles", {"apiVersion": f"{rbac}/v1", "kind": "Role", "metadata": metadata, "rules": rules})
-    binding = {
-        "apiVersion": f"{rbac}/v1",
-        "kind": "RoleBinding",
-        "metadata": metadata,
-        "roleRef": {"apiGroup": rbac, "kind": "Role", "name": "host-operator"},
-        "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": of}],
-    }
-    await api.create("rolebindings", binding)
+    await api.create("roles", {"metadata": metadata, "rules": rules})
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "host-operator"}
+    subjects = [{"kind": "ServiceAccount", "name": account, "namespace": of}]
+    await api.create("rolebindings", {"metadata": metadata, "roleRef": role, "subjects": subjects})
 
 
 def free_port() -> int:

@@ -6,7 +6,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -32,22 +33,25 @@ class Cluster:
     helm: Path
     image: str
 
-    def run(self, program: Path, *arguments: str, text: str | None = None, seconds: float = 180) -> str:
+    def ask(self, program: Path, *arguments: str, text: str | None = None) -> subprocess.CompletedProcess[str]:
+        """What kubectl or helm says."""
+        command = [str(program), *arguments, "--kubeconfig", str(self.kubeconfig)]
+        return subprocess.run(command, input=text, capture_output=True, text=True, timeout=180, check=False)
+
+    def run(self, program: Path, *arguments: str, text: str | None = None) -> str:
         """Output of kubectl or helm; AssertionError with all that it said where it fails."""
-        done = subprocess.run(
-            [str(program), *arguments, "--kubeconfig", str(self.kubeconfig)],
-            input=text,
-            capture_output=True,
-            text=True,
-            timeout=seconds,
-            check=False,
-        )
+        done = self.ask(program, *arguments, text=text)
         assert done.returncode == 0, f"{program.name} {' '.join(arguments)}: {done.stderr or done.stdout}"
         return done.stdout
 
     def apply(self, *objects: dict[str, Any]) -> None:
         items = {"apiVersion": "v1", "kind": "List", "items": list(objects)}
         self.run(self.kubectl, "apply", "--server-side", "--force-conflicts", "-f", "-", text=json.dumps(items))
+
+    def values(self, watched: str) -> dict[str, Any]:
+        """Of the chart, for this image and the namespaces that it looks after."""
+        repository, _, tag = self.image.rpartition(":")
+        return {"image": {"repository": repository, "tag": tag, "pullPolicy": "Never"}, "watch": {"namespaces": [watched]}}
 
 
 @contextmanager
@@ -56,6 +60,14 @@ def once(name: str, folder: Path) -> Iterator[None]:
     with (folder / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+def until(what: str, condition: Callable[[], bool], seconds: float = 60) -> None:
+    """Returns once it holds; AssertionError where it does not in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
+        time.sleep(0.02)
 
 
 def bring_up(folder: Path) -> Cluster:
@@ -103,14 +115,9 @@ def _said(*command: str) -> str:
 
 
 def _install(cluster: Cluster) -> None:
-    repository, _, tag = cluster.image.rpartition(":")
-    values = {
-        "image": {"repository": repository, "tag": tag, "pullPolicy": "Never"},
-        "watch": {"namespaces": [WATCHED]},
-    }
     arguments = ["upgrade", "--install", "tidegate", str(ROOT / "helm/tidegate"), "--namespace", OPERATOR_NAMESPACE]
     arguments += [f"--labels={INSTALLER}=tests", "--create-namespace"]
-    cluster.run(cluster.helm, *arguments, "--wait", "--timeout", "120s", "--values", "-", text=json.dumps(values))
+    cluster.run(cluster.helm, *arguments, "--wait", "--timeout", "120s", "--values", "-", text=json.dumps(cluster.values(WATCHED)))
     scripts = {path.name: path.read_text() for path in PODS.glob("*.py")}
     cluster.apply(
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": TOOLS}},
@@ -128,10 +135,12 @@ def _tool_image(cluster: Cluster, name: str) -> str:
     return cluster.run(cluster.kubectl, *arguments) or cluster.image
 
 
-def tool_pod(image: str, name: str, port: int, *, scraped: bool, namespace: str = TOOLS) -> list[dict[str, Any]]:
-    """A Deployment that runs one of the scripts in support/pods on the project's own image, and its Service."""
+def tool_pod(image: str, tool: str, port: int, *, scraped: bool, namespace: str = TOOLS, name: str = "") -> list[dict[str, Any]]:
+    """A Deployment that runs one of the scripts in support/pods on the project's own image, and its Service; both are named as it is, or
+    `name`."""
+    name = name or tool
     labels = {"app": name}
-    script = PODS / f"{name.replace('-', '_')}.py"
+    script = PODS / f"{tool.replace('-', '_')}.py"
     annotations = {"tests/script": hashlib.sha256(script.read_bytes()).hexdigest()}  # a pod doesn't notice a new script by itself
     if scraped:
         annotations |= {"prometheus.io/scrape": "true", "prometheus.io/port": str(port)}
@@ -153,12 +162,8 @@ def tool_pod(image: str, name: str, port: int, *, scraped: bool, namespace: str 
     template = {"metadata": {"labels": labels, "annotations": annotations}, "spec": pod}
     spec = {"selector": {"matchLabels": labels}, "strategy": {"type": "Recreate"}, "template": template}
     ports = [{"port": port, "targetPort": port}]
+    metadata = {"name": name, "namespace": namespace}
     return [
-        {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name, "namespace": namespace}, "spec": spec},
-        {
-            "apiVersion": "v1",
-            "kind": "Service",
-            "metadata": {"name": name, "namespace": namespace},
-            "spec": {"selector": labels, "ports": ports},
-        },
+        {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec},
+        {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": {"selector": labels, "ports": ports}},
     ]

@@ -7,11 +7,9 @@ from pathlib import Path
 
 from tests.e2e.support.api import Api, Json, RefusedError
 from tests.e2e.support.exposure import DOCUMENT
+from tests.e2e.support.flag_sets import EPOCH, FLAG_SET, ON_OFF
 from tests.e2e.support.host_operator import grant, token_of
-from tests.e2e.support.world import FLAG_SET, World
-
-EPOCH = "tidegate.io/epoch"
-ON: Json = {"state": "ENABLED", "variants": {"on": True, "off": False}, "defaultVariant": "on"}
+from tests.e2e.support.world import World
 
 
 class Intruder:
@@ -19,13 +17,12 @@ class Intruder:
 
     def __init__(self, api: Api, namespace: str) -> None:
         self._api = api
-        self._path = f"api/v1/namespaces/{namespace}/configmaps/{FLAG_SET}"
+        self._namespace = namespace
 
     @classmethod
     @asynccontextmanager
     async def of(cls, world: World, kubeconfig: Path) -> AsyncIterator["Intruder"]:
-        account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "intruder", "namespace": world.namespace}}
-        await world.api.create("serviceaccounts", account)
+        await world.api.create("serviceaccounts", {"metadata": {"name": "intruder", "namespace": world.namespace}})
         rules = [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "patch", "update"]}]
         await grant(world.api, world.namespace, world.namespace, "intruder", rules)
         async with Api.connect(kubeconfig, await token_of(world.api, world.namespace, "intruder")) as api:
@@ -33,7 +30,7 @@ class Intruder:
 
     async def edit(self, change: Callable[[Json], None]) -> bool:
         """Changes the flags by name, under the next epoch, as an operator would. False where another write came first."""
-        config_map = await self._api.request("GET", self._path)
+        config_map = await self._api.get("configmaps", self._namespace, FLAG_SET)
         document = json.loads(config_map["data"][DOCUMENT])
         change(document["flags"])
         epoch = int(config_map["metadata"]["annotations"][EPOCH]) + 1
@@ -43,7 +40,7 @@ class Intruder:
         metadata = {"resourceVersion": config_map["metadata"]["resourceVersion"], "annotations": {EPOCH: str(epoch)}}
         body = {"metadata": metadata, "data": {DOCUMENT: json.dumps(document)}}
         try:
-            await self._api.request("PATCH", f"{self._path}?fieldManager=tidegate", body, "application/merge-patch+json")
+            await self._api.patch("configmaps", self._namespace, FLAG_SET, body, fieldManager="tidegate")
         except RefusedError as error:
             if error.status == 409:
                 return False
@@ -64,6 +61,6 @@ class Intruder:
         """For everybody, with a mark that says so."""
 
         def change(flags: Json) -> None:
-            flags[flag] = ON | {"metadata": flags[flag]["metadata"] | {"percent": 100}}
+            flags[flag] = ON_OFF | {"defaultVariant": "on", "metadata": flags[flag]["metadata"] | {"percent": 100}}
 
         return await self.edit(change)

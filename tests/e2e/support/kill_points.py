@@ -128,24 +128,19 @@ async def die_at(points: dict[str, KillPoint], host: Host, operator: HostOperato
     dead = asyncio.Event()
     ambushes = [Ambush(rollout, point, dead) for rollout, point in points.items()]
 
-    async def check() -> bool:
-        return all(ambush.reached_at for ambush in ambushes)
-
     with ExitStack() as stack:
         for ambush in ambushes:
             for rule in ambush.rules():
                 stack.enter_context(operator.proxy.rule(**rule))
         await begin()
         try:
-            await eventually("every rollout reaches its kill point", check, 120, every=0.02)
+            await eventually("every rollout reaches its kill point", lambda: all(one.reached_at for one in ambushes), 120, every=0.02)
         except AssertionError as error:
             late = [f"{one.rollout}, {one.point}: {writes_for(operator, one.rollout)}" for one in ambushes if not one.reached_at]
             raise AssertionError(f"{error}; not reached: {late}; {operator.said()}") from None
         at = operator.kill()
         dead.set()
-    await host.expire_lease()
-    operator.start()
-    await host.led_by(operator)
+    await host.led_again(operator)
     return Death(at, time.time(), frozenset(one.rollout for one in ambushes if at - (one.reached_at or 0) > PATIENCE))
 
 

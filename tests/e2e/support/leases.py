@@ -18,10 +18,8 @@ async def leased(world: World, name: str = "feature", **spec: Any) -> None:
 
 
 async def held_at_half(host: Host, **spec: Any) -> HostOperator:
-    operator = await host.operator()
-    await host.policy(operator)
-    operator.start()
-    await host.led_by(operator)
+    operator = await host.leading()
+    await host.world.policy()
     await leased(host.world, **spec)
     await host.world.until(percent=50, pending=None)
     return operator

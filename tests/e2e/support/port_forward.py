@@ -5,10 +5,10 @@ import contextlib
 import os
 import re
 import signal
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from tests.e2e.support.host_operator import free_port
 from tests.e2e.support.installation import Cluster
 
 _HOST = "127.0.0.1"
@@ -28,7 +28,7 @@ class PortForward:
         )
         self._remote = port
         self.host = _HOST
-        self.port = _free_port()
+        self.port = free_port()
         self.opened = asyncio.Event()
         """Set while connections are taken."""
 
@@ -73,9 +73,3 @@ async def port_forward(cluster: Cluster, namespace: str, service: str, port: int
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((_HOST, 0))
-        return int(probe.getsockname()[1])

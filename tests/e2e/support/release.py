@@ -2,18 +2,16 @@
 
 import json
 import secrets
-import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from tests.e2e.support.installation import ROOT, Cluster
+from tests.e2e.support.api import typed
+from tests.e2e.support.installation import ROOT, Cluster, until
 
 CHART = ROOT / "helm" / "tidegate"
 RESTRICTED = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
-_ENFORCED_WITHIN = 60.0
 
 
 @dataclass(frozen=True)
@@ -44,14 +42,7 @@ class Release:
     def kubectl(self, *arguments: str, user: str | None = None, body: object = None) -> Answer:
         """Asks the API server, as the administrator or as `user`; `body` goes in as JSON."""
         whom = [f"--as={user}"] if user else []
-        done = subprocess.run(
-            [self.cluster.kubectl, f"--kubeconfig={self.cluster.kubeconfig}", *whom, *arguments],
-            input=None if body is None else json.dumps(body),
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        done = self.cluster.ask(self.cluster.kubectl, *whom, *arguments, text=None if body is None else json.dumps(body))
         return Answer(done.returncode == 0, done.stdout + done.stderr)
 
     def get(self, *arguments: str) -> dict[str, Any]:
@@ -62,9 +53,9 @@ class Release:
         """A merge patch of an object in the watched namespace."""
         return self.kubectl("patch", what, "-n", self.watched, "--type=merge", f"--patch={json.dumps(patch)}", *options, user=user)
 
-    def create(self, body: dict[str, Any], *options: str, user: str | None = None) -> Answer:
-        """Creates an object in the watched namespace."""
-        return self.kubectl("create", "-n", self.watched, "-f", "-", *options, user=user, body=body)
+    def create(self, kind: str, body: dict[str, Any], *options: str, user: str | None = None) -> Answer:
+        """Creates an object in the watched namespace; `body` as for `Api.create`."""
+        return self.kubectl("create", "-n", self.watched, "-f", "-", *options, user=user, body=typed(kind, body))
 
 
 @contextmanager
@@ -72,13 +63,9 @@ def installed(cluster: Cluster) -> Iterator[Release]:
     """The release, ready and guarded; removed afterwards with all that it held."""
     name = f"chart-{secrets.token_hex(3)}"
     release = Release(cluster, name, f"{name}-watched")
-    cluster.apply(_namespace(release.namespace, RESTRICTED), _namespace(release.watched, {}))
-    repository, _, tag = cluster.image.rpartition(":")
-    values = {
-        "image": {"repository": repository, "tag": tag, "pullPolicy": "Never"},
-        "crds": {"enabled": False},
-        "watch": {"namespaces": [release.watched]},
-    }
+    for namespace, labels in ((release.namespace, RESTRICTED), (release.watched, {})):
+        cluster.apply(typed("namespaces", {"metadata": {"name": namespace, "labels": labels}}))
+    values = cluster.values(release.watched) | {"crds": {"enabled": False}}
     try:
         arguments = ["install", "tidegate", str(CHART), f"--namespace={name}", "--wait", "--timeout=120s", "--values=-"]
         cluster.run(cluster.helm, *arguments, text=json.dumps(values))
@@ -90,27 +77,14 @@ def installed(cluster: Cluster) -> Iterator[Release]:
         release.kubectl("delete", "namespace", release.namespace, release.watched, "--wait=false")
 
 
-def _namespace(name: str, labels: dict[str, str]) -> dict[str, Any]:
-    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
-
-
 def _wait_until_guarded(release: Release) -> None:
     """A new policy is enforced some seconds after it was accepted."""
-    run = rollout_run("probe")
-    config_map = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "probe"}}
-    until("status is guarded", lambda: not release.create(run, "--dry-run=server").accepted)
-    until("epochs are guarded", lambda: not release.create(config_map, "--dry-run=server", user=release.operator).accepted)
+    dry, config_map = "--dry-run=server", {"metadata": {"name": "probe"}}
+    until("status is guarded", lambda: not release.create("rolloutruns", rollout_run("probe"), dry).accepted)
+    until("epochs are guarded", lambda: not release.create("configmaps", config_map, dry, user=release.operator).accepted)
 
 
 def rollout_run(name: str) -> dict[str, Any]:
     """A record as the operator would write it."""
     spec = {"rollout": "feature", "uid": "00000000-0000-0000-0000-000000000000", "attempt": 1, "part": 1, "revision": ""}
-    return {"apiVersion": "tidegate.io/v1alpha1", "kind": "RolloutRun", "metadata": {"name": name}, "spec": spec}
-
-
-def until(what: str, check: Callable[[], bool], seconds: float = _ENFORCED_WITHIN) -> None:
-    """Returns once `check` holds; AssertionError where it does not in time."""
-    deadline = time.monotonic() + seconds
-    while not check():
-        assert time.monotonic() < deadline, f"after {seconds:g} s: {what}"
-        time.sleep(0.2)
+    return {"metadata": {"name": name}, "spec": spec}

@@ -6,22 +6,14 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.e2e.support.installation import ROOT, until
 from tidegate_dev import settings
 
-ROOT = Path(__file__).resolve().parents[3]
 SCRIPT = [sys.executable, str(ROOT / "dev/cluster")]
-
-
-def until(what: str, condition: Callable[[], bool], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
-        time.sleep(0.02)
 
 
 @dataclasses.dataclass
@@ -35,9 +27,16 @@ class Second:
         return {**os.environ, "TIDEGATE_CLUSTER": self.settings.name, "TIDEGATE_STATE": str(self.settings.state.parent)}
 
     def begin(self, *arguments: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [*SCRIPT, *arguments], env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
-        )
+        command, out = [*SCRIPT, *arguments], subprocess.PIPE
+        return subprocess.Popen(command, env=self.environment, stdout=out, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+
+    def killed_once(self, what: str, condition: Callable[[], bool], *arguments: str, seconds: float = 60) -> bool:
+        """Begins, and is killed when something is so; False where it had ended already."""
+        running = self.begin(*arguments)
+        until(what, lambda: running.poll() is not None or condition(), seconds)
+        running.kill()
+        print(running.communicate()[0])
+        return running.returncode < 0
 
     def call(self, *arguments: str) -> tuple[int, str]:
         running = self.begin(*arguments)
@@ -71,15 +70,15 @@ class Second:
 
     def versions(self) -> str:
         """Changes with whatever is changed by an `up`: what it applies by its version, what controllers also write to by its generation."""
-        by_version = "{range .items[*]}{.kind}/{.metadata.namespace}/{.metadata.name} {.metadata.resourceVersion}\n{end}"
-        by_generation = by_version.replace("resourceVersion", "generation")
-        return "".join(
-            (
-                self.kubectl("get", "configmaps,services", "-A", "-o", f"jsonpath={by_version}"),
-                self.kubectl("get", "secrets", "-A", "-l", "owner=helm", "-o", f"jsonpath={by_version}"),
-                self.kubectl("get", "deployments,daemonsets", "-A", "-o", f"jsonpath={by_generation}"),
-            )
-        )
+        found = ""
+        for what, version in (
+            (("configmaps,services",), "resourceVersion"),
+            (("secrets", "-l", "owner=helm"), "resourceVersion"),
+            (("deployments,daemonsets",), "generation"),
+        ):
+            form = "{range .items[*]}{.kind}/{.metadata.namespace}/{.metadata.name} {.metadata." + version + "}\n{end}"
+            found += self.kubectl("get", *what, "-A", "-o", f"jsonpath={form}")
+        return found
 
     def network(self) -> tuple[str, list[str]]:
         """The host's end of the cluster's link (native), and the routes that lead over it. Both must be there."""

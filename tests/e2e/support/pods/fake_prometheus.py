@@ -1,7 +1,7 @@
 """Stands in front of the real Prometheus and, where a test says so, answers as a real one can't be made to.
 
 PUT /mode/<test> with one of the modes below; the policy's URL is http://fake-prometheus:9090/<test>. Every answer is counted per test:
-GET /asked/<test> gives the queries, one JSON list; GET /log/<test> gives query, evaluation time and Authorization header of each.
+GET /log/<test> gives query, evaluation time and Authorization header of each, one JSON list.
 """
 
 import asyncio
@@ -83,10 +83,6 @@ async def set_mode(request: web.Request) -> web.Response:
     return web.Response(text="set\n")
 
 
-async def queries(request: web.Request) -> web.Response:
-    return web.Response(text=json.dumps([one["query"] for one in asked.get(request.match_info["test"], ())]))
-
-
 async def log(request: web.Request) -> web.Response:
     return web.Response(text=json.dumps(list(asked.get(request.match_info["test"], ()))))
 
@@ -99,6 +95,5 @@ async def forget(request: web.Request) -> web.Response:
 
 app = web.Application()
 app.add_routes([web.post("/{test}/api/v1/query", query), web.post("/{test}/api/v1/series", series)])
-app.add_routes([web.put("/mode/{test}", set_mode), web.get("/asked/{test}", queries)])
-app.add_routes([web.get("/log/{test}", log), web.delete("/log/{test}", forget)])
+app.add_routes([web.put("/mode/{test}", set_mode), web.get("/log/{test}", log), web.delete("/log/{test}", forget)])
 web.run_app(app, port=9090, print=None)
