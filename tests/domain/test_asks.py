@@ -62,7 +62,7 @@ def rollout(**status: Any) -> Rollout:
     ("status", "expected"),
     [
         ({"revision": "v7", "effective_at": after(-95)}, 'rate(x{ns="shop",n="search",r="v7",v="on"}[90s])'),
-        ({"effective_at": after(-3)}, 'rate(x{ns="shop",n="search",r="",v="on"}[10s])'),
+        ({"revision": "v7", "effective_at": after(-3)}, 'rate(x{ns="shop",n="search",r="v7",v="on"}[10s])'),
         ({"revision": "v7"}, 'rate(x{ns="shop",n="search",r="v7",v="on"}[10s])'),
     ],
 )

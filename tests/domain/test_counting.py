@@ -57,6 +57,23 @@ def test_two_pods_during_a_rolling_update() -> None:
     assert tally.total == 1 + 3
 
 
+@pytest.mark.parametrize(
+    ("known", "tracks", "events"),
+    [
+        ({}, [Track("kin.....b", ((1, 7), (2, 8)), base=7)], 1),  # the target is new: its history is no news
+        ({}, [Track("kin.....b", ((1, 7),), base=0)], 7),  # the process is as young as the attempt
+        ({"kin.....a": 7}, [Track("kin.....b", ((1, 7), (2, 9)))], 2),  # another exporter goes on
+        ({"kin.....a": 7}, [Track("kin.....b", ((1, 3),))], 3),  # it shows less: another history
+        ({"kin.....a": 7}, [Track("other...b", ((1, 7),))], 7),
+        ({"kin.....a": 7}, [Track("kin.....a", ((1, 7),)), Track("kin.....b", ((1, 7),))], 7),  # the old one lives on
+        ({"kin.....a": 7}, [Track("kin.....b", ((1, 7),)), Track("kin.....c", ((1, 7),))], 7),  # one of them goes on, one is new
+        ({"kin.....a": 7}, [Track("kin.....b", ((1, math.nan), (2, 8)))], 1),
+    ],
+)
+def test_a_series_that_was_not_known_before(known: dict[str, float], tracks: list[Track], events: float) -> None:
+    assert counted_on(begun(0, known.items()), 300, tracks).total == events
+
+
 increments = st.lists(st.tuples(st.integers(0, 5), st.booleans()), max_size=40)
 
 

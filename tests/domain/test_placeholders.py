@@ -36,6 +36,13 @@ def test_rendered(query: str, expected: str) -> None:
     assert render(query, VALUES, WINDOW) == expected
 
 
+def test_an_empty_value_is_refused_by_its_field() -> None:
+    """A matcher for "" selects the series without the label."""
+    with pytest.raises(QueryProblem, match=r"\$revision is empty here: set spec.revision"):
+        render('x{version="$revision"}', VALUES | {"revision": ""}, WINDOW)
+    assert render("x # $revision", VALUES | {"revision": ""}, WINDOW).strip() == "x"
+
+
 def test_comments_say_nothing() -> None:
     assert render('x # of "$nobody\n+ y{a="$name"}', VALUES, WINDOW).split() == ["x", "+", 'y{a="new-search"}']
     assert render("x # $nothing", VALUES, WINDOW).strip() == "x"
@@ -73,7 +80,7 @@ def matchers(query: str) -> dict[str, str]:
 
 
 @settings(max_examples=300, deadline=None, derandomize=True, database=None)
-@given(TEXT, st.sampled_from("\"'`"), st.sampled_from(sorted(IN_STRINGS)), TEXT.map(lambda text: text.replace("$", "")))
+@given(TEXT.filter(bool), st.sampled_from("\"'`"), st.sampled_from(sorted(IN_STRINGS)), TEXT.map(lambda text: text.replace("$", "")))
 def test_no_value_leaves_its_string(value: str, quote: str, name: str, before: str) -> None:
     """The rendered query has the structure of the one that was written, and its matcher the value as it was given."""
     beside = "".join(char for char in before if char not in "\\\"'`\n")

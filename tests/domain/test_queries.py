@@ -1,4 +1,4 @@
-"""A query taken apart: its selectors, how far it looks back, and the question that tells how old its data are."""
+"""A query taken apart: its selectors, what a number rests on, and how far it looks back."""
 
 from datetime import timedelta
 from typing import Any
@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidegate.domain.problems import QueryProblem
-from tidegate.domain.queries import MAX_DEPTH, MAX_SELECTORS, asks_for, bare_selector, compile_query, confined, with_matcher
+from tidegate.domain.queries import MAX_DEPTH, MAX_SELECTORS, asks_for, bare_selector, compile_query, confined, target_matchers
 
 Found = list[tuple[str, float]]
 
@@ -123,51 +123,28 @@ def test_sixteen_selectors_are_enough() -> None:
     assert len(selectors(" + ".join(f"m{number}" for number in range(MAX_SELECTORS)))) == MAX_SELECTORS
 
 
-QUERIES = [
-    "up",
-    'rate(x{a="q\\"uote"}[5m] offset 90s) / y{"status.code"="500"}',
-    "max_over_time(rate(x[5m] offset 1m)[1h:1m] offset 12d1s)",
-    'x{a="1" or b="2"}',
-    " + ".join(f"m{number}" for number in range(MAX_SELECTORS)),
-]
-
-
-@pytest.mark.parametrize("query", QUERIES)
-def test_freshness_is_one_valid_query_with_one_answer_for_each_selector(query: str) -> None:
-    compiled = compile_query(query)
-    asked = [(_label(one), _timestamped(one), _added(one)) for one in _parts(promql.parse(compiled.freshness))]
-    assert [label for label, _, _ in asked] == [str(number) for number in range(len(compiled.selectors))]
-    for (_, inner, added), selector in zip(asked, compiled.selectors, strict=True):
-        assert (inner.offset or timedelta(0)) == selector.offset
-        assert added == selector.offset.total_seconds(), "an offset selector's age is told as if it had none"
-        assert meaning(inner) == meaning(promql.parse(selector.text))
-
-
-def _parts(tree: Any) -> list[Any]:
-    """a or b or c → [a, b, c]."""
-    if isinstance(tree, promql.BinaryExpr):
-        return [*_parts(tree.lhs), *_parts(tree.rhs)]
-    assert isinstance(tree, promql.Call)
-    return [tree]
-
-
-def _label(call: Any) -> str:
-    assert call.func.name == "label_replace"
-    assert [one.val for one in call.args[1:2]] == ["selector"]
-    return str(call.args[2].val)
-
-
-def _timestamped(call: Any) -> Any:
-    aggregate = call.args[0].lhs
-    assert isinstance(aggregate, promql.AggregateExpr)
-    assert str(aggregate.op) == "max", "of the series of one selector the newest counts"
-    inner: Any = aggregate.expr
-    assert inner.func.name == "timestamp"
-    return inner.args[0]
-
-
-def _added(call: Any) -> float:
-    return float(call.args[0].rhs.val)
+@pytest.mark.parametrize(
+    ("query", "needs"),
+    [
+        ("x / y", "SS"),
+        ("x or vector(0)", "L"),
+        ("(x or y) / z", "LLS"),
+        ("x unless y", "SL"),
+        ("x and y", "SS"),
+        ("absent(x)", "N"),
+        ("absent_over_time(x[5m]) or vector(0)", "N"),
+        ("absent(x) or y", "NL"),
+        ('count(ALERTS{alertname="Slow"}) or vector(0)', "N"),
+        ("ALERTS_FOR_STATE", "N"),
+        ("x or x / y", "LL"),
+        ("(x or vector(0)) / x", "S"),  # what is needed at one place is needed
+        ("sum(rate(x[5m] offset 1h) or vector(0))", "L"),
+        ("x > bool (y or 0 * z)", "SLL"),
+    ],
+)
+def test_what_a_number_rests_on(query: str, needs: str) -> None:
+    found = {one.text: one.need.name[0] for one in compile_query(query).selectors}
+    assert "".join(found.values()) == needs
 
 
 LABELS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=6).filter(lambda name: name != "__name__")
@@ -180,9 +157,10 @@ def test_any_label_and_any_value_come_through(name: str, value: str, offset: int
         return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
 
     compiled = compile_query(f"x{{{quoted(name)}={quoted(value)}}} offset {offset}ms")
-    inner = _timestamped(promql.parse(compiled.freshness))
+    (selector,) = compiled.selectors
+    inner: Any = promql.parse(selector.text)
     assert [(one.name, one.value) for one in inner.matchers.matchers] == [(name, value)]
-    assert (inner.offset or timedelta(0)) == timedelta(milliseconds=offset)
+    assert selector.offset == timedelta(milliseconds=offset)
 
 
 CONFINED = [
@@ -234,8 +212,17 @@ def test_what_is_no_bare_selector(text: str) -> None:
         bare_selector(text)
 
 
-def test_another_metric_of_the_same_targets() -> None:
-    assert with_matcher('x_total{job="a",pod=~"b.*",code="500"}', "up", ("job", "pod")) == 'up{job="a", pod=~"b.*"}'
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ('x_total{job="a",pod=~"b.*",code="500"}', {"job": 'job="a"', "pod": 'pod=~"b.*"'}),
+        ('x_total{job!="a",job!="b"}', {"job": 'job!="a", job!="b"'}),
+        ("x", {}),
+        ('x{job="a" or job="b"}', None),
+    ],
+)
+def test_the_matchers_of_a_selectors_targets(text: str, found: dict[str, str] | None) -> None:
+    assert target_matchers(text, {"job", "pod"}) == found
 
 
 @pytest.mark.parametrize(
@@ -253,7 +240,7 @@ def test_what_a_query_says_of_its_metrics_names(query: str, metrics: tuple[str, 
 
 
 def test_a_condition_on_time_alone_reads_no_metric() -> None:
-    assert compile_query("hour() >= 8 and hour() < 17", reads_metrics=False).freshness == ""
+    assert compile_query("hour() >= 8 and hour() < 17", reads_metrics=False).selectors == ()
     with pytest.raises(QueryProblem, match="reads no metric"):
         compile_query("hour() >= 8 and hour() < 17")
 

@@ -12,6 +12,7 @@ from tidegate.api.conditions import Reason
 from tidegate.clients.errors import SourceBadAnswer, SourceRefused, SourceTimeout, SourceUnreachable
 from tidegate.clients.prometheus import Endpoint, InstantVector, Prometheus, Series
 from tidegate.domain.answers import Answer, Failure, SeriesValue
+from tidegate.domain.liveness import ages
 from tidegate.domain.queries import compile_query
 from tidegate.observe.questions import KEPT_FOR, Questions, Source
 from tidegate.observe.silence import FAILURES_IN_A_ROW, PROBE_EVERY
@@ -79,7 +80,7 @@ def test_an_answer_is_as_old_as_its_oldest_selector_and_undated_where_one_is_mis
 def test_the_freshness_question_is_the_one_of_the_query() -> None:
     prometheus = ScriptedPrometheus(vector(0.01), newest_samples(AT, AT))
     asyncio.run(Questions(prometheus).answer(SOURCE, RATIO, AT))
-    assert {query for _, query, _ in prometheus.asked} == {RATIO, compile_query(RATIO).freshness}
+    assert {query for _, query, _ in prometheus.asked} == {RATIO, ages(compile_query(RATIO).selectors)}
     assert {at for _, _, at in prometheus.asked} == {AT}, "both at the same moment"
 
 
@@ -164,10 +165,10 @@ async def test_what_differs_is_asked_anew() -> None:
 async def test_a_value_that_was_asked_without_its_age_is_shared_with_one_who_needs_both() -> None:
     prometheus = ScriptedPrometheus()
     questions = Questions(prometheus)
-    assert oldest(await questions.answer(SOURCE, "trades_total", AT, with_freshness=False)) == AT
+    assert oldest(await questions.answer(SOURCE, "trades_total", AT, with_age=False)) == AT
     assert [query for _, query, _ in prometheus.asked] == ["trades_total"]
     await questions.answer(SOURCE, "trades_total", AT)
-    assert [query for _, query, _ in prometheus.asked] == ["trades_total", compile_query("trades_total").freshness]
+    assert [query for _, query, _ in prometheus.asked] == ["trades_total", ages(compile_query("trades_total").selectors)]
 
 
 @in_virtual_time

@@ -1,0 +1,32 @@
+"""When a `when` holds: a comparison without `bool` lets through or not, whatever the value is."""
+
+import pytest
+
+from tidegate.domain.problems import QueryProblem
+from tidegate.domain.truth import truth_of
+
+
+@pytest.mark.parametrize(
+    ("query", "asked"),
+    [
+        ("m", "m"),
+        ("m == 0", "group without () (m == 0)"),
+        ("day_of_week() == 0", "group without () (day_of_week() == 0)"),
+        ("m == bool 0", "(m == bool 0)"),
+        ("(m == 0) == bool 0", "((m == 0) == bool 0)"),
+        ("m == 0 and on (a) n == 0", "group without () (m == 0) and on (a) group without () (n == 0)"),
+        ("m == 0 or n", "group without () (m == 0) or n"),
+        ("m unless n == 0", "m unless group without () (n == 0)"),
+        ("sum by (a) (m == 0)", "sum by (a) (group without () (m == 0))"),
+        ("max_over_time((m == 0)[10m:1m])", "max_over_time((group without () (m == 0))[10m:1m])"),
+        ("(m == 0) * 2", "((m == 0) * 2)"),
+        ("rate((m == 0)[5m:1m])", "(rate((m == 0)[5m:1m]))"),
+    ],
+)
+def test_what_is_let_through_is_1(query: str, asked: str) -> None:
+    assert " ".join(truth_of(query).split()) == asked
+
+
+def test_what_is_no_query_is_refused() -> None:
+    with pytest.raises(QueryProblem):
+        truth_of("m ==")
