@@ -63,13 +63,7 @@ _RAISES = (
         "None",
         "readings",
     ),
-    Bug(
-        "a spec that can't be followed holds nothing back",
-        _WAITING,
-        "= (spec_followable, policy_usable,",
-        "= (policy_usable,",
-        "plans",
-    ),
+    Bug("a spec that can't be followed holds nothing back", _WAITING, "= (spec_followable, policy_usable,", "= (policy_usable,", "plans"),
     Bug(
         "a step is passed on samples from before it",
         _VERDICT,
@@ -77,20 +71,8 @@ _RAISES = (
         "if found.sample_time < effective - 60:",
         "lasting",
     ),
-    Bug(
-        "a step is climbed from a manual override",
-        _WAITING,
-        "not_contested, not_turned_down, gates",
-        "not_contested, gates",
-        "hands",
-    ),
-    Bug(
-        "a manual override is corrected",
-        _DRAFT,
-        "return live if live < self.step_percent else None",
-        "return None",
-        "hands",
-    ),
+    Bug("a step is climbed from a manual override", _WAITING, "not_contested, not_turned_down, gates", "not_contested, gates", "hands"),
+    Bug("a manual override is corrected", _DRAFT, "return live if live < self.step_percent else None", "return None", "hands"),
     Bug(
         "a raise that is taken back isn't written over",
         _WISHES,
@@ -114,13 +96,7 @@ _FALLS = (
         "    if cause is not None and draft.status.raising is None:\n        roll_back",
         "killed",
     ),
-    Bug(
-        "a sample counts as often as it is read",
-        _VERDICT,
-        "    if sample <= evidence.last:\n        return evidence\n",
-        "",
-        "readings",
-    ),
+    Bug("a sample counts as often as it is read", _VERDICT, "    if sample <= evidence.last:\n        return evidence\n", "", "readings"),
     Bug(
         "a guard rolls back whatever its reach is",
         "decide/gates/judging.py",
@@ -195,20 +171,8 @@ _OTHERS = (
         "if False:",
         "killed",
     ),
-    Bug(
-        "a lease that ran out isn't noticed",
-        _MOTION,
-        "    note_expiry(draft)\n",
-        "",
-        "lease",
-    ),
-    Bug(
-        "nobody is woken while it bakes",
-        _DECISION,
-        "TERMINAL = (Phase.DISABLED,",
-        "TERMINAL = (Phase.BAKING, Phase.DISABLED,",
-        "killed",
-    ),
+    Bug("a lease that ran out isn't noticed", _MOTION, "    note_expiry(draft)\n", "", "lease"),
+    Bug("nobody is woken while it bakes", _DECISION, "TERMINAL = (Phase.DISABLED,", "TERMINAL = (Phase.BAKING, Phase.DISABLED,", "killed"),
 )
 _RECORDS = (
     Bug(
@@ -225,13 +189,7 @@ _RECORDS = (
         "    yield Append(status)\n    if True:\n        yield ClearPending",
         "unwritten",
     ),
-    Bug(
-        "records of an object that is created again begin at 1",
-        _ATTEMPT,
-        "seq=run.seq if run else 0",
-        "seq=0",
-        "reborn",
-    ),
+    Bug("records of an object that is created again begin at 1", _ATTEMPT, "seq=run.seq if run else 0", "seq=0", "reborn"),
     Bug(
         "every reconcile takes a number, whether it records anything or not",
         _DECISION,

@@ -1,98 +1,97 @@
-"""A place as a tuple, and back. Two places have the same tuple where nothing that may follow tells them apart: times are told from now on,
-attempts, seqs and epochs from the newest one on, and what is old, or only read by people, is left out."""
+"""A place as a key. Two places have the same key where nothing that may follow tells them apart: times are told from now on; attempts,
+numbers and epochs from the newest one on; revisions by whether they are asked for. What is old, or only people read, is left out."""
 
+import re
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
-from search.codec import Ages, Codec, absolute, relative
-from search.flags import Prints
+from search.codec import Ages, encoder, relative
+from search.flags import Flags, Written
 from search.people import LONGEST_SLEEP
-from search.place import FIRST, TICK, Breach, Memory, Place, Sleeper
+from search.place import TICK, Memory, Place
 from search.scopes import INTERVAL, STALENESS
 from search.spec import Choice, Library
-from search.telling import (
-    Base,
-    Key,
-    decoded_flags,
-    decoded_record,
-    decoded_run,
-    decoded_write,
-    encoded_flags,
-    encoded_record,
-    encoded_run,
-    encoded_write,
-)
-from tidegate.api.rollout_status import Drift, FeatureRolloutStatus, GateStatus, Pending
+from tidegate.api.records import Record
+from tidegate.api.rollout_status import Drift, FeatureRolloutStatus, GateStatus
 from tidegate.decide.rollout.drift import RECORD_EVERY
+from tidegate.domain.script import rejects
+from tidegate.domain.snapshot import RunView
 
-Evidence = tuple[int, tuple[GateStatus, ...]]
-_ATTEMPT, _SEQ, _EPOCH, _UID, _GENERATION, _VERSION = 50, 500, 20, 2, 2, 10
+Key = tuple[Any, ...]
 _MOST_TOLD = 20_000
 _MOST_SAMPLES = 4
+_OLD_LEASE = 40_000
+_LEASE = re.compile(r'(?<="\$flagd.timestamp"}, )\d+')
 
 
-_DECODED = {"epoch": _EPOCH, "uid": _UID, "version": _VERSION}
+@dataclass(frozen=True, slots=True)
+class Base:
+    """What everything of a place is told from: the newest of each, and the revision that is asked for."""
+
+    now: datetime
+    attempt: int
+    seq: int
+    epoch: int
+    uid: int
+    version: int
+    revision: str
+
+    def since(self, attempt: int) -> int:
+        return max(-4, min(4, attempt - self.attempt))
+
+    def asks(self, revision: str | None) -> bool | None:
+        """Whether a revision is the one that is asked for: how the two are called makes no difference."""
+        return None if revision is None else revision == self.revision
 
 
 class Canon:
-    """Places of one scope ↔ tuples."""
+    """The keys of the places of one scope. `written`: what the fingerprints in status stand for, as a hash doesn't say which attempt its
+    mark names."""
 
-    def __init__(self, library: Library, prints: Prints) -> None:
-        self._library, self._prints = library, prints
+    def __init__(self, library: Library, written: dict[str, Written]) -> None:
+        self._library, self._written = library, written
         ages = ages_of(library)
-        self._status, self._gate = Codec(FeatureRolloutStatus, ages), Codec(GateStatus, ages)
+        self._status, self._gate = encoder(FeatureRolloutStatus, ages), encoder(GateStatus, ages)
         self._old = ages[FeatureRolloutStatus, "effective_at"], ages[GateStatus, "breached_since"], ages[GateStatus, "breached_last"]
         self._told: dict[tuple[int, datetime], tuple[object, Key]] = {}
         self._phases = 1 if library.scope.lease is None else max(1, library.scope.lease // 3 // int(TICK.total_seconds()))
 
-    def forget(self) -> None:
-        """Drops what was encoded, where that has become much; to be called now and then."""
+    def plain(self, place: Place) -> Place:
+        """Without evidence that is of another attempt, or says what status says."""
+        attempt, gates = place.evidence or (None, ())
+        is_plain = attempt == place.status.attempt and self._gates(gates, place.now) != self._gates(place.status.gates, place.now)
+        return place if is_plain or place.evidence is None else replace(place, evidence=None)
+
+    def key(self, place: Place) -> Key:
+        """Of a plain place."""
         if len(self._told) > _MOST_TOLD:
             self._told.clear()
-
-    def encode(self, place: Place) -> Key:
-        base = _base(place)
+        base, sleeper = _base(place), place.sleeper
         phase = int(place.now.timestamp() // TICK.total_seconds()) % self._phases
-        sleeper = place.sleeper
-        asleep = None if sleeper is None else (sleeper.said, (place.now - sleeper.seen.now) // TICK, self._encoded(sleeper.seen, base))
-        return phase, self._encoded(place, base), asleep, self._encoded_memory(place.memory, place.now), _origin(place, base)
+        asleep = None if sleeper is None else (sleeper.said, (place.now - sleeper.seen.now) // TICK, self._of(sleeper.seen, base))
+        return phase, self._of(place, base), asleep, self._memory(place.memory, base), _origin(place, base)
 
-    def decode(self, key: Key) -> Place:
-        phase, core, asleep, memory, origin = key
-        now = FIRST + phase * TICK
-        attempt, seq = origin or (_ATTEMPT, _SEQ)
-        base = Base(now=now, attempt=attempt, seq=seq, **_DECODED)
-        sleeper = None
-        if asleep is not None:
-            said, age, seen = asleep
-            sleeper = Sleeper(replace(self._decoded(seen, base), now=now - age * TICK), said)
-        return replace(self._decoded(core, base), sleeper=sleeper, memory=_decoded_memory(memory, now))
-
-    def _encoded(self, place: Place, base: Base) -> Key:
+    def _of(self, place: Place, base: Base) -> Key:
         return (
-            _choice_key(place.choice),
-            self._encoded_status(place.status, place.generation, base),
+            _choice(place.choice, base),
+            self._status_of(place, base),
             place.uid == base.uid,
             place.version == base.version,
             place.finalizer,
             place.life,
-            encoded_flags(place.flags, base),
-            tuple(encoded_run(run, base) for run in place.runs),
-            self._encoded_evidence(place.evidence, place.status, base),
+            _flags(place.flags, base),
+            tuple(_run(run, base) for run in place.runs),
+            None if place.evidence is None else self._gates(place.evidence[1], base.now),
             place.policy,
             place.appends,
             place.behind,
             place.hands,
         )
 
-    def _encoded_evidence(self, kept: Evidence | None, status: FeatureRolloutStatus, base: Base) -> Key | None:
-        """Evidence that says what status says is none."""
-        if kept is None or kept[0] != status.attempt:
-            return None
-        gates = self._once(kept[1], base.now, lambda: tuple(self._gate.encode(gate, base.now) for gate in kept[1]))
-        known = self._once(status.gates, base.now, lambda: tuple(self._gate.encode(gate, base.now) for gate in status.gates))
-        return None if gates == known else gates
+    def _gates(self, gates: tuple[GateStatus, ...], now: datetime) -> Key:
+        return self._once(gates, now, lambda: tuple(self._gate(gate, now) for gate in gates))
 
     def _once(self, what: object, now: datetime, make: Callable[[], Key]) -> Key:
         """Many places share their status: it is told once."""
@@ -101,82 +100,37 @@ class Canon:
             known = self._told[id(what), now] = (what, make())  # what is kept keeps its id
         return known[1]
 
-    def _decoded(self, key: Key, base: Base) -> Place:
-        choice, status, same_uid, same_version, finalizer, life, flags, runs, kept, policy, appends, behind, hands = key
-        found = self._decoded_status(status, base)
-        return Place(
-            now=base.now,
-            choice=Choice(*choice),
-            status=found,
-            generation=_GENERATION,
-            uid=base.uid if same_uid else base.uid - 1,
-            version=base.version if same_version else base.version - 1,
-            finalizer=finalizer,
-            life=life,
-            flags=decoded_flags(flags, base),
-            runs=tuple(decoded_run(run, base) for run in runs),
-            evidence=None if kept is None else (found.attempt, tuple(self._gate.decode(gate, base.now) for gate in kept)),
-            policy=policy,
-            appends=appends,
-            behind=behind,
-            hands=hands,
-        )
-
-    def _encoded_status(self, status: FeatureRolloutStatus, generation: int, base: Base) -> Key:
-        pending, evaluation = status.pending, status.next_evaluation_at
-        anchor = status.effective_at or base.now
+    def _status_of(self, place: Place, base: Base) -> Key:
+        status = place.status
+        raising, records = status.raising, () if status.pending is None else status.pending.records
+        followed = None if status.valid_spec is None else self._library.choice_of(status.valid_spec)
+        evaluation = status.next_evaluation_at
         return (
             status.attempt - base.attempt if status.attempt else None,
             status.seq - base.seq if status.attempt else 0,
             status.run == f"search-{status.attempt}",
-            _encoded_generation(status.observed_generation, generation),
-            _encoded_generation(status.recorded_generation, generation),
-            None if status.valid_spec is None else _choice_key(self._library.choice_of(status.valid_spec)),
-            None if evaluation is None else relative(evaluation, anchor, self._old[0]),
-            None if pending is None else tuple(encoded_record(one, base) for one in pending.records),
-            self._encoded_print(status.written, base),
-            None if status.raising is None else self._encoded_print(status.raising.written, base),
-            self._once(status, base.now, lambda: self._status.encode(status, base.now)),
+            _generation(status.observed_generation, place.generation),
+            _generation(status.recorded_generation, place.generation),
+            tuple(map(base.asks, (status.revision, status.rejected_revision, *status.rejected))),
+            None if followed is None else _choice(followed, base),
+            None if evaluation is None else relative(evaluation, status.effective_at or base.now, self._old[0]),
+            None if status.pending is None else tuple(_record(one, base) for one in records),
+            self._print(status.written, base),
+            None if raising is None else self._print(raising.written, base),
+            self._once(status, base.now, lambda: self._status(status, base.now)),
         )
 
-    def _decoded_status(self, key: Key, base: Base) -> FeatureRolloutStatus:
-        attempt, seq, has_run, observed, told, valid, evaluation, pending, written, raised, rest = key
-        status: FeatureRolloutStatus = self._status.decode(rest, base.now)
-        number = 0 if attempt is None else base.attempt + attempt
-        generation = _decoded_generation(observed)
-        anchor = status.effective_at or base.now
-        status.__dict__.update(
-            attempt=number,
-            seq=0 if attempt is None else base.seq + seq,
-            run=f"search-{number}" if has_run else None,
-            observed_generation=generation,
-            recorded_generation=_decoded_generation(told),
-            valid_spec=None if valid is None else self._library.written(Choice(*valid)).wire,
-            next_evaluation_at=None if evaluation is None else absolute(evaluation, anchor),
-            written=self._decoded_print(written, base),
-            pending=None if pending is None else Pending.model_construct(records=tuple(decoded_record(one, base) for one in pending)),
-        )
-        if status.raising is not None:
-            status.raising.__dict__["written"] = self._decoded_print(raised, base)
-        for condition in status.conditions:
-            condition.__dict__["observed_generation"] = generation
-        return status
+    def _print(self, made: str | None, base: Base) -> Key | None:
+        return None if made is None else _write(self._written[made], base, is_lease_told=False)
 
-    def _encoded_print(self, made: str | None, base: Base) -> Key | None:
-        return None if made is None else encoded_write(self._prints[made], base, is_lease_told=False)
-
-    def _decoded_print(self, key: Key | None, base: Base) -> str | None:
-        return None if key is None else self._prints.of(decoded_write(key, base))
-
-    def _encoded_memory(self, memory: Memory, now: datetime) -> Key:
-        stood = memory.stood
-        old, since, last = self._old
+    def _memory(self, memory: Memory, base: Base) -> Key:
+        stood, (old, since, last) = memory.stood, self._old
         return (
-            tuple(sorted(memory.fallen)),
+            tuple(sorted(map(base.asks, memory.fallen))),
             memory.lowered,
-            None if stood is None else (stood[0], relative(stood[1], now, old)),
+            None if stood is None else (stood[0], relative(stood[1], base.now, old)),
             tuple(
-                (name, relative(one.since, now, since), relative(one.last, now, last), min(one.samples, _MOST_SAMPLES))
+                (name, relative(one.since, base.now, since), relative(one.last, base.now, last), min(one.samples, _MOST_SAMPLES))
                 for name, one in sorted(memory.breaches.items())
             ),
         )
@@ -197,7 +151,7 @@ def ages_of(library: Library) -> Ages:
         (FeatureRolloutStatus, "raised_at"): reach + INTERVAL if reach else 0,
         (FeatureRolloutStatus, "enabled_at"): scope.bake + INTERVAL,
         (Drift, "recorded_at"): int(RECORD_EVERY.total_seconds()),
-        (GateStatus, "no_data_since"): 30,
+        (GateStatus, "no_data_since"): 40,
         (GateStatus, "breached_last"): gap + 1,
         (GateStatus, "breached_since"): gap + lasting + INTERVAL if lasting else 0,
     }
@@ -208,16 +162,13 @@ def _base(place: Place) -> Base:
     attempt, seq = status.attempt, status.seq
     if not attempt:
         attempt, seq = max((run.attempt for run in place.runs), default=0), place.recorded
-    return Base(place.now, attempt, seq, flags.epoch if flags is not None else 0, place.uid, place.version)
+    epoch = flags.epoch if flags is not None else 0
+    return Base(place.now, attempt, seq, epoch, place.uid, place.version, place.choice.revision)
 
 
-def _encoded_generation(noted: int, generation: int) -> int:
+def _generation(noted: int, generation: int) -> int:
     """Which one it is doesn't matter, but whether it is the newest."""
     return -1 if noted < 0 else int(noted == generation)
-
-
-def _decoded_generation(key: int) -> int:
-    return -1 if key < 0 else _GENERATION - 1 + key
 
 
 def _origin(place: Place, base: Base) -> tuple[int, int] | None:
@@ -226,15 +177,42 @@ def _origin(place: Place, base: Base) -> tuple[int, int] | None:
     return (base.attempt, base.seq) if any(not one.status.attempt and not one.runs for one in seen) else None
 
 
-def _choice_key(choice: Choice) -> Key:
-    return choice.steps, choice.gates, choice.paused, choice.enabled, choice.revision, choice.retry
+def _choice(choice: Choice, base: Base) -> Key:
+    return choice.steps, choice.gates, choice.paused, choice.enabled, base.asks(choice.revision), choice.retry
 
 
-def _decoded_memory(key: Key, now: datetime) -> Memory:
-    fallen, lowered, stood, breaches = key
-    return Memory(
-        frozenset(fallen),
-        lowered,
-        None if stood is None else (stood[0], absolute(stood[1], now)),
-        {name: Breach(absolute(since, now), absolute(last, now), samples) for name, since, last, samples in breaches},
+def _flags(flags: Flags | None, base: Base) -> Key | None:
+    if flags is None:
+        return None
+    writes = (None if one is None else _write(one, base) for one in (flags.ours, flags.older))
+    return (min(base.epoch - flags.epoch, 3), flags.hand, *writes)
+
+
+def _write(written: Written, base: Base, is_lease_told: bool = True) -> Key:
+    """A fingerprint doesn't tell when a lease ends, nor under which epoch it was written."""
+    mark, start = written.mark, int(base.now.timestamp() * 1000)
+
+    def told(end: re.Match[str]) -> str:
+        return str(max(int(end[0]) * 1000 - start, -_OLD_LEASE)) if is_lease_told else ""
+
+    return (
+        written.percent,
+        _LEASE.sub(told, written.definition),
+        mark.uid == f"u{base.uid}",
+        mark.state,
+        base.since(mark.attempt),
+        mark.percent,
+        min(base.epoch - mark.epoch, 3) if is_lease_told else 0,
+        base.asks(mark.revision),
+        base.asks(mark.rejected),
     )
+
+
+def _run(run: RunView, base: Base) -> Key:
+    return base.since(run.attempt), base.asks(run.revision), run.rejected, run.seq - base.seq
+
+
+def _record(record: Record, base: Base) -> Key:
+    """Of a record that waits only matters what it is about, and whether it rejects."""
+    attempt = None if record.attempt is None else record.attempt - base.attempt
+    return record.seq - base.seq, attempt, base.asks(record.revision), record.transition, rejects(record)

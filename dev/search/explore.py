@@ -1,20 +1,20 @@
 """Breadth-first search over all places that a scope can reach."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from time import process_time
 
-from search.canonical import Canon
+from search.canonical import Canon, Key
 from search.claims import DECISION_CLAIMS, STORE_CLAIMS, WRITE_CLAIMS
 from search.flags import Flags, Hand
-from search.looking import Look, Operator
 from search.memory import standing
-from search.people import EVENTS
+from search.people import EVENTS, HANDS
 from search.place import FIRST, Life, Place
+from search.reconciling import Operator, Reconcile
 from search.scopes import BAD, GOOD, Said, Scope
 from search.spec import Choice, Library
-from search.telling import Key
 from tidegate.api.rollout_status import FeatureRolloutStatus, Phase, State
 from tidegate.decide.rollout import draft
 from tidegate.domain.exposure import Reading
@@ -24,8 +24,12 @@ UNKNOWN = -1
 LIFE = 60
 """Reconciles of the undisturbed life that the search sets out from, so that a small budget reaches all of it."""
 WOKEN = ("decided", "read")
+EACH = 5
+"""Of so many places one is compared with another that counts as the same."""
+LEADS = ("good", "bad", "tick", "policy", "appends")
+"""What the claims about ends follow: undisturbed reconciles with good and bad readings, time, and the mending of what is broken."""
 Code = tuple[str, str, int]
-"""A transition, to be made again: ("look", number of the readings, number of the end), ("event", name, number) or ("wake", "", 0)."""
+"""A transition, to be made again: ("reconcile", its readings, number of its end), ("event", name, number) or ("wake", "", number)."""
 Progress = Callable[["Graph"], None]
 
 
@@ -36,12 +40,16 @@ class Happening:
     code: Code
     text: str
     after: Place
-    look: Look | None = None
+    reconcile: Reconcile | None = None
+
+    @property
+    def is_undisturbed(self) -> bool:
+        return self.code[0] != "wake" and (self.reconcile is None or self.reconcile.is_done)
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the claims about ends ask of a place. `held`: a person has to do something before it goes on. `wrote_*`: what the undisturbed
+    """What the claims about ends ask of a place. `held`: a person has to do something before it goes on. `wrote`: whether the undisturbed
     reconcile at it wrote, with good readings and with bad ones (there the flag alone: how long a breach lasts goes on being written)."""
 
     life: Life
@@ -52,8 +60,7 @@ class Facts:
     held: bool
     is_foreign: bool
     is_broken: bool
-    wrote_good: bool
-    wrote_bad: bool
+    wrote: Mapping[str, bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,21 +73,25 @@ class Violation:
     codes: tuple[Code, ...]
 
 
+@dataclass(slots=True)
+class Found:
+    """A place that was found, from where and how. `leads`: to the numbers of others; `facts` are known once it was left by every way."""
+
+    parent: int
+    code: Code | None
+    depth: int
+    leads: dict[str, int] = field(default_factory=dict)
+    facts: Facts | None = None
+
+
 @dataclass
 class Graph:
-    """What was found. The lists go by the number of a place."""
+    """What was found."""
 
     scope: Scope
     starts: list[int] = field(default_factory=list)
-    parents: list[tuple[int, Code | None]] = field(default_factory=list)
-    depths: list[int] = field(default_factory=list)
-    after_good: list[int] = field(default_factory=list)
-    after_bad: list[int] = field(default_factory=list)
-    after_tick: list[int] = field(default_factory=list)
-    after_mended: list[int] = field(default_factory=list)
-    facts: list[Facts | None] = field(default_factory=list)
+    places: list[Found] = field(default_factory=list)
     transitions: int = 0
-    looks: int = 0
     expanded: int = 0
     seconds: float = 0.0
     violations: list[Violation] = field(default_factory=list)
@@ -88,22 +99,20 @@ class Graph:
     @property
     def is_exhausted(self) -> bool:
         """Whether every place that was found was also left by every way."""
-        return self.expanded == len(self.parents)
+        return self.expanded == len(self.places)
 
     @property
     def depth(self) -> int:
         """All ways of so many transitions off the undisturbed life were gone."""
-        return min((depth for depth, facts in zip(self.depths, self.facts, strict=True) if facts is None), default=max(self.depths))
+        return min((one.depth for one in self.places if one.facts is None), default=max(one.depth for one in self.places))
 
     def way_to(self, number: int) -> tuple[int, tuple[Code, ...]]:
         """Which start (a place in `starts`), and what has to happen from there."""
         codes: list[Code] = []
-        while True:
-            parent, code = self.parents[number]
-            if code is None:
-                return self.starts.index(number), tuple(reversed(codes))
+        while (code := self.places[number].code) is not None:
             codes.append(code)
-            number = parent
+            number = self.places[number].parent
+        return self.starts.index(number), tuple(reversed(codes))
 
 
 def starts(scope: Scope) -> list[Place]:
@@ -117,20 +126,19 @@ def happenings(operator: Operator, place: Place) -> Iterator[Happening]:
     """Everything that may happen next."""
     scope = operator.library.scope
     for name in scope.events:
-        if name == "wake":
-            if place.sleeper is not None:
-                for number, look in enumerate(operator.late_looks(place)):
-                    yield Happening(
-                        ("wake", "", number), f"the stopped leader wakes and acts on what it had {WOKEN[number]}", look.after, look
-                    )
+        if name in HANDS and place.hands >= scope.hands:
             continue
         for number, (text, after) in enumerate(EVENTS[name](operator, place)):
             yield Happening(("event", name, number), text, after)
+    if place.sleeper is not None:
+        for number, late in enumerate(operator.late_reconciles(place)):
+            text = f"the stopped leader wakes and acts on what it had {WOKEN[number]}"
+            yield Happening(("wake", "", number), text, late.after, late)
     if place.life is not Life.GONE:
-        yield from _looks(operator, place)
+        yield from _reconciles(operator, place)
 
 
-def _looks(operator: Operator, place: Place) -> Iterator[Happening]:
+def _reconciles(operator: Operator, place: Place) -> Iterator[Happening]:
     """Reconciles with every kind of reading; those that only differ in gates that are not asked are one."""
     asked = [name for _, name in operator.snapshot(place, GOOD).answers]
     known: set[tuple[str, ...]] = set()
@@ -139,8 +147,9 @@ def _looks(operator: Operator, place: Place) -> Iterator[Happening]:
         if heard in known:
             continue
         known.add(heard)
-        for number, look in enumerate(operator.looks(place, said)):
-            yield Happening(("look", str(which), number), f"a reconcile, {in_words(said)}, {look.end}", look.after, look)
+        readings = "good" if said is GOOD else "bad" if said is BAD else str(which)
+        for number, one in enumerate(operator.reconciles(place, said)):
+            yield Happening(("reconcile", readings, number), f"a reconcile, {in_words(said)}, {one.end}", one.after, one)
 
 
 def in_words(said: Said) -> str:
@@ -155,10 +164,10 @@ class Search:
         draft.BACKLOG = scope.backlog
         self.operator = Operator(Library(scope))
         self.graph = Graph(scope)
-        self._canon = Canon(self.operator.library, self.operator.prints)
+        self._canon = Canon(self.operator.library, self.operator.noting.written)
         self._numbers: dict[Key, int] = {}
-        self._waiting: deque[tuple[int, Key]] = deque()
-        self._good, self._bad = str(scope.readings.index(GOOD)), str(scope.readings.index(BAD))
+        self._waiting: deque[tuple[int, Place]] = deque()
+        self._twins: dict[int, Place] = {}
 
     def run(self, most: int | None = None, progress: Progress | None = None) -> Graph:
         """Until everything was seen, a claim does not hold, or so many transitions were made."""
@@ -166,8 +175,7 @@ class Search:
         for place in starts(graph.scope):
             self._live(place)
         while self._waiting and not graph.violations and (most is None or graph.transitions < most):
-            number, key = self._waiting.popleft()
-            self._expand(number, key)
+            self._expand(*self._waiting.popleft())
             graph.seconds = process_time() - began
             if progress is not None:
                 progress(graph)
@@ -178,89 +186,70 @@ class Search:
         number = self._number(place, UNKNOWN, None, 0)
         self.graph.starts.append(number)
         for _ in range(LIFE):
-            for happening in happenings(self.operator, place):
-                is_look = happening.code[:2] == ("look", self._good) and happening.look is not None and happening.look.is_done
-                if is_look and self._canon.encode(happening.after) != self._canon.encode(place):
-                    break
-            else:
-                happening = next(one for one in happenings(self.operator, place) if one.code == ("event", "tick", 0))
+            key, ways = self._canon.key(place), {one.code[:2]: one for one in happenings(self.operator, place) if one.is_undisturbed}
+            happening = ways["reconcile", "good"]
+            if self._canon.key(happening.after) == key:
+                happening = ways["event", "tick"]
             place = happening.after
             number = self._number(place, number, happening.code, 0)
 
-    def found(self) -> Iterable[Key]:
-        """Every place that was found."""
-        return self._numbers
-
-    def again(self, place: Place) -> Place:
-        """The place as the search goes on from it."""
-        return self._canon.decode(self._canon.encode(place))
-
     def _number(self, place: Place, parent: int, code: Code | None, depth: int) -> int:
-        key = self._canon.encode(place)
-        found = self._numbers.get(key)
-        if found is not None:
-            return found
-        graph, number = self.graph, len(self._numbers)
-        self._numbers[key] = number
-        self._waiting.append((number, key))
-        graph.parents.append((parent, code))
-        graph.depths.append(depth)
-        graph.facts.append(None)
-        for ways in (graph.after_good, graph.after_bad, graph.after_tick, graph.after_mended):
-            ways.append(UNKNOWN)
-        return number
+        place = self._canon.plain(place)
+        key = self._canon.key(place)
+        if key not in self._numbers:
+            number = self._numbers[key] = len(self._numbers)
+            self._waiting.append((number, place))
+            self.graph.places.append(Found(parent, code, depth))
+        elif self._numbers[key] % EACH == 0 and self.graph.places[self._numbers[key]].facts is None:
+            self._twins[self._numbers[key]] = place
+        return self._numbers[key]
 
-    def _expand(self, number: int, key: Key) -> None:
-        graph, place = self.graph, self._canon.decode(key)
+    def _expand(self, number: int, place: Place) -> None:
+        graph, found = self.graph, self.graph.places[number]
         graph.expanded += 1
-        self._canon.forget()
-        if "sleep" in graph.scope.events:
-            self.operator.core = (*key[:2], key[4])
-        wrote = {self._good: False, self._bad: False}
+        wrote = {"good": False, "bad": False}
+        leads = list[int]()
         for happening in happenings(self.operator, place):
             graph.transitions += 1
-            look = happening.look
-            to = number if happening.after is place else self._number(happening.after, number, happening.code, graph.depths[number] + 1)
-            if look is not None:
-                self._check(number, happening, look, to)
-            self._follow(number, happening, to)
-            if look is not None and look.is_done and happening.code[1] in wrote:
-                wrote[happening.code[1]] = look.wrote if happening.code[1] == self._good else look.wrote_flag
-        if graph.after_bad[number] == UNKNOWN:
-            graph.after_bad[number], wrote[self._bad] = graph.after_good[number], wrote[self._good]
-        graph.facts[number] = self._facts(place, wrote[self._good], wrote[self._bad])
+            done, name = happening.reconcile, happening.code[1]
+            to = number if happening.after is place else self._number(happening.after, number, happening.code, found.depth + 1)
+            leads.append(to)
+            if done is not None:
+                self._check(number, happening, done, to)
+            if happening.is_undisturbed and name in LEADS:
+                found.leads[name] = to
+                if done is not None:
+                    wrote[name] = done.wrote if name == "good" else done.wrote_flag
+        if "bad" not in found.leads:
+            found.leads["bad"], wrote["bad"] = found.leads.get("good", UNKNOWN), wrote["good"]
+        found.facts = self._facts(place, wrote)
+        if number in self._twins:
+            self._compare(number, leads, self._twins.pop(number))
 
-    def _follow(self, number: int, happening: Happening, to: int) -> None:
-        kind, name, _ = happening.code
-        graph = self.graph
-        if kind == "event" and name == "tick":
-            graph.after_tick[number] = to
-        elif kind == "event" and name in ("policy", "appends"):
-            graph.after_mended[number] = to
-        elif kind == "look" and happening.look is not None and happening.look.is_done:
-            if name == self._good:
-                graph.after_good[number] = to
-            elif name == self._bad:
-                graph.after_bad[number] = to
+    def _compare(self, number: int, leads: list[int], twin: Place) -> None:
+        """What counts as one place goes on as one: nothing asks for what a key leaves out."""
+        for to, happening in zip_longest(leads, happenings(self.operator, twin)):
+            if happening is not None and happening.code[1] == "back":
+                continue  # what was old is young again, and told apart
+            if happening is None or self._numbers.get(self._canon.key(self._canon.plain(happening.after))) != to:
+                sentence = "two places have the same key, and don't lead to the same places"
+                self._note("a_key_tells_all_that_matters", sentence, number, happening)
+                return
 
-    def _check(self, number: int, happening: Happening, look: Look, to: int) -> None:
-        self.graph.looks += 1
-        for claim in (*(WRITE_CLAIMS if look.writes else ()), *STORE_CLAIMS):
-            self._note(number, happening, claim.__name__, claim(self.operator, look))
-        if look.is_done:
-            for claim in DECISION_CLAIMS:
-                self._note(number, happening, claim.__name__, claim(self.operator, look))
-            if to == number and look.wrote:
-                sentence = "the reconcile writes, and nothing is different afterwards"
-                self._note(number, happening, "a_converged_reconcile_writes_nothing", sentence)
+    def _check(self, number: int, happening: Happening, done: Reconcile, to: int) -> None:
+        claims = (WRITE_CLAIMS if done.writes else ()) + STORE_CLAIMS + (DECISION_CLAIMS if done.is_done else ())
+        sentences = {claim.__name__: claim(self.operator, done) for claim in claims}
+        if done.is_done and to == number and done.wrote:
+            sentences["a_converged_reconcile_writes_nothing"] = "the reconcile writes, and nothing is different afterwards"
+        for claim, sentence in sentences.items():
+            if sentence is not None:
+                self._note(claim, sentence, number, happening)
 
-    def _note(self, number: int, happening: Happening, claim: str, sentence: str | None) -> None:
-        if sentence is None:
-            return
+    def _note(self, claim: str, sentence: str, number: int, happening: Happening | None) -> None:
         start, codes = self.graph.way_to(number)
-        self.graph.violations.append(Violation(claim, sentence, start, (*codes, happening.code)))
+        self.graph.violations.append(Violation(claim, sentence, start, codes if happening is None else (*codes, happening.code)))
 
-    def _facts(self, place: Place, wrote_good: bool, wrote_bad: bool) -> Facts:
+    def _facts(self, place: Place, wrote: Mapping[str, bool]) -> Facts:
         status, lever = place.status, self.operator.lever
         found = lever.found(place.flags, place.status.attempt > 0)
         written = self.operator.library.written(place.choice)
@@ -277,6 +266,5 @@ class Search:
             held=place.choice.paused or written.problem is not None or is_lowered or is_late,
             is_foreign=is_foreign,
             is_broken=not (place.policy and place.appends),
-            wrote_good=wrote_good,
-            wrote_bad=wrote_bad,
+            wrote=wrote,
         )

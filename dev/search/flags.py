@@ -54,6 +54,10 @@ class Written:
     definition: str
     mark: Mark
 
+    @property
+    def fingerprint(self) -> str:
+        return fingerprint(json.loads(self.definition), self.mark)
+
 
 @dataclass(frozen=True, slots=True)
 class Flags:
@@ -76,39 +80,17 @@ class FlagWrite:
     epochs: tuple[int, int]
 
 
-class Prints:
-    """What the fingerprints in status stand for: a hash doesn't say which attempt its mark names."""
-
-    def __init__(self) -> None:
-        self._known: dict[str, Written] = {}
-        self._of: dict[Written, str] = {}
-
-    def of(self, written: Written) -> str:
-        """The fingerprint of a write, which is known from then on."""
-        made = self._of.get(written)
-        if made is None:
-            made = self._of[written] = fingerprint(json.loads(written.definition), written.mark)
-            self._known.setdefault(made, written)
-        return made
-
-    def __contains__(self, made: str) -> bool:
-        return made in self._known
-
-    def __getitem__(self, made: str) -> Written:
-        return self._known[made]
-
-
 class NotingLever(FlagLever):
-    """The real lever, whose fingerprints are noted."""
+    """The real lever, which notes what its fingerprints stand for."""
 
-    def __init__(self, target: FlagTarget, prints: Prints) -> None:
+    def __init__(self, target: FlagTarget) -> None:
         super().__init__(target)
-        self._prints = prints
+        self.written: dict[str, Written] = {}
 
     def fingerprint(self, wish: Wish) -> str:
         made = super().fingerprint(wish)
-        if made not in self._prints:
-            self._prints.of(Written(wish.percent, json.dumps(self._definition(wish), sort_keys=True), wish.mark))
+        if made not in self.written:
+            self.written[made] = Written(wish.percent, json.dumps(self._definition(wish), sort_keys=True), wish.mark)
         return made
 
 

@@ -3,17 +3,17 @@
 Each event gives the places that it may lead to; none where it can't happen.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 from search.flags import FORGERIES, Flags, Hand
-from search.looking import Operator
 from search.memory import forgotten, standing
 from search.place import TICK, Life, Memory, Place, Sleeper
-from search.renaming import other, renamed
-from search.scopes import BAD, GOOD
+from search.reconciling import Operator
+from search.scopes import BAD, GOOD, Scope
+from search.spec import REVISIONS
 from tidegate.api.rollout_status import FeatureRolloutStatus, State
 
 LONG = timedelta(seconds=660)
@@ -62,21 +62,16 @@ def _edited(place: Place, **changes: Any) -> Place:
     return replace(place, choice=choice, generation=place.generation + 1, version=place.version + 1, memory=memory)
 
 
-def _paused(operator: Operator, place: Place) -> Iterator[Outcome]:
-    if place.life is not Life.GONE:
-        value = not place.choice.paused
-        yield f"spec.paused: {value}", _edited(place, paused=value)
+def _edit(field: str, values: Callable[[Scope], Sequence[Any]]) -> Event:
+    """The field of spec gets its next value, and after the last one the first again."""
 
+    def event(operator: Operator, place: Place) -> Iterator[Outcome]:
+        if place.life is not Life.GONE:
+            known = values(operator.library.scope)
+            value = known[(known.index(getattr(place.choice, field)) + 1) % len(known)]
+            yield f"spec.{field}: {value}", _edited(place, **{field: value})
 
-def _enabled(operator: Operator, place: Place) -> Iterator[Outcome]:
-    if place.life is not Life.GONE:
-        value = not place.choice.enabled
-        yield f"spec.enabled: {value}", _edited(place, enabled=value)
-
-
-def _revision(operator: Operator, place: Place) -> Iterator[Outcome]:
-    if place.life is not Life.GONE:
-        yield "spec.revision: another one", renamed(operator, _edited(place, revision=other(place.choice.revision)))
+    return event
 
 
 def _retry(operator: Operator, place: Place) -> Iterator[Outcome]:
@@ -91,29 +86,12 @@ def _appends(operator: Operator, place: Place) -> Iterator[Outcome]:
     )
 
 
-def _steps(operator: Operator, place: Place) -> Iterator[Outcome]:
-    if place.life is not Life.GONE:
-        following = (place.choice.steps + 1) % len(operator.library.scope.steps)
-        yield f"other steps: {operator.library.scope.steps[following]}", _edited(place, steps=following)
-
-
-def _gates(operator: Operator, place: Place) -> Iterator[Outcome]:
-    if place.life is not Life.GONE:
-        following = (place.choice.gates + 1) % len(operator.library.scope.gates)
-        names = [gate["query"] for gate in operator.library.scope.gates[following]]
-        yield f"other gates: {', '.join(names)}", _edited(place, gates=following)
-
-
 # hands on the flag
 
 
 def _handled(place: Place, hand: Hand, lowered: int | None) -> Place:
     flags = replace(place.flags or Flags(), hand=hand)
     return forgotten(replace(place, flags=flags, hands=place.hands + 1, memory=replace(place.memory, lowered=lowered)))
-
-
-def _may_act(operator: Operator, place: Place) -> bool:
-    return place.hands < operator.library.scope.hands
 
 
 def _word(operator: Operator, place: Place, percent: int) -> int | None:
@@ -136,7 +114,7 @@ def _lowered(operator: Operator, place: Place) -> Iterator[Outcome]:
     found = operator.lever.reading(place.flags)
     shown = operator.lever.shown(place.flags, place.now)
     for percent in (0, BY_HAND):
-        if found.mark is not None and found.unreadable is None and percent < shown and _may_act(operator, place):
+        if found.mark is not None and found.unreadable is None and percent < shown:
             text = f"somebody turns the flag down to {percent} %"
             yield text, _handled(place, Hand("percent", percent), _word(operator, place, percent))
 
@@ -144,18 +122,18 @@ def _lowered(operator: Operator, place: Place) -> Iterator[Outcome]:
 def _raised(operator: Operator, place: Place) -> Iterator[Outcome]:
     found = operator.lever.reading(place.flags)
     is_lower = operator.lever.shown(place.flags, place.now) < 100
-    if found.mark is not None and found.unreadable is None and is_lower and _may_act(operator, place):
+    if found.mark is not None and found.unreadable is None and is_lower:
         yield "somebody turns the flag up to 100 %", _handled(place, Hand("percent", 100), None)
 
 
 def _rewritten(operator: Operator, place: Place) -> Iterator[Outcome]:
     found = operator.lever.reading(place.flags)
-    if found.mark is not None and found.unreadable is None and _may_act(operator, place):
+    if found.mark is not None and found.unreadable is None:
         yield "somebody sets the flag's state to DISABLED", _handled(place, Hand("rewritten"), _seen_word(place))
 
 
 def _replaced(operator: Operator, place: Place) -> Iterator[Outcome]:
-    if place.flags is not None and place.flags.hand != Hand("replaced", BY_HAND) and _may_act(operator, place):
+    if place.flags is not None and place.flags.hand != Hand("replaced", BY_HAND):
         text = f"somebody replaces the flag by one without a mark, at {BY_HAND} %"
         # Without the mark nobody can tell whether a raise that is under way was made: only what was read back counts (docs/adr/0004).
         word = _word(operator, place, BY_HAND) if standing(place.status) > BY_HAND else None
@@ -163,12 +141,12 @@ def _replaced(operator: Operator, place: Place) -> Iterator[Outcome]:
 
 
 def _removed(operator: Operator, place: Place) -> Iterator[Outcome]:
-    if operator.lever.reading(place.flags).live and _may_act(operator, place):
+    if operator.lever.reading(place.flags).live:
         yield "somebody removes the flag from its document", _handled(place, Hand("removed"), _seen_word(place))
 
 
 def _unmade(operator: Operator, place: Place) -> Iterator[Outcome]:
-    if place.flags is not None and _may_act(operator, place):
+    if place.flags is not None:
         memory = replace(place.memory, lowered=_seen_word(place))
         yield "somebody deletes the ConfigMap", forgotten(replace(place, flags=None, hands=place.hands + 1, memory=memory))
 
@@ -176,7 +154,7 @@ def _unmade(operator: Operator, place: Place) -> Iterator[Outcome]:
 def _hostile(operator: Operator, place: Place) -> Iterator[Outcome]:
     """Somebody who may write the flag set, and means harm: everybody exposed, or nothing changed but our mark."""
     flags = place.flags
-    if flags is None or flags.ours is None or not _may_act(operator, place):
+    if flags is None or flags.ours is None:
         return
     for forgery in FORGERIES:
         for percent in (None, 100):
@@ -221,8 +199,10 @@ def _create(operator: Operator, place: Place) -> Iterator[Outcome]:
 
 def _create_anew(operator: Operator, place: Place) -> Iterator[Outcome]:
     if place.life is Life.GONE:
-        after = _created(place, other(place.choice.revision))
-        yield "the object is created again, with another revision", renamed(operator, after)
+        yield (
+            "the object is created again, with another revision",
+            _created(place, next(one for one in REVISIONS if one != place.choice.revision)),
+        )
 
 
 # two leaders
@@ -231,24 +211,14 @@ def _create_anew(operator: Operator, place: Place) -> Iterator[Outcome]:
 def _sleep(operator: Operator, place: Place) -> Iterator[Outcome]:
     if place.sleeper is None and place.life is not Life.GONE:
         for name, said in (("fine", GOOD), ("bad", BAD)):
-            if not operator.would_write(place, said):
+            *_, done = operator.reconciles(place, said)
+            if not done.wrote:
                 continue
             sleeper = Sleeper(replace(place, memory=Memory()), operator.library.scope.readings.index(said))
             yield f"a leader is stopped after it has read that numbers are {name}", replace(place, sleeper=sleeper)
 
 
-EVENTS: dict[str, Event] = {
-    "tick": _tick,
-    "long": _long,
-    "back": _back,
-    "policy": _policy,
-    "paused": _paused,
-    "enabled": _enabled,
-    "revision": _revision,
-    "steps": _steps,
-    "gates": _gates,
-    "retry": _retry,
-    "appends": _appends,
+HANDS: dict[str, Event] = {
     "lowered": _lowered,
     "raised": _raised,
     "rewritten": _rewritten,
@@ -256,6 +226,21 @@ EVENTS: dict[str, Event] = {
     "removed": _removed,
     "unmade": _unmade,
     "hostile": _hostile,
+}
+"""What happens only as often as the scope has hands."""
+EVENTS: dict[str, Event] = {
+    "tick": _tick,
+    "long": _long,
+    "back": _back,
+    "policy": _policy,
+    "paused": _edit("paused", lambda _: (False, True)),
+    "enabled": _edit("enabled", lambda _: (False, True)),
+    "revision": _edit("revision", lambda _: REVISIONS),
+    "steps": _edit("steps", lambda scope: range(len(scope.steps))),
+    "gates": _edit("gates", lambda scope: range(len(scope.gates))),
+    "retry": _retry,
+    "appends": _appends,
+    **HANDS,
     "delete": _delete,
     "create": _create,
     "create anew": _create_anew,

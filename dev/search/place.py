@@ -75,11 +75,6 @@ class Place:
         """Number of the newest record in a run."""
         return max((run.seq for run in self.runs), default=0)
 
-    @property
-    def sampled(self) -> datetime:
-        """When the newest sample was taken that a reconcile reads now."""
-        return last_tick_of(self.now) - timedelta(seconds=1)
-
 
 @dataclass(frozen=True, slots=True)
 class Sleeper:

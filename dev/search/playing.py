@@ -4,7 +4,6 @@ Any write may be refused, may be carried out while its reply is lost, and the pr
 write went wrong: what the script does then is played on.
 """
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -15,27 +14,18 @@ from search.flags import FlagWrite, Lever, RefusedError
 from search.place import Life, Place
 from tidegate.api.records import Record
 from tidegate.api.rollout_status import FeatureRolloutStatus, State
+from tidegate.domain import script
 from tidegate.domain.decision import AddFinalizer, Decision, RemoveFinalizer
-from tidegate.domain.script import (
-    CONFLICT,
-    FAILED,
-    OK,
-    Act,
-    Append,
-    ClearPending,
-    Drop,
-    Item,
-    Keep,
-    Outcome,
-    Script,
-    WriteStatus,
-    rejects,
-)
 from tidegate.domain.snapshot import RunView
 from tidegate.levers.flag.flag_set import WriteFlag
 
-REFUSED = Outcome(is_ok=False, refusal="the flag set is full")
-_NAMES = {Act: "action", WriteStatus: "status write", Append: "append", ClearPending: "clearing of what was appended"}
+REFUSED = script.Outcome(is_ok=False, refusal="the flag set is full")
+_NAMES = {
+    script.Act: "action",
+    script.WriteStatus: "status write",
+    script.Append: "append",
+    script.ClearPending: "clearing of what was appended",
+}
 _WRITES = tuple(_NAMES)
 
 
@@ -48,17 +38,15 @@ class Played:
     version: int
     writes: tuple[FlagWrite, ...] = ()
     appended: tuple[Record, ...] = ()
-    outcomes: tuple[Outcome, ...] = ()
+    outcomes: tuple[script.Outcome, ...] = ()
     cuts: tuple[str, ...] = ()
 
 
 class Player:
     """Plays the script of one decision. `seen`: the place that it was decided on."""
 
-    def __init__(
-        self, lever: Lever, decision: Decision, script: Callable[[], Script], place: Place, seen: Place, exact: bool = False
-    ) -> None:
-        self._lever, self._decision, self._script, self._exact = lever, decision, script, exact
+    def __init__(self, lever: Lever, decision: Decision, begin: Callable[[], script.Script], place: Place, seen: Place) -> None:
+        self._lever, self._decision, self._begin = lever, decision, begin
         self._now, self._uid = place.now, seen.uid
         self._start = Played(place, seen.version)
 
@@ -70,10 +58,10 @@ class Player:
 
     def _on(self, so_far: Played, crashes: bool) -> Iterator[Played]:
         """Plays on from there. Something goes wrong at most once, and the process may be killed at any time."""
-        script = self._script()
-        item: Item | None = next(script)
+        playing = self._begin()
+        item: script.Item | None = next(playing)
         for outcome in so_far.outcomes:
-            item = _sent(script, outcome)
+            item = _sent(playing, outcome)
         while item is not None:
             done, outcome = self._done(so_far, item)
             if crashes and isinstance(item, _WRITES):
@@ -82,65 +70,59 @@ class Player:
                         yield from self._on(
                             replace(after, outcomes=(*so_far.outcomes, said), cuts=(f"{words} {_NAMES[type(item)]}",)), True
                         )
-                if outcome.is_ok and not isinstance(item, ClearPending):
+                if outcome.is_ok and not isinstance(item, script.ClearPending):
                     yield _killed(done, f"is killed after its {_NAMES[type(item)]}")
             so_far = replace(done, outcomes=(*so_far.outcomes, outcome))
-            item = _sent(script, outcome)
+            item = _sent(playing, outcome)
         yield so_far
 
-    def _faults(self, before: Played, done: Played, item: Item) -> Iterator[tuple[Played, Outcome, str]]:
+    def _faults(self, before: Played, done: Played, item: script.Item) -> Iterator[tuple[Played, script.Outcome, str]]:
         """What may go wrong with a write: where that leaves the place, and what the script is told."""
-        yield before, FAILED, "is refused its"
-        if isinstance(item, Act) and isinstance(item.action, WriteFlag):
+        yield before, script.FAILED, "is refused its"
+        if isinstance(item, script.Act) and isinstance(item.action, WriteFlag):
             yield before, REFUSED, "is refused for good its"
             if self._decision.status.state is State.ROLLBACK:
-                yield before, CONFLICT, "meets a conflict in its"
+                yield before, script.CONFLICT, "meets a conflict in its"
         if done.place is before.place:
             return
-        if not isinstance(item, ClearPending):
-            yield done, FAILED, "loses the reply to its"
-        if isinstance(item, Append) and len(done.appended) > 1:
+        if not isinstance(item, script.ClearPending):
+            yield done, script.FAILED, "loses the reply to its"
+        if isinstance(item, script.Append) and len(done.appended) > 1:
             part = self._appended(before, item.status, only_first=True)
             if part.appended != done.appended:
-                yield part, FAILED, "is refused the second run of its"
+                yield part, script.FAILED, "is refused the second run of its"
 
-    def _done(self, before: Played, item: Item) -> tuple[Played, Outcome]:
+    def _done(self, before: Played, item: script.Item) -> tuple[Played, script.Outcome]:
         """The item carried out, as far as the place lets it."""
         match item:
-            case Act(WriteFlag() as write):
+            case script.Act(WriteFlag() as write):
                 try:
                     flags, made = self._lever.write(before.place.flags, write, self._now)
                 except RefusedError:
-                    return before, CONFLICT
-                return replace(before, place=replace(before.place, flags=flags), writes=(*before.writes, made)), OK
-            case Act(AddFinalizer() | RemoveFinalizer() as action):
+                    return before, script.CONFLICT
+                return replace(before, place=replace(before.place, flags=flags), writes=(*before.writes, made)), script.OK
+            case script.Act(AddFinalizer() | RemoveFinalizer() as action):
                 keeps = isinstance(action, AddFinalizer)
                 life = Life.GONE if before.place.life is Life.DELETING and not keeps else before.place.life
                 return self._stored(before, replace(before.place, finalizer=keeps, life=life))
-            case WriteStatus(status) | ClearPending(status):
-                return self._stored(before, replace(before.place, status=self._read_back(status)))
-            case Append(status):
-                return (self._appended(before, status), OK) if before.place.appends else (before, FAILED)
-            case Keep(status):
-                return replace(before, place=replace(before.place, evidence=(status.attempt, status.gates))), OK
-            case Drop():
-                return _without_evidence(before), OK
-        return before, OK
+            case script.WriteStatus(status) | script.ClearPending(status):
+                return self._stored(before, replace(before.place, status=status))
+            case script.Append(status):
+                return (self._appended(before, status), script.OK) if before.place.appends else (before, script.FAILED)
+            case script.Keep(status):
+                return replace(before, place=replace(before.place, evidence=(status.attempt, status.gates))), script.OK
+            case script.Drop():
+                return _without_evidence(before), script.OK
+        return before, script.OK
 
-    def _stored(self, before: Played, after: Place) -> tuple[Played, Outcome]:
+    def _stored(self, before: Played, after: Place) -> tuple[Played, script.Outcome]:
         """The API server's part: the object is still the one that was read. One that is gone is nobody's trouble."""
         if before.place.life is Life.GONE:
-            return before, OK
+            return before, script.OK
         if before.place.uid != self._uid or before.place.version != before.version:
-            return before, CONFLICT
+            return before, script.CONFLICT
         version = before.version + 1
-        return replace(before, place=replace(after, version=version), version=version), OK
-
-    def _read_back(self, status: FeatureRolloutStatus) -> FeatureRolloutStatus:
-        if self._exact:
-            again = FeatureRolloutStatus.model_validate(json.loads(json.dumps(status.to_wire())))
-            assert again == status, "what is written is not what is read back"
-        return status
+        return replace(before, place=replace(after, version=version), version=version), script.OK
 
     def _appended(self, before: Played, status: FeatureRolloutStatus, only_first: bool = False) -> Played:
         """Each record to the run of its attempt."""
@@ -163,7 +145,7 @@ def _appended_to(before: Played, attempt: int, records: tuple[Record, ...]) -> P
     new = tuple(record for record in records if known is None or record.seq > known.seq)
     if not new:
         return before
-    is_rejected = any(map(rejects, new)) or (known is not None and known.rejected)
+    is_rejected = any(map(script.rejects, new)) or (known is not None and known.rejected)
     revision = new[0].revision if known is None else known.revision
     made = RunView(f"search-{attempt}", "search", attempt, revision, is_rejected, new[-1].seq, target=f"flag/{CONFIG_MAP}/{KEY}")
     others = [run for run in runs if run.attempt != attempt and run.revision != revision]
@@ -171,9 +153,9 @@ def _appended_to(before: Played, attempt: int, records: tuple[Record, ...]) -> P
     return replace(before, place=replace(before.place, runs=after), appended=(*before.appended, *new))
 
 
-def _sent(script: Script, outcome: Outcome) -> Item | None:
+def _sent(playing: script.Script, outcome: script.Outcome) -> script.Item | None:
     try:
-        return script.send(outcome)
+        return playing.send(outcome)
     except StopIteration:
         return None
 

@@ -28,13 +28,13 @@ class _Lines:
     def __call__(self, graph: Graph) -> None:
         if time.monotonic() - self._last >= PROGRESS_EVERY:
             self._last = time.monotonic()
-            waiting = len(graph.parents) - graph.expanded
+            waiting = len(graph.places) - graph.expanded
             print(f"{line(self._name, graph)}, {waiting} places wait", flush=True)
 
 
 def line(name: str, graph: Graph) -> str:
     """What was found so far."""
-    return f"{name}: {len(graph.parents)} places, {graph.transitions} transitions, {graph.seconds:.0f} s"
+    return f"{name}: {len(graph.places)} places, {graph.transitions} transitions, {graph.seconds:.0f} s"
 
 
 def searched(scope: Scope, limit: int | None) -> Graph:
@@ -53,7 +53,7 @@ def searched(scope: Scope, limit: int | None) -> Graph:
 def _how_far(graph: Graph) -> str:
     if graph.is_exhausted:
         return "exhausted"
-    waiting = len(graph.parents) - graph.expanded
+    waiting = len(graph.places) - graph.expanded
     return f"every way of up to {graph.depth} transitions off the undisturbed life, {waiting} places wait"
 
 
@@ -81,7 +81,7 @@ def main(
         if name not in SCOPES:
             raise typer.BadParameter(f"no scope is called {name!r}", param_hint="--scope")
     found = [searched(SCOPES[name], limit) for name in wanted]
-    places, transitions = sum(len(graph.parents) for graph in found), sum(graph.transitions for graph in found)
+    places, transitions = sum(len(graph.places) for graph in found), sum(graph.transitions for graph in found)
     broken = sum(len(graph.violations) for graph in found)
     exhausted = sum(graph.is_exhausted for graph in found)
     print(

@@ -137,7 +137,7 @@ _ALL = (
         "leaders",
         "a leader that was stopped after it had read wakes up later, and acts on what it saw",
         guards=(),
-        events=("tick", "sleep", "wake", "lowered", "revision", "paused"),
+        events=("tick", "sleep", "lowered", "revision", "paused"),
         crashes=False,
         hands=1,
     ),

@@ -33,12 +33,6 @@ class Choice:
     revision: str = "v1"
     retry: int = 0
 
-    def in_words(self) -> str:
-        return (
-            f"steps {self.steps}, gates {self.gates}, revision {self.revision}, retry {self.retry}, "
-            f"{'paused, ' if self.paused else ''}{'enabled' if self.enabled else 'disabled'}"
-        )
-
 
 @dataclass(frozen=True, slots=True)
 class Written:

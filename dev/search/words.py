@@ -17,12 +17,11 @@ def told(search: Search, violation: Violation) -> str:
 
 
 def _way(search: Search, violation: Violation, place: Place) -> Iterator[tuple[str, Place]]:
-    search.operator.core = None
     for code in violation.codes:
         happening = next(one for one in happenings(search.operator, place) if one.code == code)
-        text, place = happening.text, search.again(happening.after)
-        if happening.look is not None:
-            text += "".join(f", writes {one.write.percent} %" for one in happening.look.writes)
+        text, place = happening.text, happening.after
+        if happening.reconcile is not None:
+            text += "".join(f", writes {one.write.percent} %" for one in happening.reconcile.writes)
         yield text, place
 
 

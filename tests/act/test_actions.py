@@ -1,13 +1,11 @@
 """One action of a decision, as it reaches the API server."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
 
-from tests.builders import CONFIG_MAP, KEY, T0, mark
+from tests.builders import T0, mark
 from tests.fakes.apiserver import ApiServer
 from tests.fakes.writing import writer
+from tests.levers.flag.writing import a_write
 from tidegate.act.actions import Actions
 from tidegate.act.flag_writes import FlagWrites
 from tidegate.api.rollout_status import FeatureRolloutStatus
@@ -17,23 +15,9 @@ from tidegate.clients.writer import NotLeaderError
 from tidegate.domain.decision import FINALIZER, Action, AddFinalizer, RemoveFinalizer
 from tidegate.domain.exposure import Reading, Write
 from tidegate.domain.snapshot import Rollout
-from tidegate.levers.flag.definition import switched_off
-from tidegate.levers.flag.flag_set import WriteFlag
 
 OTHER = "shop.example.com/kept"
-OFF = WriteFlag(config_map=CONFIG_MAP, key=KEY, percent=0, definition=switched_off(), mark=mark(), seen=Reading(None), raises=False)
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[ApiServer]:
-    async with ApiServer.running() as running:
-        yield running
-
-
-@pytest.fixture
-async def kubernetes(server: ApiServer, tmp_path: Path) -> AsyncIterator[Kubernetes]:
-    async with Kubernetes.connect(server.kubeconfig(tmp_path), time_limit=2.0) as client:
-        yield client
+OFF = a_write(0, off=True)
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +9,6 @@ from tests.fakes.apiserver import ApiServer, Fault
 from tidegate.clients import errors
 from tidegate.clients.kubernetes import Kubernetes
 from tidegate.clients.resources import CONFIG_MAPS, FEATURE_ROLLOUTS, LEASES, ROLLOUT_POLICIES, SECRETS, Resource
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[ApiServer]:
-    async with ApiServer.running() as running:
-        yield running
-
-
-@pytest.fixture
-async def kubernetes(server: ApiServer, tmp_path: Path) -> AsyncIterator[Kubernetes]:
-    async with Kubernetes.connect(server.kubeconfig(tmp_path), connections=4, time_limit=2.0) as client:
-        yield client
 
 
 def config_map(name: str, namespace: str = "shop", **data: str) -> dict[str, Any]:
@@ -190,18 +177,12 @@ async def test_each_refusal_has_a_type_and_says_what_was_asked(
     assert refusal.value.status == status
 
 
-async def test_patience_is_asked_for_in_seconds(server: ApiServer, kubernetes: Kubernetes) -> None:
-    server.faults.append(Fault("get", status=429, reason="TooManyRequests", headers={"Retry-After": "7"}))
+@pytest.mark.parametrize(("said", "seconds"), [("7", 7.0), ("86400", 60.0)])
+async def test_patience_is_asked_for_in_seconds_and_bounded(server: ApiServer, kubernetes: Kubernetes, said: str, seconds: float) -> None:
+    server.faults.append(Fault("get", status=429, reason="TooManyRequests", headers={"Retry-After": said}))
     with pytest.raises(errors.TooManyRequests) as refusal:
         await kubernetes.get(CONFIG_MAPS, "shop", "flags")
-    assert refusal.value.retry_after == 7.0
-
-
-async def test_an_absurd_retry_after_is_bounded(server: ApiServer, kubernetes: Kubernetes) -> None:
-    server.faults.append(Fault("get", status=429, headers={"Retry-After": "86400"}))
-    with pytest.raises(errors.TooManyRequests) as refusal:
-        await kubernetes.get(CONFIG_MAPS, "shop", "flags")
-    assert refusal.value.retry_after == 60.0
+    assert refusal.value.retry_after == seconds
 
 
 async def test_a_kind_that_is_not_served_is_not_found(kubernetes: Kubernetes) -> None:

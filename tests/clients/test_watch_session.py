@@ -16,12 +16,6 @@ Said = tuple[str, str, str | None]
 
 
 @pytest.fixture
-async def server() -> AsyncIterator[ApiServer]:
-    async with ApiServer.running() as running:
-        yield running
-
-
-@pytest.fixture
 def said() -> list[Said]:
     return []
 

@@ -1,7 +1,6 @@
 """The one way to write: only while this replica leads, and each write of a watched kind is known when it is heard of."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -51,10 +50,9 @@ WRITES = pytest.mark.parametrize("write", [World.patch, World.write_status, Worl
 
 
 @pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
-    async with ApiServer.running() as server, Kubernetes.connect(server.kubeconfig(tmp_path), time_limit=2.0) as kubernetes:
-        await server.put("featurerollouts", "shop", {"metadata": {"name": "search"}, "spec": {}})
-        yield World(server, kubernetes)
+async def world(server: ApiServer, kubernetes: Kubernetes) -> World:
+    await server.put("featurerollouts", "shop", {"metadata": {"name": "search"}, "spec": {}})
+    return World(server, kubernetes)
 
 
 @WRITES

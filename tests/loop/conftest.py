@@ -4,8 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes import admission
 from tests.fakes.apiserver import ApiServer
+from tests.fakes.fixtures import server as server
 from tests.loop.election import DEADLINE, DURATION, RETRY, Candidate, Clock
+from tests.operated import Operated, operated
 from tidegate.clients.kubernetes import Kubernetes
 from tidegate.loop.election import Leadership, LeaseSettings
 
@@ -16,9 +19,10 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-async def server() -> AsyncIterator[ApiServer]:
-    async with ApiServer.running() as running:
-        yield running
+async def world(server: ApiServer, tmp_path: Path) -> AsyncIterator[Operated]:
+    server.admission["configmaps"] = (admission.problem, admission.stale)
+    async with operated(server, tmp_path) as world:
+        yield world
 
 
 @pytest.fixture

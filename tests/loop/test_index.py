@@ -1,13 +1,8 @@
 """Who has to be reconciled when something changes that others refer to."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 
-import pytest
-
-from tests.fakes.apiserver import ApiServer
-from tests.operated import FLAGS, KEY, Operated, operated
+from tests.operated import FLAGS, KEY, Operated
 from tidegate.domain.keys import Key, Kind, Ref, RefKind
 from tidegate.loop.index import Index
 
@@ -29,12 +24,6 @@ def test_a_key_is_found_by_what_it_refers_to_now() -> None:
     assert (index.of(SECOND), index.of(POLICY)) == ((), (B,))
     index.note(B, [])
     assert index.of(FIRST, SECOND, POLICY) == ()
-
-
-@pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[Operated]:
-    async with ApiServer.running() as server, operated(server, tmp_path) as world:
-        yield world
 
 
 async def test_each_reconcile_notes_what_it_read_and_the_last_one_forgets_it(world: Operated) -> None:

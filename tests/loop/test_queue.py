@@ -7,7 +7,7 @@ import time
 import pytest
 from prometheus_client import CollectorRegistry
 
-from tests.loop.looks import Looks, key, running
+from tests.loop.reconciles import Reconciles, key, running
 from tests.virtual_time import in_virtual_time, loop_time
 from tidegate.domain.keys import Key
 from tidegate.logs import key_of
@@ -17,9 +17,9 @@ from tidegate.loop.queue_metrics import QueueMetrics
 
 @in_virtual_time
 async def test_a_key_that_waits_waits_once() -> None:
-    looks = Looks()
+    reconciles = Reconciles()
     registry = CollectorRegistry()
-    queue = Queue(looks, QueueMetrics(registry), QueueSettings(2), clock=loop_time)
+    queue = Queue(reconciles, QueueMetrics(registry), QueueSettings(2), clock=loop_time)
     for _ in range(100):
         queue.add(key("a"))
     queue.add(key("b"), 0.05)
@@ -28,84 +28,62 @@ async def test_a_key_that_waits_waits_once() -> None:
     assert registry.get_sample_value("tidegate_queue_ready") == 1
     assert registry.get_sample_value("tidegate_queue_scheduled") == 2
     task = asyncio.create_task(queue.run())
-    await looks.until(lambda: looks.started == [key("a"), key("b")] and not looks.running.total())
+    await reconciles.until(lambda: reconciles.started == [key("a"), key("b")] and not reconciles.running.total())
     queue.add(key("c"))
-    await looks.until(lambda: looks.started == [key("a"), key("b"), key("c")])
+    await reconciles.until(lambda: reconciles.started == [key("a"), key("b"), key("c")])
     await queue.drain(1.0)
     await task
     assert registry.get_sample_value("tidegate_queue_scheduled") == 0
 
 
 @in_virtual_time
-async def test_a_key_added_while_it_is_looked_at_is_looked_at_again_and_never_twice_at_once() -> None:
-    gate = asyncio.Event()
-
-    async def behave(_: Key) -> None:
-        await gate.wait()
-
-    looks = Looks(behave)
-    async with running(looks) as (queue, _):
+async def test_a_key_added_while_it_is_reconciled_is_reconciled_again_and_never_twice_at_once() -> None:
+    reconciles = Reconciles(is_open=False)
+    async with running(reconciles) as (queue, _):
         queue.add(key("a"))
-        await looks.until(lambda: looks.running[key("a")] == 1)
+        await reconciles.until(lambda: reconciles.running[key("a")] == 1)
         for _ in range(10):
             queue.add(key("a"))
-        gate.set()
-        await looks.until(lambda: len(looks.started) == 2 and not looks.running.total())
-    assert looks.started == [key("a")] * 2
-    assert looks.most_at_once[key("a")] == 1
+        reconciles.gate.set()
+        await reconciles.done(2)
+    assert reconciles.started == [key("a")] * 2
+    assert reconciles.most_at_once[key("a")] == 1
 
 
 @in_virtual_time
-async def test_keys_are_looked_at_side_by_side_up_to_the_number_of_workers() -> None:
-    gate = asyncio.Event()
-
-    async def behave(_: Key) -> None:
-        await gate.wait()
-
-    looks = Looks(behave)
-    async with running(looks, workers=3) as (queue, _):
+async def test_keys_are_reconciled_side_by_side_up_to_the_number_of_workers() -> None:
+    reconciles = Reconciles(is_open=False)
+    async with running(reconciles, workers=3) as (queue, _):
         for number in range(10):
             queue.add(key(number))
-        await looks.until(lambda: looks.widest == 3)
-        gate.set()
-        await looks.until(lambda: len(looks.started) == 10 and not looks.running.total())
-    assert looks.widest == 3
-    assert looks.started == [key(number) for number in range(10)]
+        await reconciles.until(lambda: reconciles.widest == 3)
+        reconciles.gate.set()
+        await reconciles.done(10)
+    assert reconciles.widest == 3
+    assert reconciles.started == [key(number) for number in range(10)]
 
 
 @in_virtual_time
-async def test_a_look_says_when_it_wants_the_next_one() -> None:
+async def test_a_reconcile_says_when_it_wants_the_next_one() -> None:
     async def behave(_: Key) -> float | None:
-        return 0.05 if len(looks.started) < 4 else None
+        return 0.05 if len(reconciles.started) < 4 else None
 
-    looks = Looks(behave)
-    async with running(looks) as (queue, registry):
+    reconciles = Reconciles(behave)
+    async with running(reconciles) as (queue, registry):
         queue.add(key("a"))
-        await looks.until(lambda: len(looks.started) == 4 and not looks.running.total())
-        assert looks.gaps() == pytest.approx([0.05] * 3)
+        await reconciles.done(4)
+        assert reconciles.gaps() == pytest.approx([0.05] * 3)
         assert registry.get_sample_value("tidegate_queue_scheduled") == 0
 
 
 @in_virtual_time
-async def test_an_earlier_wake_up_overtakes_a_later_one() -> None:
-    looks = Looks()
-    async with running(looks) as (queue, _):
-        queue.add(key("later"), 30.0)
-        queue.add(key("late"), 0.2)
-        queue.add(key("soon"), 0.02)
-        queue.add(key("later"), 0.1)
-        await looks.until(lambda: len(looks.started) == 3)
-    assert [looked.name for looked in looks.started] == ["soon", "later", "late"]
-
-
-@in_virtual_time
-async def test_every_line_of_a_look_carries_its_key(caplog: pytest.LogCaptureFixture) -> None:
+async def test_every_line_of_a_reconcile_carries_its_key(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     keys_of_lines = dict[str, str]()
 
-    async def behave(looked_at: Key) -> None:
+    async def behave(reconciled: Key) -> None:
         await asyncio.sleep(0)
-        logging.getLogger("x").info("at %s", looked_at.name)
+        logging.getLogger("x").info("at %s", reconciled.name)
 
     class Listener(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
@@ -113,53 +91,45 @@ async def test_every_line_of_a_look_carries_its_key(caplog: pytest.LogCaptureFix
 
     listener = Listener()
     logging.getLogger("x").addHandler(listener)
-    looks = Looks(behave)
-    async with running(looks) as (queue, _):
+    reconciles = Reconciles(behave)
+    async with running(reconciles) as (queue, _):
         for name in "abc":
             queue.add(key(name))
-        await looks.until(lambda: len(looks.started) == 3 and not looks.running.total())
+        await reconciles.done(3)
     logging.getLogger("x").removeHandler(listener)
     assert keys_of_lines == {f"at {name}": f"FeatureRollout/shop/{name}" for name in "abc"}
 
 
 @in_virtual_time
 async def test_a_busy_key_takes_its_turn_among_others() -> None:
-    async def behave(looked_at: Key) -> float | None:
-        return 0.0 if looked_at == key("hot") else None
+    async def behave(reconciled: Key) -> float | None:
+        return 0.0 if reconciled == key("hot") else None
 
-    looks = Looks(behave)
-    async with running(looks, workers=1) as (queue, _):
+    reconciles = Reconciles(behave)
+    async with running(reconciles, workers=1) as (queue, _):
         queue.add(key("hot"))
-        await looks.until(lambda: len(looks.started) > 10)
+        await reconciles.until(lambda: len(reconciles.started) > 10)
         for number in range(50):
             queue.add(key(number))
-        await looks.until(lambda: key(49) in looks.started)
-        first = looks.started.index(key(0))
-        assert looks.started[first : first + 50].count(key("hot")) <= 1
+        await reconciles.until(lambda: key(49) in reconciles.started)
+        first = reconciles.started.index(key(0))
+        assert reconciles.started[first : first + 50].count(key("hot")) <= 1
 
 
 async def cost_of(keys: int) -> float:
-    """CPU seconds for two looks at each of so many keys."""
-    looks = 0
-    done = asyncio.Event()
+    """CPU seconds for two reconciles of each of so many keys."""
 
-    async def look(_: Key) -> float | None:
-        nonlocal looks
-        looks += 1
-        if looks == 2 * keys:
-            done.set()
-        return 0.05 if looks <= keys else None
+    async def behave(_: Key) -> float | None:
+        return 0.05 if len(reconciles.started) <= keys else None
 
-    queue = Queue(look, QueueMetrics(CollectorRegistry()), clock=loop_time)
-    task = asyncio.create_task(queue.run())
-    before = time.process_time()
-    for number in range(keys):
-        queue.add(key(number))
-    await done.wait()
-    spent = time.process_time() - before
-    await queue.drain(1.0)
-    await task
-    return spent
+    reconciles = Reconciles(behave)
+    async with running(reconciles) as (queue, _):
+        before = time.process_time()
+        for number in range(keys):
+            queue.add(key(number))
+        while len(reconciles.started) < 2 * keys:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        return time.process_time() - before
 
 
 @pytest.mark.thorough

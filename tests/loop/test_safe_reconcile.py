@@ -1,27 +1,18 @@
 """What is still done for a rollout that can't be decided about, for whatever reason, and what it costs the others."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.builders import raw_gate
-from tests.fakes.apiserver import ApiServer
-from tests.operated import KEY, Operated, operated
+from tests.operated import KEY, Operated
 from tidegate.decide.rollout.deciding import decide
 from tidegate.domain.decision import Decision
 from tidegate.domain.snapshot import Snapshot
 
 NESTED = "(" * 1000 + "errors" + ")" * 1000
-
-
-@pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[Operated]:
-    async with ApiServer.running() as server, operated(server, tmp_path) as world:
-        yield world
 
 
 def broken(snapshot: Snapshot, now: datetime) -> Decision:

@@ -1,11 +1,13 @@
 """What is asked of Prometheus for a gate: in which words, and at which moment. Times are seconds after the tick."""
 
+from datetime import datetime
 from typing import Any
 
 import pytest
 
 from tests.builders import START, after, policy, raw_gate, spec
 from tidegate.api.conditions import Reason
+from tidegate.api.feature_rollout import FeatureRolloutSpec
 from tidegate.api.rollout_status import FeatureRolloutStatus, Phase, StartMedian, State
 from tidegate.clients.prometheus import Endpoint, InstantVector, Prometheus, RangeVector, Series
 from tidegate.domain.answers import Failure
@@ -64,18 +66,25 @@ def not_exposed(*gates: dict[str, Any]) -> Rollout:
     return rollout(*gates, phase=Phase.WAITING, state=State.DISABLED, step_percent=0, exposed_at=None, effective_at=None)
 
 
+About = tuple[Rollout, FeatureRolloutSpec, Policy, Source, datetime]
+
+
+def about(given: Rollout, used: Policy | None = None) -> About:
+    """What every question of a reconcile is about."""
+    assert given.spec is not None
+    return given, given.spec, used or policy(), SOURCE, NOW
+
+
 async def asked(given: Rollout, used: Policy) -> Asked:
     prometheus = Listening()
-    assert given.spec is not None
-    await GateReadings(Questions(prometheus)).answers(given, given.spec, used, SOURCE, NOW)
+    await GateReadings(Questions(prometheus)).answers(*about(given, used))
     return prometheus.asked
 
 
 async def test_the_age_of_every_selector_is_asked_for_too() -> None:
     gate = raw_gate(samples={"count": "trades", "min": 5}, when="market_open", relativeTo={"query": "errors_of_others"})
-    prometheus, given = Listening(), rollout(gate)
-    assert given.spec is not None
-    await GateReadings(Questions(prometheus)).answers(given, given.spec, policy(), SOURCE, NOW)
+    prometheus = Listening()
+    await GateReadings(Questions(prometheus)).answers(*about(rollout(gate)))
     for selector in ("errors", "trades", "market_open", "errors_of_others"):
         assert any(f"timestamp({selector}{{}})" in query for query in prometheus.ages), selector
 
@@ -126,11 +135,9 @@ NESTED = raw_gate("nested", query="(" * 1000 + "x" + ")" * 1000, relativeTo={"st
 
 async def failures(given: Rollout) -> dict[str, Reason | None]:
     """Why each gate can't be judged, and in `median` and `metrics` what of the rest can't be told."""
-    assert given.spec is not None
-    about = (given, given.spec, policy(raw_gate("uptime")), SOURCE, NOW)
-    readings = GateReadings(Questions(Listening()))
-    found = {name: answer.value for (_, name), answer in (await readings.answers(*about)).items()}
-    medians, unknown = await readings.medians(*about), await readings.unknown_metrics(*about)
+    what, readings = about(given, policy(raw_gate("uptime"))), GateReadings(Questions(Listening()))
+    found = {name: answer.value for (_, name), answer in (await readings.answers(*what)).items()}
+    medians, unknown = await readings.medians(*what), await readings.unknown_metrics(*what)
     parts = found | {"median": medians.get("nested"), "metrics": unknown}
     return {name: part.reason if isinstance(part, Failure) else None for name, part in parts.items()}
 
@@ -165,8 +172,7 @@ MEDIAN = "quantile_over_time(0.5, (errors)[1d:173s])"
 async def test_the_median_is_that_of_the_time_before_the_first_exposure(exposed_at: float | None, at: float) -> None:
     given = not_exposed(START_GATE) if exposed_at is None else rollout(START_GATE, exposed_at=after(exposed_at))
     prometheus = Listening()
-    assert given.spec is not None
-    found = await GateReadings(Questions(prometheus)).medians(given, given.spec, policy(), SOURCE, NOW)
+    found = await GateReadings(Questions(prometheus)).medians(*about(given))
     assert (list(found), prometheus.asked) == (["errors"], {(MEDIAN, at)})
 
 
@@ -174,8 +180,7 @@ async def test_a_median_that_is_known_is_not_measured_again() -> None:
     given = spec(gates=[START_GATE]).gates[0].written_out
     kept = StartMedian(gate="errors", value="0.5", at=after(-600), source=start_source(given) or "")
     known, prometheus = rollout(START_GATE, baselines=(kept,)), Listening()
-    assert known.spec is not None
-    assert await GateReadings(Questions(prometheus)).medians(known, known.spec, policy(), SOURCE, NOW) == {}
+    assert await GateReadings(Questions(prometheus)).medians(*about(known)) == {}
     assert prometheus.asked == set()
 
 
@@ -184,8 +189,7 @@ async def test_a_median_that_is_known_is_not_measured_again() -> None:
 
 async def unknown(given: Rollout, used: Policy, *known: str) -> tuple[tuple[str, ...] | Failure, set[tuple[str, float, float]]]:
     prometheus = Listening(frozenset(known))
-    assert given.spec is not None
-    return await GateReadings(Questions(prometheus)).unknown_metrics(given, given.spec, used, SOURCE, NOW), prometheus.looked_for
+    return await GateReadings(Questions(prometheus)).unknown_metrics(*about(given, used)), prometheus.looked_for
 
 
 @pytest.mark.parametrize(

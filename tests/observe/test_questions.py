@@ -1,7 +1,6 @@
 """Questions to a scripted Prometheus: how old an answer is, who shares it, and what becomes of those that can't be judged."""
 
 import asyncio
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -14,7 +13,7 @@ from tidegate.clients.errors import SourceBadAnswer, SourceRefused, SourceTimeou
 from tidegate.clients.prometheus import Endpoint, InstantVector, Prometheus, Series
 from tidegate.domain.answers import Answer, Failure, SeriesValue
 from tidegate.domain.queries import compile_query
-from tidegate.observe.questions import KEPT_FOR, KEPT_SAMPLES, Questions, Source
+from tidegate.observe.questions import KEPT_FOR, Questions, Source
 from tidegate.observe.silence import FAILURES_IN_A_ROW, PROBE_EVERY
 
 AT = 1_800_000_000.0
@@ -35,12 +34,13 @@ def newest_samples(*times: float | None, warnings: tuple[str, ...] = ()) -> Inst
 
 
 Said = InstantVector | Exception
+HALF, FRESH = vector(0.5), newest_samples(AT)
 
 
 class ScriptedPrometheus(Prometheus):
     """Answers `value` to every question but those for freshness, and keeps a list of what it was asked."""
 
-    def __init__(self, value: Said, freshness: Said) -> None:
+    def __init__(self, value: Said = HALF, freshness: Said = FRESH) -> None:
         self.value, self.freshness = value, freshness
         self.asked: list[tuple[str, str, float]] = []
         self.may_answer = asyncio.Event()
@@ -68,26 +68,9 @@ def oldest(answer: Answer | Failure) -> float | None:
 # how old an answer is
 
 
-@pytest.mark.parametrize(
-    ("times", "expected"),
-    [
-        ((AT - 1, AT - 2), AT - 2),
-        ((AT - 900, AT - 1), AT - 900),
-        ((AT - 1, AT - 900), AT - 900),
-        ((AT - 1, None), None),
-        ((None, AT - 1), None),
-        ((None, None), None),
-    ],
-)
-def test_an_answer_is_as_old_as_its_oldest_selector_and_undated_where_one_is_missing(
-    times: Sequence[float | None], expected: float | None
-) -> None:
-    assert oldest(asked(RATIO, vector(0.01), newest_samples(*times))) == expected
-
-
 @settings(max_examples=100, deadline=None, derandomize=True, database=None)
 @given(st.lists(st.none() | st.floats(AT - 1e6, AT), min_size=1, max_size=16))
-def test_the_minimum_over_any_number_of_selectors(times: list[float | None]) -> None:
+def test_an_answer_is_as_old_as_its_oldest_selector_and_undated_where_one_is_missing(times: list[float | None]) -> None:
     query = " + ".join(f"m{number}" for number in range(len(times)))
     known = [time for time in times if time is not None]
     assert oldest(asked(query, vector(1), newest_samples(*times))) == (min(known) if len(known) == len(times) else None)
@@ -98,13 +81,6 @@ def test_the_freshness_question_is_the_one_of_the_query() -> None:
     asyncio.run(Questions(prometheus).answer(SOURCE, RATIO, AT))
     assert {query for _, query, _ in prometheus.asked} == {RATIO, compile_query(RATIO).freshness}
     assert {at for _, _, at in prometheus.asked} == {AT}, "both at the same moment"
-
-
-def test_where_age_does_not_matter_it_is_not_asked() -> None:
-    prometheus = ScriptedPrometheus(vector(7), REFUSED)
-    answer = asyncio.run(Questions(prometheus).answer(SOURCE, "trades_total", AT, with_freshness=False))
-    assert [query for _, query, _ in prometheus.asked] == ["trades_total"]
-    assert oldest(answer) == AT
 
 
 def test_an_answer_carries_its_series_and_how_far_back_it_looks() -> None:
@@ -152,9 +128,10 @@ def test_a_query_that_can_not_be_used_is_never_sent(query: str) -> None:
 # who shares an answer
 
 
+@pytest.mark.parametrize("said", [vector(0.5), REFUSED], ids=["value", "failure"])
 @in_virtual_time
-async def test_the_same_question_of_one_tick_is_asked_once_whoever_asks() -> None:
-    prometheus = ScriptedPrometheus(vector(0.5), newest_samples(AT))
+async def test_the_same_question_of_one_tick_is_asked_once_whoever_asks(said: Said) -> None:
+    prometheus = ScriptedPrometheus(said)
     questions = Questions(prometheus)
     prometheus.may_answer.clear()
     early = [asyncio.create_task(questions.answer(SOURCE, "up", AT)) for _ in range(100)]
@@ -167,52 +144,35 @@ async def test_the_same_question_of_one_tick_is_asked_once_whoever_asks() -> Non
 
 @in_virtual_time
 async def test_what_differs_is_asked_anew() -> None:
-    prometheus = ScriptedPrometheus(vector(0.5), newest_samples(AT))
+    prometheus = ScriptedPrometheus()
     questions = Questions(prometheus)
-    other_url = Source("production", Endpoint("http://elsewhere:9090"))
-    other_token = Source("production", Endpoint("http://prometheus:9090", authorization="Bearer t"))
-    for source, query, at in (
-        (SOURCE, "up", AT),
-        (SOURCE, "up", AT + 1),
-        (SOURCE, "down", AT),
-        (other_url, "up", AT),
-        (other_token, "up", AT),
+    endpoint = SOURCE.endpoint
+    for source, query, at, is_new in (
+        (SOURCE, "up", AT, True),
+        (SOURCE, "up", AT + 1, True),
+        (SOURCE, "down", AT, True),
+        (Source("production", Endpoint("http://elsewhere:9090")), "up", AT, True),
+        (Source("production", Endpoint(endpoint.url, authorization="Bearer t")), "up", AT, True),
+        (Source("staging", endpoint), "up", AT, False),
     ):
         before = len(prometheus.asked)
         await questions.answer(source, query, at)
-        assert len(prometheus.asked) == before + 2, (source, query, at)
-
-
-@in_virtual_time
-async def test_policies_with_the_same_source_share_its_answers() -> None:
-    prometheus = ScriptedPrometheus(vector(0.5), newest_samples(AT))
-    questions = Questions(prometheus)
-    await questions.answer(SOURCE, "up", AT)
-    await questions.answer(Source("staging", SOURCE.endpoint), "up", AT)
-    assert len(prometheus.asked) == 2
+        assert len(prometheus.asked) == before + 2 * is_new, (source, query, at)
 
 
 @in_virtual_time
 async def test_a_value_that_was_asked_without_its_age_is_shared_with_one_who_needs_both() -> None:
-    prometheus = ScriptedPrometheus(vector(60), newest_samples(AT))
+    prometheus = ScriptedPrometheus()
     questions = Questions(prometheus)
-    await questions.answer(SOURCE, "trades_total", AT, with_freshness=False)
+    assert oldest(await questions.answer(SOURCE, "trades_total", AT, with_freshness=False)) == AT
+    assert [query for _, query, _ in prometheus.asked] == ["trades_total"]
     await questions.answer(SOURCE, "trades_total", AT)
     assert [query for _, query, _ in prometheus.asked] == ["trades_total", compile_query("trades_total").freshness]
 
 
 @in_virtual_time
-async def test_a_failure_is_shared_too() -> None:
-    prometheus = ScriptedPrometheus(REFUSED, newest_samples(AT))
-    questions = Questions(prometheus)
-    answers = await asyncio.gather(*(questions.answer(SOURCE, "up", AT) for _ in range(50)))
-    assert len(prometheus.asked) == 2
-    assert set(answers) == {Failure(Reason.PROMETHEUS_ERROR, "HTTP 500: internal error")}
-
-
-@in_virtual_time
 async def test_who_gives_up_takes_the_answer_from_nobody() -> None:
-    prometheus = ScriptedPrometheus(vector(0.5), newest_samples(AT))
+    prometheus = ScriptedPrometheus()
     questions = Questions(prometheus)
     prometheus.may_answer.clear()
     first, second = (asyncio.create_task(questions.answer(SOURCE, "up", AT)) for _ in range(2))
@@ -226,7 +186,7 @@ async def test_who_gives_up_takes_the_answer_from_nobody() -> None:
 
 @in_virtual_time
 async def test_an_answer_is_not_remembered_for_ever() -> None:
-    prometheus = ScriptedPrometheus(vector(0.5), newest_samples(AT))
+    prometheus = ScriptedPrometheus()
     questions = Questions(prometheus)
     await questions.answer(SOURCE, "up", AT)
     await asyncio.sleep(KEPT_FOR + 1)
@@ -235,31 +195,20 @@ async def test_an_answer_is_not_remembered_for_ever() -> None:
     assert [query for _, query, _ in prometheus.asked].count("up") == 2
 
 
-@in_virtual_time
-async def test_only_so_many_answers_are_remembered() -> None:
-    prometheus = ScriptedPrometheus(vector(0.5), newest_samples(AT))
-    questions = Questions(prometheus, keep=4)
-    for query in ("a", "b", "c"):
-        await questions.answer(SOURCE, query, AT)
-    await questions.answer(SOURCE, "c", AT)
-    assert len(prometheus.asked) == 6, "the newest is still known"
-    await questions.answer(SOURCE, "a", AT)
-    assert len(prometheus.asked) == 8, "the oldest made room"
+@pytest.mark.parametrize(("keep", "samples"), [(4, 1000), (1000, 200)], ids=["answers", "samples"])
+def test_only_so_much_is_remembered(monkeypatch: pytest.MonkeyPatch, keep: int, samples: int) -> None:
+    monkeypatch.setattr("tidegate.observe.questions.KEPT_SAMPLES", samples)
+    prometheus = ScriptedPrometheus(vector(*range(101)))
 
+    async def ask() -> None:
+        questions = Questions(prometheus, keep)
+        for query in ("a", "b", "c", "c"):
+            await questions.answer(SOURCE, query, AT)
+        assert len(prometheus.asked) == 6, "the newest is still known"
+        await questions.answer(SOURCE, "a", AT)
+        assert len(prometheus.asked) > 6, "the oldest made room"
 
-@pytest.mark.thorough
-@in_virtual_time
-async def test_large_answers_make_room_for_one_another() -> None:
-    prometheus = ScriptedPrometheus(vector(*range(101)), newest_samples(AT))
-    questions = Questions(prometheus)
-    number = 2 * KEPT_SAMPLES // 101
-    for each in range(number):
-        await questions.answer(SOURCE, f"m{each}", AT)
-    assert len(prometheus.asked) == 2 * number
-    await questions.answer(SOURCE, f"m{number - 1}", AT)
-    assert len(prometheus.asked) == 2 * number, "the newest is still known"
-    await questions.answer(SOURCE, f"m{number // 4}", AT)
-    assert len(prometheus.asked) == 2 * number + 2, "an old one is not"
+    asyncio.run(ask())
 
 
 @pytest.mark.parametrize("status", [400, 422])
@@ -282,12 +231,11 @@ async def test_slow_questions_of_one_tenant_blind_nobody_else() -> None:
                 raise SourceTimeout("no complete answer within 5 s")
             return await super().instant(endpoint, query, at)
 
-    questions = Questions(Slow(vector(0.9), newest_samples(AT)))
-    for tick in range(10):
-        heavy = [asyncio.create_task(questions.answer(SOURCE, f"heavy{number}", AT + tick)) for number in range(3)]
-        assert isinstance(await questions.answer(SOURCE, "light", AT + tick), Answer), tick
-        await asyncio.gather(*heavy)
-        await asyncio.sleep(25)
+    questions = Questions(Slow())
+    heavy = [asyncio.create_task(questions.answer(SOURCE, f"heavy{number}", AT)) for number in range(FAILURES_IN_A_ROW)]
+    assert isinstance(await questions.answer(SOURCE, "light", AT), Answer)
+    await asyncio.gather(*heavy)
+    assert isinstance(await questions.answer(SOURCE, "light", AT + 1), Answer)
 
 
 @pytest.mark.parametrize("said", [SourceUnreachable("refused"), SourceTimeout("no answer")])
@@ -308,7 +256,7 @@ async def test_a_dead_source_is_asked_once_in_a_while_and_believed_at_its_first_
     await asyncio.sleep(PROBE_EVERY)
     assert not await looked(200)
     assert len(prometheus.asked) == before + 1, "one question finds out"
-    prometheus.value, prometheus.freshness = vector(0.5), newest_samples(AT)
+    prometheus.value, prometheus.freshness = HALF, FRESH
     await asyncio.sleep(PROBE_EVERY)
     assert await looked(300), "those who ask beside the one that finds out wait for it"
 

@@ -21,21 +21,6 @@ async def dead() -> Silence:
     return silence
 
 
-async def test_a_dead_source_is_asked_once_every_two_seconds() -> None:
-    silence = await dead()
-    assert await silence.known(WRONG, PROBE_EVERY - 0.1) == REFUSED
-    assert await silence.known(WRONG, PROBE_EVERY) is None
-    silence.failed(WRONG, REFUSED, PROBE_EVERY, PROBE_EVERY)
-    silence.probed(WRONG)
-    assert await silence.known(WRONG, PROBE_EVERY + 0.1) == REFUSED
-
-
-async def test_one_answer_is_enough() -> None:
-    silence = await dead()
-    silence.answered(WRONG, 0.1)
-    assert await silence.known(WRONG, 0.2) is None
-
-
 async def test_others_wait_for_the_probe_and_share_what_it_finds() -> None:
     silence = await dead()
     assert await silence.known(WRONG, PROBE_EVERY) is None
@@ -51,14 +36,6 @@ async def test_a_probe_that_hangs_holds_nobody_up_for_long() -> None:
     silence = await dead()
     assert await silence.known(WRONG, PROBE_EVERY) is None
     assert await asyncio.wait_for(silence.known(WRONG, PROBE_EVERY), 5) == REFUSED
-
-
-async def test_a_slow_question_says_nothing_of_a_source_that_answers_others() -> None:
-    silence = Silence()
-    silence.answered(WRONG, 1.0)
-    for _ in range(FAILURES_IN_A_ROW):
-        silence.failed(WRONG, REFUSED, asked_at=0.5, now=5.5)
-    assert await silence.known(WRONG, 6.0) is None
 
 
 async def test_other_sources_are_not_touched() -> None:

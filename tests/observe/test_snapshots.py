@@ -1,7 +1,6 @@
 """What is read for one decision."""
 
 from collections.abc import AsyncIterator, Iterable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -65,12 +64,8 @@ class World:
 
 
 @pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
-    async with (
-        ApiServer.running() as server,
-        Kubernetes.connect(server.kubeconfig(tmp_path), time_limit=2.0) as kubernetes,
-        Prometheus.connect() as prometheus,
-    ):
+async def world(server: ApiServer, kubernetes: Kubernetes) -> AsyncIterator[World]:
+    async with Prometheus.connect() as prometheus:
         world = World(server, kubernetes, prometheus)
         await world.put()
         yield world

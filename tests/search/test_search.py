@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from search.bugs import BUGS, Bug
-from search.canonical import Canon
 from search.ends import bad_end, good_end
 from search.explore import Search
 from search.scopes import SCOPES
@@ -23,17 +22,9 @@ def test_a_small_world_is_exhausted() -> None:
     ends = good_end(graph), bad_end(graph)
     assert graph.is_exhausted
     assert graph.violations + [violation for end in ends for violation in end.violations] == []
-    assert [(end.judged, end.open) for end in ends] == [(len(graph.parents), 0)] * 2
-    assert {facts.phase.value for facts in graph.facts if facts} >= {"Waiting", "Progressing", "Baking", "Succeeded", "RolledBack"}
-
-
-@pytest.mark.thorough
-@pytest.mark.parametrize("scope", ["hands", "hostile", "unwritten"])
-def test_a_place_is_the_same_after_it_was_kept(scope: str) -> None:
-    search = Search(replace(SCOPES[scope], starts=(20,)))
-    search.run(most=500)
-    again = Canon(search.operator.library, search.operator.prints)
-    assert all(again.encode(again.decode(key)) == key for key in search.found())
+    assert [(end.judged, end.open) for end in ends] == [(len(graph.places), 0)] * 2
+    phases = {found.facts.phase.value for found in graph.places if found.facts}
+    assert phases >= {"Waiting", "Progressing", "Baking", "Succeeded", "RolledBack"}
 
 
 @pytest.mark.thorough

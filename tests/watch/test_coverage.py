@@ -34,18 +34,10 @@ def test_it_is_under_way_until_everything_was_tried() -> None:
     coverage.missing(BANK, "forbidden")
     assert coverage.problem() == "not looked after: featurerollouts in namespace bank (forbidden)"
     coverage.covered(BANK)
-    assert coverage.problem() is None
-    assert coverage.count() == 0
-
-
-def test_what_is_taken_away_later_is_told_as_well() -> None:
-    coverage = Coverage()
-    coverage.begin([SHOP, BANK])
-    for part in (SHOP, BANK):
-        coverage.covered(part)
+    assert (coverage.problem(), coverage.count()) == (None, 0)
     coverage.missing(SHOP, "forbidden")
-    assert coverage.problem() == "not looked after: featurerollouts in namespace shop (forbidden)"
-    assert coverage.count() == 1
+    told = "not looked after: featurerollouts in namespace shop (forbidden)"
+    assert (coverage.problem(), coverage.count()) == (told, 1), "also what is taken away later"
 
 
 def test_the_sentence_is_bounded() -> None:

@@ -3,38 +3,38 @@
 from collections.abc import Callable, Iterator
 
 from search.flags import FlagWrite
-from search.looking import Look, Operator
 from search.memory import standing
+from search.reconciling import Operator, Reconcile
 from tidegate.api.gates import Gate, OnBreach
 from tidegate.api.records import Record
 from tidegate.api.rollout_status import FeatureRolloutStatus, GateSource
 from tidegate.domain.snapshot import Policy
 
-Claim = Callable[[Operator, Look], str | None]
+Claim = Callable[[Operator, Reconcile], str | None]
 
 
-def rises(look: Look) -> Iterator[FlagWrite]:
+def rises(done: Reconcile) -> Iterator[FlagWrite]:
     """Writes after which more clients see the feature than before; what somebody removed and is restored as it was aside."""
-    status = look.snapshot.rollout.status
+    status = done.read
     restored = standing(status) if status.override is None else status.override
-    for one in look.writes:
+    for one in done.writes:
         if one.before.percent is None and one.write.percent == restored:
             continue
         if (one.after.percent or 0) > (one.before.percent or 0):
             yield one
 
 
-def is_step(look: Look) -> bool:
+def is_step(done: Reconcile) -> bool:
     """Whether the rise is a decision of the gates, and not the first write of a feature that is live already."""
-    raising = look.snapshot.rollout.status.raising
+    raising = done.read.raising
     return raising is None or not raising.adopts
 
 
-def gates_that_count(look: Look) -> Iterator[tuple[GateSource, Gate]]:
-    policy, spec = look.snapshot.policy, look.snapshot.rollout.followed_spec()
+def gates_that_count(done: Reconcile) -> Iterator[tuple[GateSource, Gate]]:
+    policy, spec = done.snapshot.policy, done.spec
     if not isinstance(policy, Policy) or spec is None:
         return
-    if standing(look.snapshot.rollout.status):
+    if standing(done.read):
         yield from ((GateSource.ROLLOUT, gate.written_out) for gate in spec.gates)
     yield from ((GateSource.POLICY, guard) for guard in policy.spec.guards if guard.on_breach is not OnBreach.NOTIFY)
 

@@ -1,8 +1,8 @@
 """Epochs and records grow, whoever is not terminal is woken, nothing waits without a reason, and what goes leaves nobody exposed."""
 
 from search.claims.common import gates_that_count, waiting
-from search.looking import Look, Operator
 from search.place import Life
+from search.reconciling import Operator, Reconcile
 from tidegate.api.gates import Guard
 from tidegate.api.records import REPEATABLE
 from tidegate.api.rollout_status import CONTESTED_AFTER, GateSource, Phase, State
@@ -16,16 +16,16 @@ ROOM = 40
 """So many records fit beside a backlog."""
 
 
-def every_write_carries_a_larger_epoch(operator: Operator, look: Look) -> str | None:
-    for one in look.writes:
+def every_write_carries_a_larger_epoch(operator: Operator, done: Reconcile) -> str | None:
+    for one in done.writes:
         before, after = one.epochs
         if after <= before or one.after.mark is None or one.after.mark.epoch != after:
             return f"a write under epoch {after} follows one under {before}"
     return None
 
 
-def seq_never_goes_back_or_repeats(operator: Operator, look: Look) -> str | None:
-    before, after = look.snapshot.rollout.status, look.decision.status
+def seq_never_goes_back_or_repeats(operator: Operator, done: Reconcile) -> str | None:
+    before, after = done.read, done.decided
     if after.seq < before.seq:
         return f"seq goes from {before.seq} back to {after.seq}"
     numbers = [record.seq for record in waiting(after)]
@@ -36,47 +36,47 @@ def seq_never_goes_back_or_repeats(operator: Operator, look: Look) -> str | None
     return None
 
 
-def records_are_appended_once_and_without_gap(operator: Operator, look: Look) -> str | None:
-    appended, known = [record.seq for record in look.appended], look.place.recorded
-    if not look.place.runs:
-        known = next((record.seq - 1 for record in waiting(look.place.status)), look.place.status.seq)
+def records_are_appended_once_and_without_gap(operator: Operator, done: Reconcile) -> str | None:
+    appended, known = [record.seq for record in done.appended], done.place.recorded
+    if not done.place.runs:
+        known = next((record.seq - 1 for record in waiting(done.place.status)), done.place.status.seq)
     if appended and appended != list(range(known + 1, known + 1 + len(appended))):
         return f"the records {appended} are appended after {known}"
     return None
 
 
-def no_record_is_lost(operator: Operator, look: Look) -> str | None:
+def no_record_is_lost(operator: Operator, done: Reconcile) -> str | None:
     """Whatever a stored status records and doesn't repeat ends in a run: it waits until it is there, and its object with it."""
-    if look.after.status is look.place.status and look.after.life is look.place.life and look.after.finalizer is look.place.finalizer:
+    if done.after.status is done.place.status and done.after.life is done.place.life and done.after.finalizer is done.place.finalizer:
         return None
-    kept = {(record.seq, record.transition) for record in waiting(look.after.status)}
-    for record in waiting(look.place.status):
-        if record.transition not in REPEATABLE and record.seq > look.after.recorded and (record.seq, record.transition) not in kept:
+    kept = {(record.seq, record.transition) for record in waiting(done.after.status)}
+    for record in waiting(done.place.status):
+        if record.transition not in REPEATABLE and record.seq > done.after.recorded and (record.seq, record.transition) not in kept:
             return f"record {record.seq} ({record.transition}) waited, and is in no run"
-    left = next((one for one in waiting(look.after.status) if one.transition not in REPEATABLE and one.seq > look.after.recorded), None)
-    if left is not None and look.after.life is Life.GONE:
+    left = next((one for one in waiting(done.after.status) if one.transition not in REPEATABLE and one.seq > done.after.recorded), None)
+    if left is not None and done.after.life is Life.GONE:
         return f"the object goes with record {left.seq} ({left.transition}), which is in no run"
     return None
 
 
-def a_correction_has_something_to_correct(operator: Operator, look: Look) -> str | None:
+def a_correction_has_something_to_correct(operator: Operator, done: Reconcile) -> str | None:
     """Drifted is recorded, and counted, only where an external writer changed something since our last write; or where that write is one
     that status doesn't know, because its reply was lost, and then nobody is named."""
-    status, after, flags = look.snapshot.rollout.status, look.decision.status.drift, look.seen.flags
+    status, after, flags = done.read, done.decided.drift, done.seen.flags
     if after is None or (status.drift is not None and after.corrected_at == status.drift.corrected_at):
         return None
     if flags is None or flags.hand is not None:
         return None
     raised = None if status.raising is None else status.raising.written
-    if flags.ours is not None and operator.prints.of(flags.ours) not in (status.written, raised) and after.manager == UNKNOWN:
+    if flags.ours is not None and flags.ours.fingerprint not in (status.written, raised) and after.manager == UNKNOWN:
         return None
     return f"the flag is as we wrote it, and the reconcile counts a change by {after.manager}: {after.difference}"
 
 
-def whoever_is_not_terminal_is_woken(operator: Operator, look: Look) -> str | None:
-    decision, spec = look.decision, look.snapshot.rollout.followed_spec()
+def whoever_is_not_terminal_is_woken(operator: Operator, done: Reconcile) -> str | None:
+    decision, spec = done.decision, done.spec
     status, wait = decision.status, decision.requeue_after
-    if look.snapshot.rollout.deleting:
+    if done.snapshot.rollout.deleting:
         return None
     if wait is None:
         is_over = status.phase in (Phase.SUCCEEDED, Phase.ROLLED_BACK, Phase.DISABLED)
@@ -84,16 +84,16 @@ def whoever_is_not_terminal_is_woken(operator: Operator, look: Look) -> str | No
     if decision.actions and wait > 0:
         return "what it does is not looked at afterwards"
     if spec is not None and status.state is State.ROLLING_OUT and status.effective_at is not None and not spec.paused:
-        left = (status.effective_at + dwell_at(spec.strategy.ladder(), status.step_percent or 0) - look.now).total_seconds()
+        left = (status.effective_at + dwell_at(spec.strategy.ladder(), status.step_percent or 0) - done.now).total_seconds()
         if left > 0 and wait > left + 0.1:
             return f"the dwell ends in {left:.0f} s, and it sleeps for {wait:.0f} s"
     return None
 
 
-def nothing_waits_without_a_reason(operator: Operator, look: Look) -> str | None:
+def nothing_waits_without_a_reason(operator: Operator, done: Reconcile) -> str | None:
     """The next step comes as soon as everything lets it; what doesn't go on says why."""
-    before, after, spec = look.snapshot.rollout.status, look.decision.status, look.snapshot.rollout.followed_spec()
-    flag = look.snapshot.reading
+    before, after, spec = done.read, done.decided, done.spec
+    flag = done.snapshot.reading
     if spec is None or before.state is not State.ROLLING_OUT or after.state is not State.ROLLING_OUT or not isinstance(flag, Reading):
         return None
     if after.raising is not None or before.raising is not None or after.attempt != before.attempt:
@@ -101,30 +101,30 @@ def nothing_waits_without_a_reason(operator: Operator, look: Look) -> str | None
     if not after.waiting_for:
         return "it holds without saying why"
     effective = after.effective_at
-    if effective is None or before.pending is not None or spec.paused or _has_to_mend(look, flag):
+    if effective is None or before.pending is not None or spec.paused or _has_to_mend(done, flag):
         return None
-    if look.now < effective + dwell_at(spec.strategy.ladder(), after.step_percent or 0) or not isinstance(look.snapshot.policy, Policy):
+    if done.now < effective + dwell_at(spec.strategy.ladder(), after.step_percent or 0) or not isinstance(done.snapshot.policy, Policy):
         return None
-    for _, gate in gates_that_count(look):
-        answer = look.snapshot.answers.get((GateSource.POLICY if isinstance(gate, Guard) else GateSource.ROLLOUT, gate.name))
-        if answer is None or look.said.get(gate.name, "good") != "good" or not isinstance(answer.value, Answer):
+    for _, gate in gates_that_count(done):
+        answer = done.snapshot.answers.get((GateSource.POLICY if isinstance(gate, Guard) else GateSource.ROLLOUT, gate.name))
+        if answer is None or done.said.get(gate.name, "good") != "good" or not isinstance(answer.value, Answer):
             return None
         if (answer.value.oldest_sample or 0) <= effective.timestamp() or answer.value.at - answer.value.reach < effective.timestamp():
             return None
     return f"nothing stands in the way, and it goes on waiting for: {after.waiting_for}"
 
 
-def _has_to_mend(look: Look, flag: Reading) -> bool:
+def _has_to_mend(done: Reconcile, flag: Reading) -> bool:
     """Whether something is corrected, proven or seen first, or contested."""
-    after = look.decision.status
-    is_ours = flag.unreadable is None and flag.owned(look.snapshot.rollout.uid, after.attempt) and flag.percent == after.step_percent
+    after = done.decided
+    is_ours = flag.unreadable is None and flag.owned(done.snapshot.rollout.uid, after.attempt) and flag.percent == after.step_percent
     is_contested = after.drift is not None and len(after.drift.corrected_at) >= CONTESTED_AFTER
     return not is_ours or is_contested or after.rehearsal is None or after.phase is not Phase.PROGRESSING
 
 
-def deletion_leaves_nobody_exposed_before_the_end(operator: Operator, look: Look) -> str | None:
-    if look.place.life is not Life.DELETING or look.after.life is not Life.GONE or look.place.status.state is State.ENABLED:
+def deletion_leaves_nobody_exposed_before_the_end(operator: Operator, done: Reconcile) -> str | None:
+    if done.place.life is not Life.DELETING or done.after.life is not Life.GONE or done.place.status.state is State.ENABLED:
         return None
-    mark, shown = operator.lever.reading(look.after.flags).mark, operator.lever.shown(look.after.flags, look.now)
-    is_ours = look.snapshot.rollout.owns or (mark is not None and mark.uid == f"u{look.place.uid}")
+    mark, shown = operator.lever.reading(done.after.flags).mark, operator.lever.shown(done.after.flags, done.now)
+    is_ours = done.snapshot.rollout.owns or (mark is not None and mark.uid == f"u{done.place.uid}")
     return f"the object goes, and leaves {shown} %" if shown and is_ours else None

@@ -1,49 +1,49 @@
 """Nothing rises but by a decision that was stored, that every gate lets go, and against no manual override."""
 
 from search.claims.common import gates_that_count, is_step, rises
-from search.looking import Look, Operator
 from search.memory import standing
 from search.people import BY_HAND
+from search.reconciling import Operator, Reconcile
 from tidegate.domain.answers import Answer
 from tidegate.domain.snapshot import Policy
 from tidegate.domain.steps import dwell_at, next_after
 
 
-def a_raise_follows_a_durable_intent(operator: Operator, look: Look) -> str | None:
-    for one in rises(look):
-        for where, status in (("in what was read", look.snapshot.rollout.status), ("in the store", look.place.status)):
+def a_raise_follows_a_durable_intent(operator: Operator, done: Reconcile) -> str | None:
+    for one in rises(done):
+        for where, status in (("in what was read", done.read), ("in the store", done.place.status)):
             if status.raising is None or status.raising.percent != one.write.percent:
                 return f"{one.write.percent} % is written, and {where} no such raise is decided"
-        if look.snapshot.rollout.status.pending is not None:
+        if done.read.pending is not None:
             return f"{one.write.percent} % is written before the record of its decision"
     return None
 
 
-def a_raise_waits_for_the_finalizer_and_a_proven_way_back(operator: Operator, look: Look) -> str | None:
-    for one in rises(look):
-        if not look.snapshot.rollout.finalizers:
+def a_raise_waits_for_the_finalizer_and_a_proven_way_back(operator: Operator, done: Reconcile) -> str | None:
+    for one in rises(done):
+        if not done.snapshot.rollout.finalizers:
             return f"{one.write.percent} % is written without a finalizer"
-        if is_step(look) and look.snapshot.rollout.status.rehearsal is None:
+        if is_step(done) and done.read.rehearsal is None:
             return f"{one.write.percent} % is written before any write was read back"
     return None
 
 
-def every_gate_lets_a_raise_go(operator: Operator, look: Look) -> str | None:
-    for one in rises(look):
-        for source, gate in gates_that_count(look) if is_step(look) else ():
-            kind = look.said.get(gate.name, "good")
-            if (source, gate.name) not in look.snapshot.answers:
+def every_gate_lets_a_raise_go(operator: Operator, done: Reconcile) -> str | None:
+    for one in rises(done):
+        for source, gate in gates_that_count(done) if is_step(done) else ():
+            kind = done.said.get(gate.name, "good")
+            if (source, gate.name) not in done.snapshot.answers:
                 return f"{one.write.percent} % is written, and {gate.name} was not read"
             if kind != "good":
                 return f"{one.write.percent} % is written while {gate.name} reads {kind}"
     return None
 
 
-def a_raise_rests_on_samples_from_after_the_step(operator: Operator, look: Look) -> str | None:
-    effective = look.snapshot.rollout.status.effective_at
-    for one in rises(look):
-        for source, gate in gates_that_count(look) if is_step(look) and effective is not None else ():
-            answer = look.snapshot.answers.get((source, gate.name))
+def a_raise_rests_on_samples_from_after_the_step(operator: Operator, done: Reconcile) -> str | None:
+    effective = done.read.effective_at
+    for one in rises(done):
+        for source, gate in gates_that_count(done) if is_step(done) and effective is not None else ():
+            answer = done.snapshot.answers.get((source, gate.name))
             if answer is None or not isinstance(answer.value, Answer) or answer.value.oldest_sample is None or effective is None:
                 continue
             if answer.value.oldest_sample <= effective.timestamp() or answer.value.at - answer.value.reach < effective.timestamp():
@@ -51,27 +51,27 @@ def a_raise_rests_on_samples_from_after_the_step(operator: Operator, look: Look)
     return None
 
 
-def pause_never_raises(operator: Operator, look: Look) -> str | None:
-    spec = look.snapshot.rollout.followed_spec()
-    for one in rises(look):
-        if spec is not None and spec.paused and is_step(look):
+def pause_never_raises(operator: Operator, done: Reconcile) -> str | None:
+    spec = done.spec
+    for one in rises(done):
+        if spec is not None and spec.paused and is_step(done):
             return f"{one.write.percent} % is written while spec.paused is true"
     return None
 
 
-def nothing_rises_that_is_disabled_or_without_policy(operator: Operator, look: Look) -> str | None:
-    spec = look.snapshot.rollout.followed_spec()
-    for one in rises(look):
+def nothing_rises_that_is_disabled_or_without_policy(operator: Operator, done: Reconcile) -> str | None:
+    spec = done.spec
+    for one in rises(done):
         if spec is None or not spec.enabled:
             return f"{one.write.percent} % is written while spec.enabled is false"
-        if not isinstance(look.snapshot.policy, Policy) or look.snapshot.rollout.problem is not None:
+        if not isinstance(done.snapshot.policy, Policy) or done.snapshot.rollout.problem is not None:
             return f"{one.write.percent} % is written without a policy, or with a spec that can't be followed"
     return None
 
 
-def no_step_is_skipped(operator: Operator, look: Look) -> str | None:
-    status, spec = look.snapshot.rollout.status, look.snapshot.rollout.followed_spec()
-    for one in rises(look):
+def no_step_is_skipped(operator: Operator, done: Reconcile) -> str | None:
+    status, spec = done.read, done.spec
+    for one in rises(done):
         if spec is None or status.raising is None:
             continue
         following = next_after(spec.strategy.ladder(), status.step_percent or 0)
@@ -82,27 +82,27 @@ def no_step_is_skipped(operator: Operator, look: Look) -> str | None:
     return None
 
 
-def no_dwell_is_cut_short(operator: Operator, look: Look) -> str | None:
-    status, spec, stood = look.snapshot.rollout.status, look.snapshot.rollout.followed_spec(), look.place.memory.stood
-    for one in rises(look):
+def no_dwell_is_cut_short(operator: Operator, done: Reconcile) -> str | None:
+    status, spec, stood = done.read, done.spec, done.place.memory.stood
+    for one in rises(done):
         at = standing(status)
         if spec is None or not at or stood is None or stood[0] != at:
             continue
-        dwelt = look.place.now - stood[1]
+        dwelt = done.place.now - stood[1]
         if dwelt < dwell_at(spec.strategy.ladder(), at):
             return f"{one.write.percent} % is written {dwelt.total_seconds():.0f} s after {at} % was read back"
     return None
 
 
-def exposure_has_only_known_values(operator: Operator, look: Look) -> str | None:
+def exposure_has_only_known_values(operator: Operator, done: Reconcile) -> str | None:
     scope = operator.library.scope
     known = {0, BY_HAND, 100, scope.spec.get("initialPercent", 0), *(percent for steps in scope.steps for percent in steps)}
-    return next((f"{one.write.percent} % is no step" for one in look.writes if one.write.percent not in known), None)
+    return next((f"{one.write.percent} % is no step" for one in done.writes if one.write.percent not in known), None)
 
 
-def a_manual_override_is_never_undone(operator: Operator, look: Look) -> str | None:
-    lowered = look.place.memory.lowered
-    for one in look.writes:
+def a_manual_override_is_never_undone(operator: Operator, done: Reconcile) -> str | None:
+    lowered = done.place.memory.lowered
+    for one in done.writes:
         if lowered is not None and (one.after.percent or 0) > lowered:
             return f"{one.write.percent} % is written over the manual override of {lowered} %"
     return None

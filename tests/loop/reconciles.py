@@ -1,4 +1,4 @@
-"""A queue with looks that are written down, in virtual time."""
+"""A queue with reconciles that are written down, in virtual time."""
 
 import asyncio
 from collections import Counter
@@ -18,11 +18,13 @@ def key(name: object) -> Key:
     return Key(Kind.FEATURE_ROLLOUT, "shop", str(name))
 
 
-class Looks:
-    """Records each look; `behave` says what a look does."""
+class Reconciles:
+    """Writes each reconcile down; `behave` says what it does, after `gate` was opened."""
 
-    def __init__(self, behave: Callable[[Key], Awaitable[float | None]] | None = None) -> None:
-        self.behave = behave
+    def __init__(self, behave: Callable[[Key], Awaitable[float | None]] | None = None, *, is_open: bool = True) -> None:
+        self.behave, self.gate = behave, asyncio.Event()
+        if is_open:
+            self.gate.set()
         self.started: list[Key] = []
         self.times: list[float] = []
         self.running: Counter[Key] = Counter()
@@ -30,27 +32,31 @@ class Looks:
         self.widest = 0
         self.changed = asyncio.Condition()
 
-    async def __call__(self, looked_at: Key) -> float | None:
-        self.started.append(looked_at)
+    async def __call__(self, reconciled: Key) -> float | None:
+        self.started.append(reconciled)
         self.times.append(loop_time())
-        self.running[looked_at] += 1
-        self.most_at_once[looked_at] = max(self.most_at_once[looked_at], self.running[looked_at])
+        self.running[reconciled] += 1
+        self.most_at_once[reconciled] = max(self.most_at_once[reconciled], self.running[reconciled])
         self.widest = max(self.widest, self.running.total())
         await self._tell()
         try:
-            return await self.behave(looked_at) if self.behave else None
+            await self.gate.wait()
+            return await self.behave(reconciled) if self.behave else None
         finally:
-            self.running[looked_at] -= 1
+            self.running[reconciled] -= 1
             await self._tell()
 
     def gaps(self, of: Key | None = None) -> list[float]:
-        """The seconds from each look to the next, of one key or of all."""
-        times = [at for at, looked in zip(self.times, self.started, strict=True) if of in (None, looked)]
+        """The seconds from each reconcile to the next, of one key or of all."""
+        times = [at for at, known in zip(self.times, self.started, strict=True) if of in (None, known)]
         return [later - earlier for earlier, later in pairwise(times)]
 
     async def until(self, condition: Callable[[], bool], seconds: float = 5.0) -> None:
         async with asyncio.timeout(seconds), self.changed:
             await self.changed.wait_for(condition)
+
+    async def done(self, times: int) -> None:
+        await self.until(lambda: len(self.started) == times and not self.running.total())
 
     async def _tell(self) -> None:
         async with self.changed:
@@ -58,9 +64,9 @@ class Looks:
 
 
 @asynccontextmanager
-async def running(looks: Looks, workers: int = 4, time_limit: float = 5.0) -> AsyncIterator[tuple[Queue, CollectorRegistry]]:
+async def running(reconciles: Reconciles, workers: int = 4, time_limit: float = 5.0) -> AsyncIterator[tuple[Queue, CollectorRegistry]]:
     registry = CollectorRegistry()
-    queue = Queue(looks, QueueMetrics(registry), QueueSettings(workers, time_limit), clock=loop_time, jitter=lambda: 1.0)
+    queue = Queue(reconciles, QueueMetrics(registry), QueueSettings(workers, time_limit), clock=loop_time, jitter=lambda: 1.0)
     task = asyncio.create_task(queue.run())
     try:
         yield queue, registry

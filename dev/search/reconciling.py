@@ -1,20 +1,22 @@
 """What one reconcile may do: observe → decide → the product's own script, played in memory, and ended between any two of its items."""
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 
 from tests.builders import series
 
-from search.flags import FlagWrite, Lever, NotingLever, Prints
+from search.flags import FlagWrite, Lever, NotingLever
 from search.memory import remembered
-from search.place import Life, Memory, Place, last_tick_of
+from search.place import Life, Place, last_tick_of
 from search.playing import Player
 from search.scopes import Said
 from search.spec import MISSING, Library
 from tidegate.api.conditions import Reason
 from tidegate.api.feature_rollout import FeatureRolloutSpec
 from tidegate.api.records import Record
+from tidegate.api.rollout_status import FeatureRolloutStatus
 from tidegate.decide.rollout.deciding import decide
 from tidegate.domain.answers import Answer, Failure, GateAnswer, GateId
 from tidegate.domain.asks import gates_to_ask
@@ -25,13 +27,11 @@ from tidegate.domain.script import reconcile
 from tidegate.domain.snapshot import Policy, Rollout, Snapshot
 
 VALUES = {"good": 0.0, "band": 0.12, "bad": 0.9}
-MOST_KNOWN = 10_000
-"""Reconciles that are kept, to be played again at a place that differs in memory and sleeper alone."""
 FAILED = Failure(Reason.PROMETHEUS_UNREACHABLE, "connection refused")
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Reconcile:
     """What one reconcile did, up to where it ended. `seen`: where the snapshot was taken, which may be an earlier place; `now`: when it
     decided; `cuts`: what went wrong on the way, in words."""
 
@@ -45,7 +45,26 @@ class Look:
     cuts: tuple[str, ...] = ()
     writes: tuple[FlagWrite, ...] = ()
     appended: tuple[Record, ...] = ()
-    is_late: bool = False
+
+    @property
+    def read(self) -> FeatureRolloutStatus:
+        """The status that it read."""
+        return self.snapshot.rollout.status
+
+    @property
+    def decided(self) -> FeatureRolloutStatus:
+        """The status that it decided."""
+        return self.decision.status
+
+    @property
+    def spec(self) -> FeatureRolloutSpec | None:
+        """The spec that it followed."""
+        return self.snapshot.rollout.followed_spec()
+
+    @property
+    def is_late(self) -> bool:
+        """Whether it was read somewhere else than it is carried out."""
+        return self.seen is not self.place
 
     @property
     def is_done(self) -> bool:
@@ -69,55 +88,30 @@ class Look:
 
 
 class Operator:
-    """Reconciles at places of one scope. `exact`: every status goes through JSON, as in the API server."""
+    """Reconciles at places of one scope."""
 
-    def __init__(self, library: Library, exact: bool = False) -> None:
+    def __init__(self, library: Library) -> None:
         self.library = library
         self.lever = Lever(library.target, keeps_older="hostile" in library.scope.events)
-        self.prints = Prints()
-        self._flag_lever = NotingLever(library.target, self.prints)
-        self.exact = exact
-        self.core: Hashable = None
-        """What tells the place that is looked at from others, memory and sleeper aside; None where nobody knows."""
-        self._known: dict[Hashable, list[Look]] = {}
-        self._reach: dict[str, float] = {}
+        self.noting = NotingLever(library.target)
+        self._reach_of = lru_cache(maxsize=None)(lambda query: compile_query(query).reach.total_seconds())
 
-    def looks(self, place: Place, said: Said) -> Iterator[Look]:
+    def reconciles(self, place: Place, said: Said) -> Iterator[Reconcile]:
         """The reconcile with these readings, for each place where it may end; the undisturbed one comes last."""
-        if self.core is None:
-            yield from self._ends(place, said, self.snapshot(place, said), place.now, place)
-            return
-        key = self.core, id(said)
-        if key not in self._known:
-            if len(self._known) > MOST_KNOWN:
-                self._known.clear()
-            awake = replace(place, sleeper=None, memory=Memory())
-            self._known[key] = list(self._ends(awake, said, self.snapshot(place, said), place.now, place))
-        yield from (self._again(look, place) for look in self._known[key])
+        yield from self._ends(place, said, self.snapshot(place, said), place.now, place)
 
-    def _again(self, look: Look, place: Place) -> Look:
-        """The same reconcile at a place that differs in memory and sleeper alone."""
-        after = place if look.after is look.place else replace(look.after, sleeper=place.sleeper, memory=place.memory)
-        memory = remembered(self.library, place, look.snapshot, look.said, look.writes, after, look.now)
-        return replace(look, place=place, seen=place, after=after if memory is place.memory else replace(after, memory=memory))
-
-    def late_looks(self, place: Place) -> Iterator[Look]:
+    def late_reconciles(self, place: Place) -> Iterator[Reconcile]:
         """What the sleeper does when it wakes: what it had decided then, or what it decides by the clock of now on what it saw then."""
         assert place.sleeper is not None
         seen, said = place.sleeper.seen, self.library.scope.readings[place.sleeper.said]
         snapshot = self.snapshot(seen, said)
         for now in (seen.now, place.now) if seen.now != place.now else (place.now,):
             *_, last = self._ends(replace(place, sleeper=None), said, snapshot, now, seen)
-            yield replace(last, place=place, is_late=True)
-
-    def would_write(self, place: Place, said: Said) -> bool:
-        """Whether a reconcile would store anything."""
-        *_, last = self.looks(place, said)
-        return last.wrote
+            yield replace(last, place=place)
 
     def snapshot(self, place: Place, said: Said) -> Snapshot:
         """What the operator reads."""
-        written, status, lever = self.library.written(place.choice), place.status, self._flag_lever
+        written, status, lever = self.library.written(place.choice), place.status, self.noting
         last = None
         if written.problem is not None and status.valid_spec is not None:
             last = self.library.written(self.library.choice_of(status.valid_spec)).spec
@@ -144,7 +138,7 @@ class Operator:
         )
 
     def _answers(self, place: Place, spec: FeatureRolloutSpec, policy: Policy, said: Said) -> dict[GateId, GateAnswer]:
-        tick, sampled = last_tick_of(place.now).timestamp(), place.sampled.timestamp()
+        tick, sampled = last_tick_of(place.now).timestamp(), last_tick_of(place.now).timestamp() - 1
         out = {}
         for asked in gates_to_ask(spec, policy.spec, place.status):
             kind = said.get(asked.gate.name, "good")
@@ -156,18 +150,13 @@ class Operator:
             out[asked.source, asked.gate.name] = GateAnswer(value)
         return out
 
-    def _reach_of(self, query: str) -> float:
-        if query not in self._reach:
-            self._reach[query] = compile_query(query).reach.total_seconds()
-        return self._reach[query]
-
-    def _ends(self, place: Place, said: Said, snapshot: Snapshot, now: datetime, seen: Place) -> Iterator[Look]:
+    def _ends(self, place: Place, said: Said, snapshot: Snapshot, now: datetime, seen: Place) -> Iterator[Reconcile]:
         """`seen`: the place that the snapshot was taken of, which may be an earlier one."""
         decision = decide(snapshot, now)
-        player = Player(self.lever, decision, lambda: reconcile(snapshot.rollout, decision, now), place, seen, self.exact)
+        player = Player(self.lever, decision, lambda: reconcile(snapshot.rollout, decision, now), place, seen)
         for played in player.ends(self.library.scope.crashes):
             after = played.place
             memory = remembered(self.library, place, snapshot, said, played.writes, after, now)
             if memory is not after.memory:
                 after = replace(after, memory=memory)
-            yield Look(place, seen, said, snapshot, decision, now, after, played.cuts, played.writes, played.appended)
+            yield Reconcile(place, seen, said, snapshot, decision, now, after, played.cuts, played.writes, played.appended)
