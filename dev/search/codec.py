@@ -41,9 +41,10 @@ _UNASKED: tuple[tuple[type[BaseModel], str], ...] = (
 _DEFAULT_OLD = 100
 Ages = Mapping[tuple[type[BaseModel], str], int]
 """From which age on, in seconds, a time is old: nothing is decided by how much older it is."""
-_MOST = {(Drift, "unrecorded"): 1, (GateStatus, "breached_samples"): 4, (GateStatus, "no_data_before"): 40}
+_MOST = {(Drift, "unrecorded"): 1, (GateStatus, "breached_samples"): 4, (GateStatus, "no_data_before"): 30}
 """Counts beyond which more is the same."""
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+_RUN = re.compile(r"RolloutRun \S+")
 _NUMBER = re.compile(r"\d+(\.\d+)?")
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -106,6 +107,8 @@ def _recent(times: tuple[datetime, ...], now: datetime) -> tuple[int, ...]:
 
 
 def _text(text: str, now: datetime) -> str:
+    """Which run a sentence names, `status.run` says too."""
+    text = _RUN.sub("RolloutRun", text)
     return _TIME.sub(lambda found: f"@{relative(datetime.fromisoformat(found[0]), now, _DEFAULT_OLD)}@", text) if "T" in text else text
 
 

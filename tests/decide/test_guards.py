@@ -1,11 +1,12 @@
 """Guards hold back who has exposed nobody yet, and roll back only those whose exposure rose within their reach."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from tests.builders import policy, raw_gate
-from tests.decide.world import World
+from tests.decide.world import Fault, World
 from tidegate.api.records import Transition
 from tidegate.api.rollout_status import GateSource, Phase, State, Verdict
 
@@ -140,3 +141,15 @@ def test_a_count_guard_counts_from_the_first_exposure() -> None:
     world = World.at(50, guards=(violations,))
     world.readings["violations"] = 1.0
     world.run_until(lambda it: it.status.state is State.ROLLBACK, 11)
+
+
+def test_what_an_earlier_attempt_saw_and_could_not_write_is_recorded_anew_by_the_next() -> None:
+    """Gates whose status is refused are remembered in the process: they are the attempt's own."""
+    world = World.at(50, guards=(guard(rollback={"gt": 0.15, "confirm": 1}, onBreach="notify"),), revision="v1")
+    world.readings["uptime"] = 0.9
+    world.now += timedelta(seconds=10)
+    world.reconcile(Fault.STATUS_REFUSED)
+    world.edit(revision="v2")
+    world.run(60)
+    breaches = [record for record in world.records() if record.transition is Transition.GUARD_BREACHED]
+    assert [record.attempt for record in breaches if record.attempt == 2] == [2]

@@ -73,9 +73,9 @@ def _record_once(draft: Draft, gate: GateStatus, before: GateStatus | None) -> N
 
 
 def latest_evidence(draft: Draft) -> dict[tuple[GateSource, str], GateStatus]:
-    """Status, or what could not be written to it, whichever read the later sample."""
+    """Status, or what could not be written to it, whichever read the later sample. What an earlier attempt saw is none of a new one's."""
     out = {(gate.source, gate.name): gate for gate in draft.status.gates}
-    for gate in draft.snapshot.evidence:
+    for gate in draft.snapshot.evidence if draft.status.attempt == draft.before.attempt else ():
         known = out.get((gate.source, gate.name))
         if known is None or known.sample_time is None or (gate.sample_time is not None and gate.sample_time >= known.sample_time):
             out[gate.source, gate.name] = gate
