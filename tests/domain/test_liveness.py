@@ -59,7 +59,7 @@ UP = 'timestamp(up{job="a"}) and up{job="a"} == 1'
         ('x{job="a", code="500"} or vector(0)', UP, True),
         ('x{code="500"} or vector(0)', UP, False),
         ('x{namespace="a"} or vector(0)', 'timestamp(up{namespace="a"}) and', False),  # a namespace is no target
-        ("x or vector(0)", "and on (job) last_over_time(x{}[3600s])", True),
+        ("x or vector(0)", "and on (job, namespace, service) last_over_time(x{}[3600s])", True),
         ("(x or vector(0)) / y", "max((timestamp(y{})) unless on () last_over_time(x{}[3600s]))", True),
         ('(x{job="a"} or vector(0)) / y{job="a"}', 'unless on () last_over_time(x{job="a"}[3600s])', True),
         ('(x{job="a"} or vector(0)) / y{job="b"}', "unless on ()", False),  # says nothing of other targets

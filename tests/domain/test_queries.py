@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidegate.domain.problems import QueryProblem
-from tidegate.domain.queries import MAX_DEPTH, MAX_SELECTORS, asks_for, bare_selector, compile_query, confined, target_matchers
+from tidegate.domain.queries import MAX_DEPTH, MAX_SELECTORS, asks_for, bare_selector, compile_query, confined, expected, target_matchers
 
 Found = list[tuple[str, float]]
 
@@ -226,17 +226,22 @@ def test_the_matchers_of_a_selectors_targets(text: str, found: dict[str, str] | 
 
 
 @pytest.mark.parametrize(
-    ("query", "metrics"),
+    ("query", "found"),
     [
         ('sum(rate(x{variant="on"}[5m])) / sum(rate(y[5m]))', ("x{}", "y{}")),
-        ('x{a="1"} / x{a="2"}', ("x{}",)),
-        ('{__name__=~"x|y", a="b"}', ('{__name__=~"x|y"}',)),
-        ('{a="b"}', ('{a="b"}',)),
-        ('{__name__="x" or a="b"}', ('{__name__="x" or a="b"}',)),
+        ('x{a="1"} / x{a="2", version="v2"}', ('x{a="1"}', 'x{a="2"}')),
+        ('(x{code="500"} or vector(0)) / x', ("x{}", "x{}")),  # rightly empty: its metric will do
+        ('absent(x{a="1"})', ("x{}",)),
+        ("ALERTS or vector(0)", (None,)),
+        ('{__name__=~"x|y", a="b"}', ('{__name__=~"x|y", a="b"}',)),
+        ('{__name__=~"x|y", a="b"} or vector(0)', ('{__name__=~"x|y"}',)),
+        ('{a="b"} or vector(0)', ('{a="b"}',)),
+        ('x{a="1", variant="on" or a="2"}', ('x{a="1" or a="2"}',)),
     ],
 )
-def test_what_a_query_says_of_its_metrics_names(query: str, metrics: tuple[str, ...]) -> None:
-    assert compile_query(query).metrics == metrics
+def test_what_should_have_had_series_before(query: str, found: tuple[str | None, ...]) -> None:
+    selectors = compile_query(query).selectors
+    assert tuple(expected(one, lambda label, value: label == "variant" or value == "v2") for one in selectors) == found
 
 
 def test_a_condition_on_time_alone_reads_no_metric() -> None:

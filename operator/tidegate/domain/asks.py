@@ -13,7 +13,7 @@ from tidegate.api.rollout_status import FeatureRolloutStatus, GateSource, Phase,
 from tidegate.api.types import format_duration
 from tidegate.domain.placeholders import render, window_since
 from tidegate.domain.problems import QueryProblem
-from tidegate.domain.queries import bare_selector, compile_query, confined, matched_labels
+from tidegate.domain.queries import bare_selector, compile_query, confined, expected, matched_labels
 from tidegate.domain.snapshot import Rollout
 from tidegate.domain.templates import resolved_gates
 
@@ -42,12 +42,12 @@ def all_gates(spec: FeatureRolloutSpec, policy: RolloutPolicySpec) -> Iterator[A
 
 
 def gates_to_ask(spec: FeatureRolloutSpec, policy: RolloutPolicySpec, status: FeatureRolloutStatus) -> Iterator[Asked]:
-    """Guards from the start, the rollout's own gates from the first exposure, nothing once the attempt has ended or the feature is switched
-    off: that must wait for no answer."""
+    """Guards and gates from the start, so that what can't be judged is known before anybody is exposed; nothing once the attempt has ended
+    or the feature is switched off: that must wait for no answer."""
     if status.attempt == 0 or not spec.enabled or status.state is State.ROLLBACK or status.phase in SILENT:
         return
     for asked in all_gates(spec, policy):
-        if asked.source is GateSource.POLICY or status.is_exposed:
+        if asked.source is GateSource.POLICY or status.is_exposed or status.exposed_at is None:
             yield asked
 
 
@@ -71,6 +71,10 @@ class Wording:
     def kept(self) -> str:
         """The label that every selector is confined by; "" for none."""
         return "" if self.confine is None else self.confine[0]
+
+    def is_new(self, label: str, value: str) -> bool:
+        """Whether a matcher is about what this attempt exposes, of which there can be no series before."""
+        return "variant" in label or (value != "" and value == self.rollout.status.revision)
 
     def __call__(self, query: str) -> str:
         """The query for this attempt. QueryProblem as `render`."""
@@ -110,11 +114,13 @@ def fingerprint(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 
-def metrics_of(gate: Measure, word: Wording) -> Iterator[str]:
-    """Selectors of every metric that a gate reads, by name alone; confined where the gate's queries are."""
+def expected_series(gate: Measure, word: Wording) -> Iterator[str]:
+    """Selectors of all that a gate reads and that should have had series before; confined where the gate's queries are."""
     for field, query in queries_of(gate):
-        for metric in compile_query(word(query), reads_metrics=field != "when").metrics:
-            yield metric if word.confine is None else confined(metric, *word.confine)
+        for selector in compile_query(word(query), reads_metrics=field != "when").selectors:
+            found = expected(selector, word.is_new)
+            if found is not None:
+                yield found if word.confine is None else confined(found, *word.confine)
 
 
 def queries_of(gate: Measure) -> Iterator[tuple[str, str]]:

@@ -15,6 +15,8 @@ TARGET_LABELS = frozenset({"job", "namespace", "instance", "pod", "service"})
 CAME_AND_WENT = timedelta(hours=1)
 """For so long after its last sample a selector's own targets have to be up; later it is as if it had never had any."""
 _MOST_OTHERS = 4
+_KIND = ("job", "namespace", "service")
+"""What targets have in common that replace each other."""
 
 
 @lru_cache(maxsize=8192)
@@ -33,25 +35,28 @@ def signs_of_life(selectors: Sequence[Selector], empty: Sequence[int], kept: str
 
 
 def _signs(selectors: Sequence[Selector], empty: Selector, kept: str) -> Iterator[str]:
-    """What shows that an empty selector is so by right, the surest first: other series of its metric; that a target that it names is up;
-    that one which it had series of is; and where it had none lately, the others that the query reads."""
-    of_target = target_matchers(empty.text, TARGET_LABELS | {kept})
-    offset = offset_text(empty.offset)
+    """What shows that an empty selector is so by right, the surest first: other series of its metric; that targets are up of a kind that it
+    had series of lately; and where it had none lately, that one which it names is up, or that the others live which the query reads."""
+    labels = TARGET_LABELS | {kept}
+    of_target, offset = target_matchers(empty.text, labels), offset_text(empty.offset)
     lately = f"last_over_time({empty.text}[{int(CAME_AND_WENT.total_seconds())}s]{offset})"
-    if of_target is not None:
-        same = target_matchers(empty.text, TARGET_LABELS | {kept, "__name__"}) or {}
-        yield f"timestamp({{{', '.join(same.values())}}}{offset})"
-        confined = {label: text for label, text in of_target.items() if label == kept}
-        if of_target.keys() - {"namespace", kept}:
-            yield _is_up(of_target.values(), offset)
-        yield f"({_is_up(confined.values(), offset)}) and on (job) {lately}"
     named = of_target or {}
-    others = [
-        one for one in selectors if one.need and one != empty and named.items() <= (target_matchers(one.text, named.keys()) or {}).items()
-    ]
-    if others:
-        read = " or ".join(f"timestamp({_moved(one)})" for one in sorted(others, key=lambda one: -one.need)[:_MOST_OTHERS])
-        yield f"({read}) unless on () {lately}"
+    instead = [f"timestamp({_moved(one)})" for one in _others(selectors, empty, named)]
+    if of_target is not None:
+        same = target_matchers(empty.text, labels | {"__name__"}) or {}
+        yield f"timestamp({{{', '.join(same.values())}}}{offset})"
+        confined = [text for label, text in named.items() if label == kept]
+        yield f"({_is_up(confined, offset)}) and on ({', '.join(_KIND)}) {lately}"
+        if named.keys() - {"namespace", kept}:
+            instead.insert(0, f"({_is_up(named.values(), offset)})")
+    if instead:
+        yield f"({' or '.join(instead)}) unless on () {lately}"
+
+
+def _others(selectors: Sequence[Selector], empty: Selector, named: Mapping[str, str]) -> list[Selector]:
+    """The other selectors that say something of the same targets, those first that there is no number without."""
+    others = [one for one in selectors if one.need and one != empty and _has(one, named)]
+    return sorted(others, key=lambda one: -one.need)[:_MOST_OTHERS]
 
 
 def _has(selector: Selector, matchers: Mapping[str, str]) -> bool:

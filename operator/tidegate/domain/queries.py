@@ -55,13 +55,11 @@ class Selector:
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """`reach`: how far before the evaluation time the query looks back. `metrics`: what each selector says of its metric's name, as a
-    selector of its own."""
+    """`reach`: how far before the evaluation time the query looks back."""
 
     query: str
     selectors: tuple[Selector, ...]
     reach: timedelta
-    metrics: tuple[str, ...] = ()
 
 
 def bounded(call: Callable[_P, _T]) -> Callable[_P, _T]:
@@ -90,11 +88,10 @@ def compile_query(query: str, *, reads_metrics: bool = True) -> Compiled:
     found = list(_selectors(tree, _NOTHING, _NOTHING, Need.SAMPLES))
     if not found and reads_metrics:
         raise QueryProblem("reads no metric, so nothing can tell whether it is fresh")
-    selectors = _distinct(selector for selector, _, _ in found)
+    selectors = _distinct(selector for selector, _ in found)
     if len(selectors) > MAX_SELECTORS:
         raise QueryProblem(f"has {len(selectors)} selectors; at most {MAX_SELECTORS}: use a recording rule")
-    metrics = tuple(dict.fromkeys(metric for _, _, metric in found))
-    return Compiled(query, selectors, max((reach for _, reach, _ in found), default=_NOTHING), metrics)
+    return Compiled(query, selectors, max((reach for _, reach in found), default=_NOTHING))
 
 
 @lru_cache(maxsize=8192)
@@ -143,6 +140,23 @@ def target_matchers(selector: str, labels: Collection[str]) -> dict[str, str] | 
     return out
 
 
+def expected(selector: Selector, is_new: Callable[[str, str], bool]) -> str | None:
+    """What of a selector should have had series before, as a selector: its metric, and where without samples there is no number all of its
+    matchers but those, by label and value, that are about what is to come. None for alerts, which may never have fired."""
+    tree = parsed(selector.text)
+    if tree.name in _ALERTS:
+        return None
+
+    def stays(one: Any) -> bool:
+        return one.name == "__name__" or (selector.need is Need.SAMPLES and not is_new(one.name, one.value))
+
+    alternatives = [matchers for matchers in (tree.matchers.matchers, *tree.matchers.or_matchers) if matchers]
+    kept = [[one for one in matchers if stays(one)] for matchers in alternatives]
+    if tree.name is None and not all(kept):
+        return selector.text  # finds its series by other labels: they are all that can be searched for
+    return f"{tree.name or ''}{{{' or '.join(', '.join(map(_matcher_text, matchers)) for matchers in kept if matchers or tree.name)}}}"
+
+
 def matched_labels(selector: str) -> frozenset[str]:
     """The labels that a bare selector has matchers for."""
     return frozenset(one.name for one in parsed(selector).matchers.matchers)
@@ -189,14 +203,14 @@ def offset_text(offset: timedelta) -> str:
     return f" offset {int(offset / timedelta(milliseconds=1))}ms" if offset else ""
 
 
-def _selectors(node: Any, offset: timedelta, reach: timedelta, need: Need) -> Iterator[tuple[Selector, timedelta, str]]:
-    """Every selector below `node`, with how far back it reads, and what it says of its metric's name."""
+def _selectors(node: Any, offset: timedelta, reach: timedelta, need: Need) -> Iterator[tuple[Selector, timedelta]]:
+    """Every selector below `node`, with how far back it reads."""
     children: tuple[tuple[Any, Need], ...] = ()
     match node:
         case promql.VectorSelector():
             moved = offset + _moved_back(node)
             rests_on = Need.NOTHING if node.name in _ALERTS else need
-            yield Selector(_selector_text(node), moved, rests_on), reach + _moved_back(node), _metric(node)
+            yield Selector(_selector_text(node), moved, rests_on), reach + _moved_back(node)
         case promql.MatrixSelector():
             yield from _selectors(node.vector_selector, offset, reach + (node.range or _NOTHING), need)
         case promql.SubqueryExpr():
@@ -237,16 +251,6 @@ def _selector_text(selector: Any, also: str = "") -> str:
     further = [also] if also else []
     inside = " or ".join(", ".join([*(_matcher_text(one) for one in matchers), *further]) for matchers in alternatives)
     return f"{selector.name or ''}{{{inside}}}"
-
-
-def _metric(selector: Any) -> str:
-    if selector.name is not None:
-        return f"{selector.name}{{}}"
-    alternatives = (selector.matchers.matchers, *selector.matchers.or_matchers)
-    named = [[_matcher_text(one) for one in matchers if one.name == "__name__"] for matchers in alternatives if matchers]
-    if not named or not all(named):
-        return _selector_text(selector)  # finds its series by other labels: they are all that can be searched for
-    return f"{{{' or '.join(', '.join(matchers) for matchers in named)}}}"
 
 
 def _matcher_text(matcher: Any) -> str:

@@ -15,11 +15,11 @@ from tidegate.domain.asks import (
     Wording,
     all_gates,
     buckets_query,
+    expected_series,
     fingerprint,
     gates_to_ask,
     last_tick,
     median_query,
-    metrics_of,
     start_source,
     wording,
 )
@@ -97,7 +97,7 @@ class GateReadings:
     async def unknown_metrics(
         self, rollout: Rollout, spec: FeatureRolloutSpec, policy: Policy, source: Source, now: datetime
     ) -> tuple[str, ...] | Failure:
-        """Which metrics of the gates had no series for a week, while nobody is exposed yet."""
+        """Selectors of what the gates read that had no series for a week, while nobody is exposed yet."""
         status = rollout.status
         if status.attempt == 0 or status.exposed_at is not None or status.step_percent:
             return ()
@@ -107,7 +107,7 @@ class GateReadings:
             if asked.gate.starts_empty:
                 continue
             try:
-                wanted |= dict.fromkeys(metrics_of(asked.gate, wording(asked, rollout, policy.spec, now)))
+                wanted |= dict.fromkeys(expected_series(asked.gate, wording(asked, rollout, policy.spec, now)))
             except Exception as error:  # noqa: BLE001 - the safe reconcile is for what nobody foresaw
                 why = _failure(asked, error)
                 return Failure(why.reason, f"gate {asked.gate.name}: {why.message}")

@@ -9,7 +9,7 @@ from tidegate.api.records import Transition
 from tidegate.api.rollout_status import GateSource, GateStatus, HeldBy, Phase, StartMedian, Verdict
 from tidegate.api.types import format_duration
 from tidegate.decide.gates.assess import Surroundings
-from tidegate.decide.gates.verdict import Context, judge
+from tidegate.decide.gates.verdict import Context, judge, unjudgeable
 from tidegate.decide.numbers import number, single_value
 from tidegate.decide.rollout.draft import Draft
 from tidegate.domain.answers import Failure
@@ -50,6 +50,13 @@ def to_judge(draft: Draft, policy: Policy) -> Iterator[tuple[GateSource, Gate, C
         yield from ((GateSource.ROLLOUT, gate, context) for gate in draft.resolved.gates)
     for_guards = Context(draft.now, staleness, effective, None, no_data, surroundings)
     yield from ((GateSource.POLICY, guard, for_guards) for guard in policy.spec.guards)
+
+
+def _own_gates(draft: Draft, policy: Policy) -> Iterator[tuple[GateSource, Gate, Context]]:
+    """The rollout's gates while nobody is exposed: asked, to see whether they can be judged at all."""
+    surroundings = Surroundings(policy.baselines, {}, is_alone=False)
+    context = Context(draft.now, policy.spec.prometheus.staleness, None, None, None, surroundings)
+    yield from ((GateSource.ROLLOUT, gate, context) for gate in draft.resolved.gates)
 
 
 def _keep_medians(draft: Draft, policy: Policy) -> None:
@@ -129,7 +136,8 @@ def refused_query(draft: Draft) -> Problem | None:
 
 
 def unready(draft: Draft) -> Problem | None:
-    """What a gate needs before the first exposure: metrics that exist, and the baselines that it is relative to."""
+    """What a gate needs before the first exposure: series that exist, queries that Prometheus takes and whose answers have the right form,
+    and the baselines that it is relative to."""
     policy = draft.snapshot.policy
     raising = draft.status.raising
     is_live = raising is not None and raising.adopts
@@ -137,8 +145,12 @@ def unready(draft: Draft) -> Problem | None:
         return None
     unknown = draft.snapshot.unknown_metrics
     if unknown and not isinstance(unknown, Failure):
-        text = f"no series of {', '.join(unknown)} within 7 days: correct the name, or give the gate startsEmpty: true"
+        text = f"no series of {', '.join(unknown)} within 7 days: correct names and labels, or give the gate startsEmpty: true"
         return Problem(Reason.NO_SUCH_SERIES, text[:1024])
+    for source, gate, context in (*_own_gates(draft, policy), *to_judge(draft, policy)):
+        never = unjudgeable(gate, draft.snapshot.answers.get((source, gate.name)), context)
+        if never is not None:
+            return Problem(Reason.QUERY_REFUSED, f"gate {gate.name} can never be judged: {never}"[:1024])
     medians = {median.gate for median in draft.status.baselines}
     for gate in (*draft.resolved.gates, *policy.spec.guards):
         relative = gate.relative_to

@@ -10,7 +10,7 @@ from tidegate.api.feature_rollout import NoDataAction
 from tidegate.api.gates import Gate, RollbackRule
 from tidegate.api.rollout_status import GateSource, GateStatus, HeldBy, Verdict
 from tidegate.decide.gates.assess import Assessment, Surroundings, assess, least_samples, sample_count
-from tidegate.decide.gates.readings import NoData, NoDataReason, read_when
+from tidegate.decide.gates.readings import NoData, NoDataReason, failed, read_when
 from tidegate.decide.gates.thresholds import confirmations, thresholds_in_words
 from tidegate.decide.numbers import number
 from tidegate.domain.answers import Answer, CountAnswer, Failure, GateAnswer, SeriesValue
@@ -67,6 +67,21 @@ def judge(gate: Gate, source: GateSource, answer: GateAnswer | None, before: Gat
     if isinstance(answer.value, CountAnswer):
         fields["counted"] = to_status(answer.value.tally, answer.value.counter)
     return GateStatus(**_judged(gate, fields, answer, before, context))
+
+
+_NEVER = frozenset(
+    {NoDataReason.WRONG_TYPE, NoDataReason.TOO_MANY_SERIES, NoDataReason.NOT_ONE_SERIES, NoDataReason.NO_SUCH_BUCKET, Reason.QUERY_REFUSED}
+)
+
+
+def unjudgeable(gate: Gate, answer: GateAnswer | None, context: Context) -> str | None:
+    """Why an answer of this form can never be judged; None where it can, or may be once the feature is exposed."""
+    if answer is None:
+        return None
+    found = assess(gate, answer, context.staleness, context.surroundings)
+    others = (part for part in (answer.samples, answer.base, answer.when) if isinstance(part, Failure))
+    missing = [found, *map(failed, others)]
+    return next((one.message for one in missing if isinstance(one, NoData) and one.reason in _NEVER), None)
 
 
 def _answered_before(answer: GateAnswer) -> GateAnswer:
