@@ -237,6 +237,7 @@ def test_the_matchers_of_a_selectors_targets(text: str, found: dict[str, str] | 
         ('{__name__=~"x|y", a="b"} or vector(0)', ('{__name__=~"x|y"}',)),
         ('{a="b"} or vector(0)', ('{a="b"}',)),
         ('x{a="1", variant="on" or a="2"}', ('x{a="1" or a="2"}',)),
+        ('x{variant="on" or a="2"}', ("x{}",)),
     ],
 )
 def test_what_should_have_had_series_before(query: str, found: tuple[str | None, ...]) -> None:

@@ -152,9 +152,9 @@ def expected(selector: Selector, is_new: Callable[[str, str], bool]) -> str | No
 
     alternatives = [matchers for matchers in (tree.matchers.matchers, *tree.matchers.or_matchers) if matchers]
     kept = [[one for one in matchers if stays(one)] for matchers in alternatives]
-    if tree.name is None and not all(kept):
-        return selector.text  # finds its series by other labels: they are all that can be searched for
-    return f"{tree.name or ''}{{{' or '.join(', '.join(map(_matcher_text, matchers)) for matchers in kept if matchers or tree.name)}}}"
+    if not all(kept):  # any series of its metric will do; without a name its labels are all that can be searched for
+        return selector.text if tree.name is None else f"{tree.name}{{}}"
+    return f"{tree.name or ''}{{{' or '.join(', '.join(map(_matcher_text, matchers)) for matchers in kept)}}}"
 
 
 def matched_labels(selector: str) -> frozenset[str]:
