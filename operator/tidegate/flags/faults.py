@@ -26,8 +26,7 @@ def without_broken(
         if key not in reasons:
             served[key] = flag
             continue
-        needed = len(json.dumps(last_good[key])) if key in last_good else 0
-        if needed and needed <= room:
+        if key in last_good and (needed := len(json.dumps(last_good[key]))) <= room:
             served[key] = last_good[key]
             room -= needed
         faults[key] = Fault(reasons[key], kept=key in served)

@@ -24,6 +24,7 @@ class SharedRules:
     def __init__(self, rules: Any) -> None:
         self._readable = rules is None or isinstance(rules, Mapping)
         self._rules: Mapping[str, Any] = rules if isinstance(rules, Mapping) else {}
+        self._sizes: dict[str, int] = {}
         self._room = MAX_INSERTED_BYTES
 
     def put_into(self, flag: Any) -> Any:
@@ -50,7 +51,9 @@ class SharedRules:
         if depth == _MAX_DEPTH:
             raise SharedRuleError(f"its shared rules refer to each other in a circle, or more than {_MAX_DEPTH} times: see {name[:80]!r}")
         rule = self._rules[name]
-        self._room -= len(json.dumps(rule))
+        if name not in self._sizes:  # once: a thousand flags may refer to one large rule
+            self._sizes[name] = len(json.dumps(rule))
+        self._room -= self._sizes[name]
         if self._room < 0:
             raise SharedRuleError(f"shared rules would add more than {MAX_INSERTED_BYTES} bytes to the document: write this flag without")
         return rule

@@ -88,7 +88,10 @@ class World(FlagSets):
         async def check() -> bool:
             return await self.instant(query) == value
 
-        await eventually(f"{query} is {value} in Prometheus", check, seconds, every)
+        try:
+            await eventually(f"{query} is {value} in Prometheus", check, seconds, every)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; it is {await self.instant(query)}") from None
 
     async def shown(self, gate: str, value: float, name: str = "feature") -> None:
         """Waits until the operator's own /metrics, as Prometheus scraped it, shows this reading of a gate."""
