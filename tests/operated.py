@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -31,7 +32,8 @@ class Dial(Prometheus):
         self.value = value
 
     async def instant(self, endpoint: Endpoint, query: str, at: float) -> InstantVector:
-        return InstantVector("vector", (Series((), at if "timestamp(" in query else self.value),), 1)
+        ages = tuple(Series((("selector", number),), at) for number in re.findall(r'"selector", "([0-9]+)"', query))
+        return InstantVector("vector", ages or (Series((), self.value),), len(ages) or 1)
 
     async def has_series(self, endpoint: Endpoint, selector: str, since: float, at: float) -> bool:
         return True

@@ -1,18 +1,20 @@
 """What must be there before anybody is exposed, what will surprise, and gates that a person has to mend."""
 
+import math
 from typing import Any
 
 import pytest
 
-from tests.builders import condition, policy, raw_gate, stalled_for
+from tests.builders import START, answer, condition, policy, raw_gate, stalled_for
 from tests.decide.world import World
 from tidegate.api.conditions import ConditionType, Reason
 from tidegate.api.records import Transition
 from tidegate.api.rollout_status import Phase, State, Verdict
-from tidegate.domain.answers import Failure
+from tidegate.domain.answers import Answer, Failure
 
 pytestmark = pytest.mark.levers
 
+REFUSED = Failure(Reason.QUERY_REFUSED, "execution: many-to-many matching not allowed")
 SILENT = Failure(Reason.PROMETHEUS_UNREACHABLE, "connection refused")
 
 
@@ -88,8 +90,9 @@ def test_a_template_that_is_missing_holds_and_the_other_gates_stay_armed() -> No
 
 
 def test_a_query_that_prometheus_refuses_stalls_and_rolls_nothing_back() -> None:
-    world = World.at(10, gates=[raw_gate(), raw_gate("joined")], guards=(raw_gate("uptime"),))
-    world.readings["joined"] = Failure(Reason.QUERY_REFUSED, "execution: many-to-many matching not allowed")
+    world = World.at(10, gates=[raw_gate()], guards=(raw_gate("uptime"),))
+    world.readings["joined"] = REFUSED
+    world.edit(gates=[raw_gate(), raw_gate("joined")])
     world.run(300)
     assert (world.percent, stalled_for(world.status)) == (10, Reason.QUERY_REFUSED)
     found = condition(world.status, ConditionType.METRICS_AVAILABLE)
@@ -97,6 +100,54 @@ def test_a_query_that_prometheus_refuses_stalls_and_rolls_nothing_back() -> None
     assert found.status == "True", "the source answers"
     world.readings["joined"] = 0.0
     world.run_until(lambda world: world.status.percent == 50)
+
+
+def test_a_query_that_was_answered_before_is_refused_by_a_fault_of_the_source() -> None:
+    """Thanos tells an outage of what it asks as 422 (case 13)."""
+    world = World.at(10, gates=[raw_gate()], noData={"deadline": "30s", "then": "rollback"})
+    world.readings["errors"] = REFUSED
+    world.run(300)
+    assert (world.percent, world.status.state, stalled_for(world.status)) == (10, State.ROLLING_OUT, None)
+    assert "refuses a query that it has answered before" in world.status.gates[0].message
+    world.readings["errors"] = 0.0
+    world.run_until(lambda world: world.status.percent == 50)
+
+
+def test_another_query_was_not_answered_before() -> None:
+    world = World.at(10, gates=[raw_gate()])
+    world.readings["errors"] = REFUSED
+    world.edit(gates=[raw_gate(query="joined")])
+    world.run(300)
+    assert (world.percent, stalled_for(world.status)) == (10, Reason.QUERY_REFUSED)
+
+
+@pytest.mark.parametrize(
+    "reading",
+    [
+        REFUSED,
+        Answer(START, "string", (), None, 0, 0),
+        Answer(START, "matrix", (), None, 0, 0),
+        answer(*range(101)),
+    ],
+    ids=["refused", "string", "matrix", "too many series"],
+)
+def test_a_gate_that_can_never_be_judged_exposes_nobody(reading: Failure | Answer) -> None:
+    world = World(gates=[raw_gate()])
+    world.readings["errors"] = reading
+    world.run(300)
+    assert (world.percent, world.phase, stalled_for(world.status)) == (0, Phase.PENDING, Reason.QUERY_REFUSED)
+    assert "gate errors can never be judged: " in str(world.status.waiting_for)
+    world.readings["errors"] = 0.0
+    world.climb_to(10)
+    assert stalled_for(world.status) is None
+
+
+@pytest.mark.parametrize("reading", [None, SILENT, math.nan], ids=["empty", "silent", "NaN"])
+def test_what_may_come_once_somebody_is_exposed_keeps_nobody_back(reading: Failure | float | None) -> None:
+    """`variant="on"` has no series, and a ratio of nothing is NaN, while nobody has the feature."""
+    world = World(gates=[raw_gate()])
+    world.readings["errors"] = reading
+    world.climb_to(10)
 
 
 QUESTIONABLE: list[tuple[dict[str, Any], Reason | None]] = [

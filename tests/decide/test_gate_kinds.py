@@ -1,6 +1,7 @@
 """Each kind of gate, one reading: counts, latencies, and values that are relative to something."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from tidegate.api.conditions import Reason
 from tidegate.api.feature_rollout import NoData as NoDataRule
 from tidegate.api.gates import Gate
 from tidegate.api.rollout_status import Verdict
-from tidegate.domain.answers import Answer, Buckets, CountAnswer, Failure, GateAnswer
+from tidegate.domain.answers import Answer, Buckets, CountAnswer, Failure, GateAnswer, SeriesValue
 from tidegate.domain.counting import Tally
 
 ADVANCE, HOLD, ROLLBACK, NO_DATA, NOT_APPLICABLE = (
@@ -199,13 +200,19 @@ def relative_gate(**to: Any) -> Gate:
         (answer(121), answer(100), ROLLBACK, 0.21),
         (answer(-121), answer(-100), ADVANCE, -0.21),
         (answer(-79), answer(-100), ROLLBACK, 0.21),
-        (answer(1, 130), answer(100), ROLLBACK, 0.3),  # one base for all series: the worst counts
+        (answer(1, 130), replace(answer(100), series=(SeriesValue("", 100),)), ROLLBACK, 0.3),  # one base without labels is for all series
+        (answer(1, 130), answer(100), NO_DATA, None),  # a base with labels is for the series of these labels alone
+        (answer(130, 1), answer(100), ROLLBACK, 0.3),
         (answer(1, 130), answer(1, 200), HOLD, 0),  # a base for each
         (answer(1), answer(0), NO_DATA, None),
         (answer(1), answer(), NO_DATA, None),
         (answer(1), answer(math.nan), NO_DATA, None),
-        (answer(1), answer(1, math.nan), NO_DATA, None),
+        (answer(1), answer(1, math.nan), HOLD, 0),  # the base of a series that there is none of
+        (answer(1, 2), answer(1, math.nan), NO_DATA, None),  # the other is no data alone: it is compared, and nothing advances
+        (answer(1, 9), answer(2, math.nan), NO_DATA, None),
+        (answer(9, 2), answer(1, math.nan), ROLLBACK, 8),
         (answer(1, 2, 3), answer(1, 2), NO_DATA, None),
+        (answer(1, 2, 3), answer(1, 1), ROLLBACK, 1),
         (answer(1), answer(100, age=31), NO_DATA, None),
         (answer(1, age=31), answer(100), NO_DATA, None),
         (answer(1), SILENT, NO_DATA, None),

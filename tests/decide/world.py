@@ -69,8 +69,10 @@ from tidegate.levers.managed_fields import FIELD_MANAGER
 from tidegate.observe.evidence import Evidence
 from tidegate.observe.parsing import parse_rollout
 
-Script = float | Failure | None | Callable[[float], float | Failure | None]
-"""A gate's reading: a number, a failure of the source, None for no series, or a function of the seconds since T0 giving one of them."""
+Said = float | Answer | Failure | None
+Script = Said | Callable[[float], Said]
+"""A gate's reading: a number, an answer of any other form, a failure of the source, None for no series, or a function of the seconds since
+T0 giving one of them."""
 
 
 AGAIN = 0.05
@@ -582,7 +584,7 @@ class World:
         one, at = asked.gate, word.at.timestamp()
         script = self.readings.get(one.name, 0.0)
         said = script(at - START) if callable(script) else script
-        if isinstance(said, Failure):
+        if isinstance(said, Answer | Failure):
             return said
         sampled = None if said is None else at - self.scrape_age
         if one.count is not None:

@@ -62,7 +62,7 @@ UP = 'timestamp(up{job="a"}) and up{job="a"} == 1'
         ("x or vector(0)", "and on (job, namespace, service) last_over_time(x{}[3600s])", True),
         ("(x or vector(0)) / y", "max((timestamp(y{})) unless on () last_over_time(x{}[3600s]))", True),
         ('(x{job="a"} or vector(0)) / y{job="a"}', 'unless on () last_over_time(x{job="a"}[3600s])', True),
-        ('(x{job="a"} or vector(0)) / y{job="b"}', "unless on ()", False),  # says nothing of other targets
+        ('(x{job="a"} or vector(0)) / y{job="b"}', "timestamp(y", False),  # says nothing of other targets
         ("x or y", "max((timestamp(y{})) unless on () last_over_time(x{}[3600s]))", True),
         ("(x offset 5m) or vector(0)", 'timestamp({__name__="x"} offset 300000ms)', True),
     ],
