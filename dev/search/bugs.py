@@ -45,8 +45,8 @@ _RAISES = (
     Bug(
         "a raise that was decided is made though spec.paused is true by now",
         _WAITING,
-        'Blocker("spec.paused is true") if draft.spec.paused else',
-        'Blocker("spec.paused is true") if draft.spec.paused and draft.status.raising is None else',
+        "return None if by is None else Blocker(by)",
+        "return None if by is None or draft.status.raising is not None else Blocker(by)",
         "switches",
     ),
     Bug(

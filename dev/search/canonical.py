@@ -140,7 +140,7 @@ def ages_of(library: Library) -> Ages:
     """When times are old in a scope: later than anything that is counted from them."""
     scope = library.scope
     spec = library.written(Choice()).spec
-    deadline = 0 if spec.step_deadline is None else int(spec.step_deadline.total_seconds())
+    deadline = int(spec.step_deadline.total_seconds())
     reach = max((int(guard.reach.total_seconds()) for guard in library.policy.spec.guards if guard.reach is not None), default=0)
     lasting = max((int(rule.for_.total_seconds()) for rule in library.lasting.values() if rule.for_ is not None), default=0)
     gap = max(lasting, STALENESS) + INTERVAL if lasting else INTERVAL

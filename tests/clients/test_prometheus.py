@@ -64,7 +64,8 @@ async def test_a_query_is_a_form_with_its_time_and_the_credentials(prometheus: P
         return web.json_response(success("vector", [element("0.5", pod="b", app="a"), element("NaN"), element("+Inf"), element("-Inf")]))
 
     async with source(handler) as url:
-        answer = await prometheus.instant(Endpoint(url + "/prefix/", timeout=2.5, authorization="Bearer t0ken"), 'up{a="é&"}', AT)
+        endpoint = Endpoint(url + "/prefix/", timeout=2.5, headers=(("Authorization", "Bearer t0ken"),))
+        answer = await prometheus.instant(endpoint, 'up{a="é&"}', AT)
     form = {"query": 'up{a="é&"}', "time": "1700000000.250", "timeout": "2500ms"}
     assert seen == [("POST", "/prefix/api/v1/query", form, "Bearer t0ken")]
     assert answer.series[0] == Series((("app", "a"), ("pod", "b")), 0.5)
@@ -261,4 +262,4 @@ async def test_the_environment_chooses_no_proxy(prometheus: Prometheus, monkeypa
 
 
 async def test_an_endpoint_keeps_its_credentials_out_of_logs() -> None:
-    assert "t0ken" not in repr(Endpoint("http://x", authorization="Bearer t0ken"))
+    assert "t0ken" not in repr(Endpoint("http://x", headers=(("Authorization", "Bearer t0ken"),)))

@@ -184,6 +184,21 @@ def test_how_many_samples_a_breach_needs_by_kind(kind: str, rule: dict[str, Any]
     assert [status.verdict for status in judged(made(rollback=bound | rule), *looks)] == [HOLD] * (needed - 1) + [ROLLBACK]
 
 
+# the time alone
+
+ROLL_BACK = NoDataRule.model_validate({"deadline": "60s", "then": "rollback"})
+
+
+@pytest.mark.parametrize(
+    ("given", "verdict"), [(answer(9), ADVANCE), (Answer(START, "vector", (), START, 0, 0), HOLD)], ids=["at nine", "at night"]
+)
+def test_a_gate_of_the_time_alone_holds_while_its_condition_does_not_hold(given: Answer, verdict: Verdict) -> None:
+    """Nothing is missing then: it would roll back every night where missing data does."""
+    looks = [(GateAnswer(given), context(at, rule=ROLL_BACK)) for at in (0, 61)]
+    statuses = judged(gate(query="hour() >= 8", advance={"gte": 8}, rollback=None), *looks)
+    assert [one.verdict for one in statuses] == [verdict, verdict]
+
+
 # relativeTo
 
 
@@ -276,9 +291,6 @@ def test_a_gate_that_does_not_apply_keeps_what_it_saw_of_a_breach() -> None:
     statuses = judged(gate(when="open", rollback={"gt": 0.15, "for": "20s"}), *looks)
     assert (statuses[1].verdict, statuses[1].breached_samples) == (NOT_APPLICABLE, 1)
     assert statuses[-1].verdict is ROLLBACK
-
-
-ROLL_BACK = NoDataRule.model_validate({"deadline": "60s", "then": "rollback"})
 
 
 def test_the_clock_of_missing_data_stands_still_while_a_gate_does_not_apply() -> None:

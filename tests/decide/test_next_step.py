@@ -95,7 +95,7 @@ MISSING_ALONE: list[tuple[Callable[[World], None], str]] = [
     (too_few_samples, "gate errors (holds; advance < 0.1, rollback > 0.15 on 2 samples)"),
     (guard_in_the_band, "guard uptime (holds; advance < 0.1, rollback > 0.15 on 1 samples)"),
     (guard_gone, "guard uptime (no data; advance < 0.1, rollback > 0.15 on 1 samples)"),
-    (paused, "spec.paused is true"),
+    (paused, "paused by spec.paused"),
     (long_dwell, "the dwell of 10 % to end at 2026-12-01T10:00:00Z"),
     (policy_gone, "RolloutPolicy production does not exist"),
 ]

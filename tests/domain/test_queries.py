@@ -89,9 +89,8 @@ def meaning(tree: Any) -> object:
         ("x[5m]", "gives a range"),
         ("x[5m:1m]", "gives a range"),
         ('"text"', "a string"),
-        ("1 + 1", "reads no metric"),
-        ("vector(1)", "reads no metric"),
-        ("time()", "reads no metric"),
+        ("1 + 1", "reads neither a metric nor the time"),
+        ("vector(1)", "reads neither a metric nor the time"),
         ("x @ 1700000000", "@ pins a reading"),
         ("x @ end()", "@ pins a reading"),
         ("rate(x[5m] @ start())", "@ pins a reading"),
@@ -245,10 +244,9 @@ def test_what_should_have_had_series_before(query: str, found: tuple[str | None,
     assert tuple(expected(one, lambda label, value: label == "variant" or value == "v2") for one in selectors) == found
 
 
-def test_a_condition_on_time_alone_reads_no_metric() -> None:
-    assert compile_query("hour() >= 8 and hour() < 17", reads_metrics=False).selectors == ()
-    with pytest.raises(QueryProblem, match="reads no metric"):
-        compile_query("hour() >= 8 and hour() < 17")
+@pytest.mark.parametrize("query", ["hour() >= 8 and hour() < 17", "time()", "day_of_week() == bool 0", "hour(vector(time() + 3600))"])
+def test_a_query_may_be_about_the_time_alone(query: str) -> None:
+    assert compile_query(query).selectors == ()
 
 
 @pytest.mark.parametrize(

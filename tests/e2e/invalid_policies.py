@@ -9,6 +9,13 @@ def prometheus(**fields: Any) -> dict[str, Any]:
     return {"prometheus": {"url": "http://prometheus.monitoring:9090"} | fields}
 
 
+TOKEN = {"name": "t", "key": "k"}
+
+
+def header(**fields: Any) -> dict[str, Any]:
+    return prometheus(headers=[fields])
+
+
 def guard(**fields: Any) -> dict[str, Any]:
     return {"guards": [{"name": "uptime", "query": "avg(up)", "rollback": {"lt": 0.99}} | fields]}
 
@@ -29,6 +36,18 @@ CASES: tuple[Case, ...] = (
     ("a certificate that isn't one", prometheus(caBundle="abc"), ("spec.prometheus.caBundle", "should match")),
     ("a Secret without a key", prometheus(secretRef={"name": "token"}), ("spec.prometheus.secretRef.key", "Required")),
     ("another namespace's Secret", prometheus(secretRef={"name": "t", "key": "k", "namespace": "x"}), ("secretRef.namespace", "unknown")),
+    ("a token and a password", prometheus(secretRef=TOKEN, basicAuth={"name": "u"}), ("spec.prometheus.basicAuth", "exclude each other")),
+    ("a header of two values", header(name="X-A", value="x", secretRef=TOKEN), ("spec.prometheus.headers[0]", "exactly one of")),
+    ("a header without a value", header(name="X-A"), ("spec.prometheus.headers[0]", "exactly one of")),
+    (
+        "a header of the client's",
+        header(name="Authorization", value="x"),
+        ("spec.prometheus.headers[0].name", "use secretRef or basicAuth"),
+    ),
+    ("a header of two lines", header(name="X-A", value="x\ny"), ("spec.prometheus.headers[0].value", "should match")),
+    ("a header with a space", header(name="X A", value="x"), ("spec.prometheus.headers[0].name", "should match")),
+    ("a header twice", prometheus(headers=[{"name": "X-A", "value": "x"}] * 2), ("spec.prometheus.headers[1]", "Duplicate")),
+    ("suspended for no reason", {"suspend": {}}, ("spec.suspend.reason", "Required")),
     ("a guard without thresholds", {"guards": [{"name": "uptime", "query": "up"}]}, ("spec.guards[0]", "decides nothing")),
     ("a reach of nothing", guard(reach="0s"), ("spec.guards[0].reach", "should match")),
     ("17 guards", {"guards": [guard(name=f"g{n}")["guards"][0] for n in range(17)]}, ("spec.guards", "must have at most 16 items")),

@@ -9,7 +9,7 @@ FREEZE = {"name": "freeze", "query": "count(up)", "advance": {"lt": 0}}
 UNUSABLE: dict[str, tuple[Json, str, str]] = {
     "syntax": ({"query": "sum(rate(errors_total[5m])"}, "query", "not valid PromQL"),
     "range": ({"query": "errors_total[5m]"}, "query", "gives a range or a string"),
-    "no-metric": ({"query": "vector(1)"}, "query", "reads no metric"),
+    "no-metric": ({"query": "vector(1)"}, "query", "reads neither a metric nor the time"),
     "pinned": ({"query": "errors_total @ 0"}, "query", "@ pins a reading to one moment"),
     "future": ({"query": "errors_total offset -5m"}, "query", "reads the future"),
     "placeholder": ({"query": 'errors_total{pod="$pod"}'}, "query", "$pod is not a placeholder"),

@@ -78,6 +78,18 @@ async def test_credentials_are_waited_for_and_sent(world: World, fake: FakeProme
     assert "s3cr3t" not in everything
 
 
+async def test_a_tenants_header_and_a_password_are_sent(world: World, fake: FakePrometheus, secret: str) -> None:
+    await world.measured("errors", 0)
+    await world.api.create("secrets", secret_body(secret, username="tidegate", password="s3cr3t", tenant="team-a"))
+    headers = [{"name": "X-Scope-OrgID", "secretRef": {"name": secret, "key": "tenant"}}, {"name": "X-Team", "value": "shop"}]
+    await world.policy(basicAuth={"name": secret}, headers=headers)
+    await world.rollout(canary=QUICK, gates=[world.errors()])
+    await world.succeeded()
+    asked = await fake.asked()
+    pair = base64.b64encode(b"tidegate:s3cr3t").decode()
+    assert {(one.authorization, one.tenant, one.team) for one in asked} == {(f"Basic {pair}", "team-a", "shop")}
+
+
 async def test_a_secret_without_the_key_is_told_as_missing(world: World, secret: str) -> None:
     await world.api.create("secrets", secret_body(secret, other="x"))
     await world.policy(secretRef={"name": secret, "key": "token"})

@@ -153,7 +153,7 @@ async def test_what_differs_is_asked_anew() -> None:
         (SOURCE, "up", AT + 1, True),
         (SOURCE, "down", AT, True),
         (Source("production", Endpoint("http://elsewhere:9090")), "up", AT, True),
-        (Source("production", Endpoint(endpoint.url, authorization="Bearer t")), "up", AT, True),
+        (Source("production", Endpoint(endpoint.url, headers=(("Authorization", "Bearer t"),))), "up", AT, True),
         (Source("staging", endpoint), "up", AT, False),
     ):
         before = len(prometheus.asked)

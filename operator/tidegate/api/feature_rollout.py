@@ -70,9 +70,9 @@ class FeatureRolloutSpec(ApiModel):
         json_schema_extra={"x-kubernetes-list-type": "atomic"},
     )
     no_data: NoData = Field(default=NoData(), description="What missing data leads to.")
-    step_deadline: Duration | None = Field(
-        default=None,
-        description="How long a step may be held beyond its dwell before the rollout pauses itself and reports it. Absent: for ever.",
+    step_deadline: Duration = Field(
+        default=timedelta(days=7),
+        description="How long a step may be held beyond its dwell before the rollout pauses itself and reports it.",
     )
     bake: DurationOrZero = Field(default=timedelta(hours=24), description="How long the rollback rules stay armed after the last step.")
     deletion_policy: DeletionPolicy | None = Field(

@@ -10,6 +10,11 @@ from tidegate.api.conditions import Conditions
 from tidegate.api.gates import Gate, Guard
 from tidegate.api.types import Duration, DurationOrZero, GateName, LabelName, ObjectName, Query, Time
 
+OWN_HEADERS = frozenset(
+    {"accept", "accept-encoding", "authorization", "connection", "content-encoding", "content-length", "content-type", "expect", "host"}
+    | {"te", "trailer", "transfer-encoding", "upgrade", "user-agent"}
+)
+"""What the client sets itself."""
 DEFAULT_POLICY_ANNOTATION = "tidegate.io/is-default-policy"
 
 LabelKey = Annotated[str, Field(min_length=1, max_length=317)]
@@ -23,8 +28,37 @@ class SecretKeyRef(ApiModel):
     key: Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")] = Field(description="The key inside it.")
 
 
+class BasicAuth(ApiModel):
+    """User and password for the Authorization header."""
+
+    name: ObjectName = Field(
+        description="Name of the Secret with the keys username and password (type kubernetes.io/basic-auth), in the operator's namespace."
+    )
+
+
+@validated(
+    Rule("has(self.value) != has(self.secretRef)", "a header has exactly one of value and secretRef"),
+    Rule(
+        f"!(self.name.lowerAscii() in {sorted(OWN_HEADERS)})",
+        "name is a header that the client sets itself; for Authorization use secretRef or basicAuth of the source",
+        ".name",
+    ),
+)
+class Header(ApiModel):
+    """A further header of every request to the source."""
+
+    name: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9-]*$")] = Field(
+        description="Such as X-Scope-OrgID."
+    )
+    value: Annotated[str, Field(min_length=1, max_length=512, pattern=r"^[!-~]([ -~]*[!-~])?$")] | None = Field(
+        default=None, description="Printable ASCII. For what must stay secret use secretRef."
+    )
+    secret_ref: SecretKeyRef | None = Field(default=None, description="Where the value is.")
+
+
 @validated(
     Rule("!has(self.timeout) || duration(self.timeout) <= duration('60s')", "timeout must not be above 60s", ".timeout"),
+    Rule("!(has(self.secretRef) && has(self.basicAuth))", "secretRef (a bearer token) and basicAuth exclude each other", ".basicAuth"),
 )
 class PrometheusSource(ApiModel):
     """The Prometheus-compatible server that every gate under the policy is asked of."""
@@ -39,6 +73,12 @@ class PrometheusSource(ApiModel):
     delay: DurationOrZero = Field(default=timedelta(0), description="Evaluate this far in the past: for a source that ingests late.")
     staleness: Duration = Field(default=timedelta(minutes=2), description="An answer whose newest sample is older than this is no data.")
     secret_ref: SecretKeyRef | None = Field(default=None, description="Bearer token for the Authorization header.")
+    basic_auth: BasicAuth | None = Field(default=None, description="User and password for the Authorization header.")
+    headers: Annotated[tuple[Header, ...], Field(max_length=8)] = Field(
+        default=(),
+        description="Further headers of every request, such as the tenant of Mimir, Cortex or Thanos.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+    )
     ca_bundle: Annotated[str, Field(max_length=65536, pattern="^-----BEGIN CERTIFICATE-----")] | None = Field(
         default=None, description="PEM certificates to trust for the URL. Absent: the system's."
     )
@@ -68,8 +108,20 @@ class Baseline(ApiModel):
     )
 
 
+class Suspend(ApiModel):
+    """A stop for every rollout under the policy."""
+
+    reason: Annotated[str, Field(min_length=1, max_length=256)] = Field(
+        description="Why, in words that each rollout shows: change freeze until Monday."
+    )
+
+
 class RolloutPolicySpec(ApiModel):
     """Where numbers come from, and which of them every rollout must respect."""
+
+    suspend: Suspend | None = Field(
+        default=None, description="While it stands no rollout under the policy rises. Rollback rules keep working."
+    )
 
     prometheus: PrometheusSource = Field(description="The source of every answer.")
     guards: Annotated[tuple[Guard, ...], Field(max_length=16)] = Field(

@@ -30,13 +30,13 @@ ResultType = Literal["vector", "scalar", "string", "matrix"]
 class Endpoint:
     """A Prometheus, or a server with its API. `url` may have a path prefix.
 
-    `timeout` is seconds from the request to the last byte of the answer. `authorization` is the whole value of that
-    header ("Bearer …"). `ca_bundle` is PEM text; without it the system's authorities are trusted.
+    `timeout` is seconds from the request to the last byte of the answer. `headers` are (name, value) of what is sent with every request,
+    credentials among them. `ca_bundle` is PEM text; without it the system's authorities are trusted.
     """
 
     url: str
     timeout: float = 10.0
-    authorization: str | None = field(default=None, repr=False)
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     ca_bundle: str | None = field(default=None, repr=False)
 
 
@@ -139,7 +139,7 @@ class Prometheus:
         request = self._session.post(
             f"{endpoint.url.rstrip('/')}/api/v1/{call}",
             data=form,
-            headers={"Authorization": endpoint.authorization} if endpoint.authorization else {},
+            headers=dict(endpoint.headers),
             ssl=_trust(endpoint.ca_bundle),
             allow_redirects=False,
         )

@@ -116,8 +116,8 @@ def fingerprint(*parts: str) -> str:
 
 def expected_series(gate: Measure, word: Wording) -> Iterator[str]:
     """Selectors of all that a gate reads and that should have had series before; confined where the gate's queries are."""
-    for field, query in queries_of(gate):
-        for selector in compile_query(word(query), reads_metrics=field != "when").selectors:
+    for _, query in queries_of(gate):
+        for selector in compile_query(word(query)).selectors:
             found = expected(selector, word.is_new)
             if found is not None:
                 yield found if word.confine is None else confined(found, *word.confine)
@@ -146,7 +146,7 @@ def query_fault(gates: Iterable[tuple[str, Measure]], path: str, revision: str =
         for field, query in queries_of(gate):
             try:
                 text = render(query, dict.fromkeys(("namespace", "name", "variant"), "x") | {"revision": revision}, _ANY_WINDOW)
-                compile_query(text, reads_metrics=field != "when")
+                compile_query(text)
                 if field in ("count.counter", "latency.histogram"):
                     bare_selector(text)
                 if field == "latency.histogram" and "le" in matched_labels(text):

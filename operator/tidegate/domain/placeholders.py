@@ -65,7 +65,7 @@ def _replaced(name: str, quote: str, values: Mapping[str, str], window: timedelt
     if name == WINDOW and not quote:
         return f"{int(window.total_seconds())}s"
     if name in IN_STRINGS and quote:
-        if not values.get(name):  # a matcher for "" selects the series without the label: those of somebody else
+        if not values.get(name):  # a matcher for "" selects the series without the label: quite other ones
             raise QueryProblem(f"${name} is empty here: set spec.{name}, or leave ${name} out")
         return _escaped(values[name], '"' if quote == "`" else quote)
     if name == WINDOW:

@@ -22,6 +22,7 @@ _P = ParamSpec("_P")
 _T = TypeVar("_T")
 _BRACKETS = re.compile(r"""[()\[\]{}]|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`[^`]*`""", re.DOTALL)
 _TOKENS = re.compile(rf"{_BRACKETS.pattern}|[-+*/%^<>]|[=!]=|\b(?:and|or|unless|atan2)\b", re.DOTALL | re.IGNORECASE)
+_OF_TIME = re.compile(r"\b(?:time|minute|hour|day_of_(?:month|week|year)|days_in_month|month|year)\s*\(")
 _ALTERNATIVES = frozenset({"or", "unless"})
 _OF_ABSENCE = frozenset({"absent", "absent_over_time"})
 _ALERTS = frozenset({"ALERTS", "ALERTS_FOR_STATE"})
@@ -77,17 +78,17 @@ def bounded(call: Callable[_P, _T]) -> Callable[_P, _T]:
 
 @lru_cache(maxsize=8192)
 @bounded
-def compile_query(query: str, *, reads_metrics: bool = True) -> Compiled:
+def compile_query(query: str) -> Compiled:
     """Parses a query without placeholders. QueryProblem says what is wrong, in Prometheus's terms.
 
-    Without `reads_metrics` a query may also be about nothing but the time, such as `hour() >= 8`.
+    It may be about nothing but the time (UTC), such as `hour() >= 8`.
     """
     tree = parsed(query)
     if isinstance(tree, promql.MatrixSelector | promql.SubqueryExpr | promql.StringLiteral):
         raise QueryProblem("gives a range or a string: a gate needs numbers at one instant, such as rate(x[5m])")
     found = list(_selectors(tree, _NOTHING, _NOTHING, Need.SAMPLES))
-    if not found and reads_metrics:
-        raise QueryProblem("reads no metric, so nothing can tell whether it is fresh")
+    if not found and not _OF_TIME.search(query):
+        raise QueryProblem("reads neither a metric nor the time: it would say the same for ever")
     selectors = _distinct(selector for selector, _ in found)
     if len(selectors) > MAX_SELECTORS:
         raise QueryProblem(f"has {len(selectors)} selectors; at most {MAX_SELECTORS}: use a recording rule")

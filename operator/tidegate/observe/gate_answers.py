@@ -157,7 +157,7 @@ class GateReadings:
     async def _when(self, source: Source, word: Wording, query: str | None, at: datetime) -> Answer | Failure | None:
         if query is None:
             return None
-        return await self._questions.answer(source, truth_of(word(query)), at.timestamp(), kept=word.kept, metrics=False)
+        return await self._questions.answer(source, truth_of(word(query)), at.timestamp(), kept=word.kept)
 
 
 def _failure(asked: Asked, error: Exception) -> Failure:

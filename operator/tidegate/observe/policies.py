@@ -5,7 +5,7 @@ from typing import Any
 
 from tidegate.api.conditions import Reason
 from tidegate.api.feature_rollout import FeatureRolloutSpec
-from tidegate.api.rollout_policy import DEFAULT_POLICY_ANNOTATION, RolloutPolicyStatus, SecretKeyRef
+from tidegate.api.rollout_policy import DEFAULT_POLICY_ANNOTATION, RolloutPolicyStatus
 from tidegate.clients.errors import ApiError, NotFound
 from tidegate.clients.kubernetes import Kubernetes
 from tidegate.clients.prometheus import Endpoint
@@ -19,7 +19,7 @@ from tidegate.domain.snapshot import Policy, Rollout
 from tidegate.observe.parsing import parse_policy
 from tidegate.observe.questions import Questions, Source
 from tidegate.observe.recent import Recent
-from tidegate.observe.secrets import decoded
+from tidegate.observe.secrets import Reference, decoded, headers_of, references
 
 SHARED_FOR = 1.0
 """Seconds for which a policy or namespace that was read serves all rollouts."""
@@ -55,13 +55,14 @@ class Policies:
     async def source(self, policy: Policy) -> Source | Problem:
         """Where and how to ask the policy's Prometheus."""
         prometheus = policy.spec.prometheus
-        authorization = None
-        if prometheus.secret_ref is not None:
-            token = await self._secrets.get((prometheus.secret_ref.name, prometheus.secret_ref.key))
-            if token is None:
-                return self._no_credentials(policy.name, prometheus.secret_ref)
-            authorization = f"Bearer {token}"
-        return Source(policy.name, Endpoint(prometheus.url, prometheus.timeout.total_seconds(), authorization, prometheus.ca_bundle))
+        values: dict[Reference, str] = {}
+        for reference in references(prometheus):
+            value = await self._secrets.get((reference.name, reference.key))
+            if value is None:
+                return self._no_credentials(policy.name, reference)
+            values[reference] = value
+        headers = headers_of(prometheus, values)
+        return Source(policy.name, Endpoint(prometheus.url, prometheus.timeout.total_seconds(), headers, prometheus.ca_bundle))
 
     async def view(self, name: str, questions: Questions, at: float) -> PolicyView | None:
         """One policy for its own reconcile, or None where it no longer exists."""
@@ -132,9 +133,9 @@ class Policies:
         text = f"RolloutPolicy {policy.name} is not for namespace {namespace}: the namespace lacks the label {', '.join(missing)}"
         return Problem(Reason.POLICY_NOT_ALLOWED, text)
 
-    def _no_credentials(self, policy: str, ref: SecretKeyRef) -> Problem:
-        where = f"Secret {ref.name} with key {ref.key} is not in namespace {self._own_namespace}"
-        text = f"RolloutPolicy {policy}: {where}: create it, or correct spec.prometheus.secretRef"
+    def _no_credentials(self, policy: str, missing: Reference) -> Problem:
+        where = f"Secret {missing.name} with key {missing.key} is not in namespace {self._own_namespace}, or is no line of printable ASCII"
+        text = f"RolloutPolicy {policy}: {where}: create it, or correct spec.prometheus.{missing.field}"
         return Problem(Reason.CREDENTIALS_MISSING, text)
 
     async def _list(self, _: str) -> dict[str, JsonObject]:

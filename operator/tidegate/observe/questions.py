@@ -55,12 +55,10 @@ class Questions:
         self._samples = 0
         self.requests = 0
 
-    async def answer(
-        self, source: Source, query: str, at: float, *, kept: str = "", with_age: bool = True, metrics: bool = True
-    ) -> Answer | Failure:
+    async def answer(self, source: Source, query: str, at: float, *, kept: str = "", with_age: bool = True) -> Answer | Failure:
         """A query's value at `at` (Unix seconds), with the age of what it rests on unless that doesn't matter. `kept` is the label that its
-        selectors are confined by. Without `metrics` the query may be about nothing but the time."""
-        asked = await self._asked_with_age(source, query, at, kept=kept, with_age=with_age, metrics=metrics)
+        selectors are confined by."""
+        asked = await self._asked_with_age(source, query, at, kept=kept, with_age=with_age)
         if isinstance(asked, Failure):
             return asked
         value, age, reach = asked
@@ -93,11 +91,11 @@ class Questions:
         return await self._ask(source, ("exists", selector, at), call)
 
     async def _asked_with_age(
-        self, source: Source, query: str, at: float, *, kept: str = "", with_age: bool = True, metrics: bool = True
+        self, source: Source, query: str, at: float, *, kept: str = "", with_age: bool = True
     ) -> tuple[InstantVector, Age, float] | Failure:
         """(value, age, seconds that the query looks back)."""
         try:
-            compiled = compile_query(query, reads_metrics=metrics)
+            compiled = compile_query(query)
         except QueryProblem as problem:
             return Failure(Reason.QUERY_REFUSED, str(problem))
         reach = compiled.reach.total_seconds()

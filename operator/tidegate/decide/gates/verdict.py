@@ -16,6 +16,7 @@ from tidegate.decide.numbers import number
 from tidegate.domain.answers import Answer, CountAnswer, Failure, GateAnswer, SeriesValue
 from tidegate.domain.asks import fingerprint, queries_of
 from tidegate.domain.counting import to_status
+from tidegate.domain.queries import compile_query
 
 MIN_SAMPLES_FOR = 3
 """`for` must be spanned by at least this many distinct samples: two, one at each end, would say nothing of what lies between."""
@@ -114,6 +115,8 @@ def _read(gate: Gate, fields: Fields, answer: GateAnswer, before: GateStatus | N
         fields |= _with_samples(samples, least, context)
         if samples < least and _is_young(found, answer):
             return fields | _kept(before) | _too_few(samples, least, found)
+    if isinstance(found, NoData) and found.reason == NoDataReason.EMPTY.value and _is_about_time_alone(gate):
+        return fields | _kept(before) | {"verdict": Verdict.HOLD, "message": "the condition on the time (UTC) does not hold"}
     missing = found if isinstance(found, NoData) else samples if isinstance(samples, NoData) else None
     if missing is not None:
         return fields | _without_data(missing, before, context)
@@ -126,6 +129,10 @@ def _read(gate: Gate, fields: Fields, answer: GateAnswer, before: GateStatus | N
     if found.not_finite is not None:
         return fields | _without_data(found.not_finite, before, context)
     return fields | _healthy(gate, found, context)
+
+
+def _is_about_time_alone(gate: Gate) -> bool:
+    return gate.query is not None and "$" not in gate.query and not compile_query(gate.query).selectors
 
 
 def _is_young(found: Assessment | NoData, answer: GateAnswer) -> bool:

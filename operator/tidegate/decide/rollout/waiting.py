@@ -61,8 +61,19 @@ def gates_answerable(draft: Draft) -> Blocker | None:
     return _of(draft.resolved.problem or refused_query(draft) or unready(draft))
 
 
+def paused_by(draft: Draft) -> str | None:
+    """Who has paused the rollout, as a sentence; None where nobody has."""
+    policy = draft.snapshot.policy
+    if draft.spec.paused:
+        return "paused by spec.paused"
+    if isinstance(policy, Policy) and policy.spec.suspend is not None:
+        return f"suspended by RolloutPolicy {policy.name}: {policy.spec.suspend.reason}"
+    return None
+
+
 def not_paused(draft: Draft) -> Blocker | None:
-    return Blocker("spec.paused is true") if draft.spec.paused else None
+    by = paused_by(draft)
+    return None if by is None else Blocker(by)
 
 
 def records_appended(draft: Draft) -> Blocker | None:
@@ -83,7 +94,6 @@ def within_deadline(draft: Draft) -> Blocker | None:
     due = overdue_at(draft)
     if due is None or draft.now < due:
         return None
-    assert draft.spec.step_deadline is not None
     late = f"{draft.step_percent} % is held longer than spec.stepDeadline ({format_duration(draft.spec.step_deadline)})"
     return _of(Problem(Reason.STEP_DEADLINE_EXCEEDED, f"{late}: raise the deadline, pause and resume, or set another revision"))
 
@@ -127,7 +137,7 @@ def dwell_ends(draft: Draft) -> datetime | None:
 def overdue_at(draft: Draft) -> datetime | None:
     """When the current step exceeds spec.stepDeadline; None where it can't now."""
     ends = dwell_ends(draft)
-    if ends is None or draft.now < ends or draft.spec.step_deadline is None or draft.spec.paused:
+    if ends is None or draft.now < ends or paused_by(draft) is not None:
         return None
     return max(ends, draft.status.resumed_at or ends) + draft.spec.step_deadline
 
