@@ -42,8 +42,6 @@ class ProgramImages:
         return found
 
     def _program(self, name: str) -> Path:
-        if name == "pause":
-            return self._builder.pause()
         return self._tools.envoy if name == "envoy" else self._builder.program(name)
 
 
