@@ -28,10 +28,9 @@ class Addons:
         self._kube = Kube(tools.kubectl, settings.kubeconfig)
         self._helm = Helm(tools.helm, settings)
 
-    @staticmethod
-    def programs(names: Sequence[str]) -> tuple[str, ...]:
-        """What has to be built for these addons; Envoy comes as a wheel."""
-        return tuple(image for name in names for image in IMAGES[name] if image != "envoy")
+    def programs(self, names: Sequence[str]) -> tuple[str, ...]:
+        """What has to be built for these addons."""
+        return self._images.to_build([image for name in names for image in IMAGES[name]])
 
     def install(self, name: str, cluster: Cluster) -> None:
         """Installs one of IMAGES' names, unless the cluster has it as it should be."""

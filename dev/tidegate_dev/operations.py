@@ -123,7 +123,7 @@ def pin(settings: Settings, name: str, version: str) -> None:
 def _workshop(settings: Settings) -> Workshop:
     programs = tools.ensure(settings)
     builder = Builder(settings, programs)
-    return Workshop(settings, programs, builder, ProgramImages(settings, builder, programs))
+    return Workshop(settings, programs, builder, ProgramImages(settings, builder, programs, docker=backends.uses_docker(settings)))
 
 
 def _inspect(settings: Settings, backend: str) -> Cluster:

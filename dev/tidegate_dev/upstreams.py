@@ -28,12 +28,13 @@ def _of_prometheus(version: str) -> str:
 @dataclass(frozen=True)
 class Upstream:
     """`programs` maps a program's name to its package. `stamp`: the variable that tells them their version, with {} where that stands as
-    their users know it."""
+    their users know it. `image`: the repository of the image that is published of its one program, if pods run it."""
 
     name: str
     module: str
     programs: dict[str, str]
     stamp: str = ""
+    image: str = ""
     known_as: Callable[[str], str] = _as_pinned
 
     @property
@@ -73,9 +74,15 @@ UPSTREAMS = (
         "github.com/prometheus/prometheus",
         {"prometheus": "github.com/prometheus/prometheus/cmd/prometheus"},
         stamp="github.com/prometheus/common/version.Version={}",
+        image="docker.io/prom/prometheus",
         known_as=_of_prometheus,
     ),
-    Upstream("envoy-gateway", "github.com/envoyproxy/gateway", {"envoy-gateway": "github.com/envoyproxy/gateway/cmd/envoy-gateway"}),
+    Upstream(
+        "envoy-gateway",
+        "github.com/envoyproxy/gateway",
+        {"envoy-gateway": "github.com/envoyproxy/gateway/cmd/envoy-gateway"},
+        image="docker.io/envoyproxy/gateway",
+    ),
     Upstream("kind", "sigs.k8s.io/kind", {"kind": "sigs.k8s.io/kind"}),
 )
 PAUSE = f"{MODULE}/pause"

@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 
 from tests.dev.support import is_held, program
-from tidegate_dev import archives, project_image
+from tidegate_dev import archives, commands, project_image
 from tidegate_dev.gobuild import Builder, heap_of_a_compiler
 from tidegate_dev.program_images import Archive, ProgramImages
 from tidegate_dev.project_image import Sources
 from tidegate_dev.settings import Settings
 from tidegate_dev.tools import Tools
+from tidegate_dev.upstreams import of_program
 
 # Makes what it is asked for as Go would name it, in the folder after -o.
 GO = """\
@@ -78,12 +79,37 @@ def test_an_image_is_packed_once_and_under_a_lock_of_its_own(
 ) -> None:
     program(tmp_path / "tools" / "envoy", "binary")
     builder.program("pause")
-    images, folder = ProgramImages(settings, builder, Tools(tmp_path / "tools")), settings.cache / "images"
+    images, folder = ProgramImages(settings, builder, Tools(tmp_path / "tools"), docker=False), settings.cache / "images"
     held = noting(monkeypatch, archives, "write", folder / ".envoy.lock", folder / ".pause.lock")
     first = images.archive("envoy")
     assert images.archive("envoy") == first
     assert first.path.is_file()
     assert held == [(True, False)]
+
+
+DOCKER = """\
+#!/bin/sh
+[ ! -e {folder}/offline ] || {{ echo no route >&2; exit 1; }}
+case "$1" in pull) echo "$2" >> {folder}/pulled ;; save) touch "${{2#--output=}}" ;; esac
+"""
+
+
+def test_where_docker_answers_what_is_published_is_pulled_and_else_built(
+    builder: Builder, settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    program(tmp_path / "docker" / "docker", DOCKER.format(folder=tmp_path))
+    monkeypatch.setattr(commands, "search_path", lambda: f"{tmp_path / 'docker'}:/usr/bin:/bin")
+    images = ProgramImages(settings, builder, Tools(tmp_path / "tools"), docker=True)
+    assert images.to_build(("prometheus", "envoy", "coredns")) == ("coredns",)
+    version = of_program("prometheus").version_of("prometheus")
+    found = images.archive("prometheus")
+    assert images.archive("prometheus") == found
+    assert found.reference == f"docker.io/prom/prometheus:v{version}"
+    assert (tmp_path / "pulled").read_text().split() == [found.reference]
+    (tmp_path / "offline").touch()
+    found.path.unlink()
+    builder.program("prometheus")
+    assert images.archive("prometheus").reference.startswith("localhost/tidegate-dev/prometheus:")
 
 
 @pytest.fixture
