@@ -6,7 +6,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import timedelta
 
 import aiohttp
@@ -78,7 +78,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("\ndemo: interrupted", file=sys.stderr)
         code = INTERRUPTED
     finally:
-        progress.close()
+        with suppress(OSError):  # a terminal that was closed
+            progress.close()
         code = _ended(stage, options.keep, console, code)
     return code
 
