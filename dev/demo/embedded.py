@@ -70,9 +70,9 @@ class Embedded:
         self._own = dataclasses.replace(self._cache, name="demo", state=folder, runtime=folder)
         self._children = Children(self._logs)
         self.begun = True
-        self._plane = ControlPlane(folder, self._children, builder.program)
+        api, prometheus, self._operator, self._flags, self._ofrep, *self._trading = free_ports(5 + plan.REPLICAS)
+        self._plane = ControlPlane(folder, self._children, builder.program, (api, prometheus))
         self._kube, self._helm = Kube(self._tools.kubectl, self.kubeconfig), Helm(self._tools.helm, self._own)
-        self._operator, self._flags, self._ofrep, *self._trading = free_ports(3 + plan.REPLICAS)
 
     def prometheus(self) -> str:
         return self._plane.prometheus

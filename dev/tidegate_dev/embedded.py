@@ -23,14 +23,15 @@ READY_SECONDS = 90.0
 
 
 class ControlPlane:
-    """`folder`: its own, readable by the caller alone; it holds all data. `program` gives the path of a built program."""
+    """`folder`: its own, readable by the caller alone; it holds all data. `program` gives the path of a built program. `ports`: of the API
+    server and of Prometheus."""
 
-    def __init__(self, folder: Path, children: Children, program: Callable[[str], Path]) -> None:
+    def __init__(self, folder: Path, children: Children, program: Callable[[str], Path], ports: tuple[int, int]) -> None:
         self._folder = folder
         self._children = children
         self._program = program
         self._certificates = folder / "certificates"
-        self.api_port, self.prometheus_port = free_ports(2)
+        self.api_port, self.prometheus_port = ports
 
     @property
     def prometheus(self) -> str:

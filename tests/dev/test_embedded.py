@@ -97,7 +97,7 @@ class Noting(Children):
 
 def test_everything_listens_on_loopback_or_on_sockets_in_the_caller_s_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     children = Noting()
-    plane = ControlPlane(tmp_path, children, Path)
+    plane = ControlPlane(tmp_path, children, Path, (6443, 9090))
     monkeypatch.setattr(plane, "wait", lambda *_: None)
     (tmp_path / "certificates").mkdir()
     (tmp_path / "certificates" / "apiserver.crt").write_text("certificate")
