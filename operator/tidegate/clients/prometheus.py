@@ -21,6 +21,12 @@ SERIES_KEPT = 101
 """Of an instant vector: more than a hundred series are never judged, so only that there are more has to be known."""
 _NOTE_LIMIT = 100
 _INFO = "PromQL info"
+_MEANING = {
+    401: "the source wants credentials or a tenant: give them in spec.prometheus.secretRef, basicAuth or headers",
+    403: "the source refuses these credentials, or this tenant: see spec.prometheus.secretRef, basicAuth and headers",
+    404: "there is no query API: spec.prometheus.url is the base URL, without /api/v1",
+}
+"""Of a refusal that doesn't say anything itself."""
 _MESSAGE_LENGTH = 200
 
 ResultType = Literal["vector", "scalar", "string", "matrix"]
@@ -173,7 +179,7 @@ def _without_address(error: Exception) -> object:
 
 
 def _refusal(status: int, answer: dict[str, Any]) -> SourceRefused:
-    message = answer.get("error") or ("redirects are not followed" if 300 <= status < 400 else f"HTTP {status}")
+    message = answer.get("error") or ("redirects are not followed" if 300 <= status < 400 else _MEANING.get(status, f"HTTP {status}"))
     return SourceRefused(status, short(answer.get("errorType") or "", 50), short(message, _MESSAGE_LENGTH))
 
 
