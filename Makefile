@@ -62,8 +62,11 @@ bench: $(UV)  ## The figures of docs/benchmarks.md, on the local cluster (about 
 simulate: $(UV)  ## How often each kind of gate rolls back a healthy rollout, and how soon it catches a bad one (about twenty minutes)
 	$(RUN) python dev/simulation/run.py
 
+sources: $(UV)  ## What a gate is told by real servers with Prometheus's API: Prometheus 2.53, VictoriaMetrics, Thanos (built by go: minutes)
+	$(RUN) python dev/sources/run.py
+
 search: $(UV)  ## Every place that a rollout can reach in small worlds, or all to a depth, held to every claim; then seeded bugs, to be found (about a quarter of an hour)
 	$(RUN) python dev/search/run.py
 	$(RUN) python dev/search/seeded.py
 
-.PHONY: e2e demo image bench simulate search
+.PHONY: e2e demo image bench simulate sources search
