@@ -99,7 +99,7 @@ def test_however_the_time_is_cut_the_sum_is_that_of_the_events(
 
 
 @settings(deadline=None, derandomize=True, database=None)
-@given(st.lists(st.tuples(st.text("ab", min_size=1, max_size=3), st.floats(0, 1e12)), max_size=5))
-def test_status_keeps_a_tally(series: list[tuple[str, float]]) -> None:
-    tally = Tally(1.0, 1000.5, 7.25, {name: (value, 999.125) for name, value in series})
+@given(st.lists(st.tuples(st.text("ab", min_size=1, max_size=3), st.floats(0, 1e12)), max_size=5), st.sampled_from([7.25, math.inf]))
+def test_status_keeps_a_tally(series: list[tuple[str, float]], total: float) -> None:
+    tally = Tally(1.0, 1000.5, total, {name: (value, 999.125) for name, value in series})
     assert from_status(to_status(tally, "x")) == tally

@@ -96,4 +96,4 @@ def from_status(stored: Counted) -> Tally:
 
 
 def _text(value: float) -> str:
-    return str(int(value)) if value == int(value) and abs(value) < 1e15 else repr(value)
+    return str(int(value)) if abs(value) < 1e15 and value == int(value) else repr(value)
