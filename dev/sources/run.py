@@ -1,6 +1,6 @@
 """What the operator makes of real servers with Prometheus's API: the same questions to each, while all is well and after a fault.
 
-The servers are processes on loopback. Those that are not named are built by `go install`, which takes some minutes.
+The servers are processes on loopback. Those that are not named are built by go, which takes some minutes.
 """
 
 import asyncio
@@ -41,7 +41,7 @@ def found(programs: dict[str, Path | None], folder: Path) -> Iterator[tuple[str,
         if given is None and shutil.which("go") is None:
             raise typer.BadParameter("there is no go to build it with: name the program", param_hint=f"--{name}")
         if given is None:
-            sys.stderr.write(f"building {MODULES[name]} …\n")
+            sys.stderr.write(f"building {MODULES[name][0]} …\n")
         yield name, given or installed(name, folder)
 
 

@@ -92,6 +92,13 @@ async def test_other_results_than_vectors(prometheus: Prometheus, result_type: s
     assert (answer.result_type, answer.series) == (result_type, series)
 
 
+async def test_raw_samples_of_victoria_metrics_come_as_a_stream(prometheus: Prometheus) -> None:
+    body = success("matrix", [{"metric": {"__name__": "x"}, "values": [[AT - 1, "1"], [AT, "2"]]}])
+    async with source(answering(body, content_type="application/stream+json")) as url:
+        answer = await prometheus.raw(Endpoint(url), "x[5s]", AT)
+    assert [one.values for one in answer.series] == [((AT - 1, 1.0), (AT, 2.0))]
+
+
 @pytest.mark.parametrize(
     ("status", "body", "error_type", "message"),
     [

@@ -21,6 +21,8 @@ SERIES_KEPT = 101
 """Of an instant vector: more than a hundred series are never judged, so only that there are more has to be known."""
 _NOTE_LIMIT = 100
 _INFO = "PromQL info"
+_JSON = ("application/json", "application/stream+json")
+"""VictoriaMetrics calls the raw samples of a range selector a stream; they are one JSON object all the same."""
 _MEANING = {
     401: "the source wants credentials or a tenant: give them in spec.prometheus.secretRef, basicAuth or headers",
     403: "the source refuses these credentials, or this tenant: see spec.prometheus.secretRef, basicAuth and headers",
@@ -184,7 +186,7 @@ def _refusal(status: int, answer: dict[str, Any]) -> SourceRefused:
 
 
 def _json_object(content_type: str, body: bytes) -> dict[str, Any] | None:
-    if content_type != "application/json":
+    if content_type not in _JSON:
         return None
     try:
         answer = json.loads(body)

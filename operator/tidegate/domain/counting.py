@@ -45,24 +45,28 @@ def begun(since: float, values: Iterable[tuple[str, float]]) -> Tally:
 
 
 def counted_on(tally: Tally, until: float, tracks: Iterable[Track]) -> Tally:
-    """The tally after the samples in (tally.until, until]. A fall is a reset: what the counter shows after it is new. A series that was not
-    known before counts from its base, or goes on from one of its kin that has ended, or else is new as a whole."""
-    tracks = list(tracks)
+    """The tally after the samples up to `until`, those that were seen before left out. A fall is a reset: what the counter shows after it
+    is new. A series that was not known before counts from its base, or goes on from one of its kin that has ended, or else is new as a whole.
+    A sample from before the count began, which was there to be read only later, says what the series had come to."""
     total, last = tally.total, dict(tally.last)
-    ended = {series: value for series, (value, _) in tally.last.items() if all(series != track.series for track in tracks)}
-    for track in tracks:
-        finite = [(at, sample) for at, sample in track.samples if math.isfinite(sample)]
-        if not finite:
-            continue
-        value, seen = last.get(track.series) or (_begins_at(track, finite[0][1], ended), tally.until)
-        for at, sample in finite:
-            total += sample - value if sample >= value else sample
-            value, seen = sample, at
+    new = {track: samples for track in tracks if (samples := _unseen(tally, track))}
+    ended = {series: value for series, (value, _) in last.items() if all(series != track.series for track in new)}
+    for track, samples in new.items():
+        value, seen = last.get(track.series) or (_begins_at(track, samples[0][1], ended), tally.since)
+        for at, sample in samples:
+            if at > tally.since:
+                total += sample - value if sample >= value else sample
+            value, seen = sample, max(at, tally.since)
         last[track.series] = (value, seen)
     kept = {series: known for series, known in last.items() if known[1] > until - KEPT_FOR}
     if len(kept) > _REMEMBERED:
         kept = dict(sorted(kept.items(), key=lambda item: item[1][1])[-_REMEMBERED:])
     return replace(tally, until=until, total=total, last=kept)
+
+
+def _unseen(tally: Tally, track: Track) -> list[tuple[float, float]]:
+    _, seen = tally.last.get(track.series, (0.0, tally.since))
+    return [(at, sample) for at, sample in track.samples if (at > seen or seen == tally.since) and math.isfinite(sample)]
 
 
 def _begins_at(track: Track, first: float, ended: dict[str, float]) -> float:
