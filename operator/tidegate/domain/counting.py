@@ -46,8 +46,8 @@ def begun(since: float, values: Iterable[tuple[str, float]]) -> Tally:
 
 def counted_on(tally: Tally, until: float, tracks: Iterable[Track]) -> Tally:
     """The tally after the samples up to `until`, those that were seen before left out. A fall is a reset: what the counter shows after it
-    is new. A series that was not known before counts from its base, or goes on from one of its kin that has ended, or else is new as a whole.
-    A sample from before the count began, which was there to be read only later, says what the series had come to."""
+    is new. A series that was not known before counts from its base, or goes on from one of its kin that has ended, or is new as a whole. A
+    sample from before the count began, which was there to be read only later, says what the series had come to."""
     total, last = tally.total, dict(tally.last)
     new = {track: samples for track in tracks if (samples := _unseen(tally, track))}
     ended = {series: value for series, (value, _) in last.items() if all(series != track.series for track in new)}
