@@ -21,12 +21,12 @@ from tidegate.levers.flag.flag_set import (
     EPOCH_ANNOTATION,
     FLAG_SET_LABEL,
     UnreadableError,
-    merged,
     parse_flag_set,
     read_flag,
     to_config_map,
 )
 from tidegate.levers.flag.mark import MAX_EPOCH, to_metadata
+from tidegate.levers.flag.merging import merged
 
 BY_HAND = {"state": "ENABLED", "variants": {"a": 1, "b": 2}, "defaultVariant": "a"}
 LABELLED: dict[str, Any] = {"resourceVersion": "7", "labels": {FLAG_SET_LABEL: "true"}}
