@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -20,6 +21,7 @@ FLAG_SET_LABEL = "tidegate.io/flag-set"
 EPOCH_ANNOTATION = "tidegate.io/epoch"
 MAX_DOCUMENT_BYTES = 1_000_000
 """What raises and new flags may fill. The API server takes some 48 kB more, which are left for rollbacks."""
+_INDENT = re.compile(r"\n([ \t]{1,8})\S")
 _EMPTY: Mapping[str, Any] = {"$schema": "https://flagd.dev/schema/v0/flags.json", "flags": {}}
 
 
@@ -49,6 +51,8 @@ class FlagSet:
     labelled: bool = True
     writer: ExternalWriter | None = None
     around: tuple[Change, ...] = ()
+    indent: str | None = None
+    """What its lines are indented by, so that people who wrote it can go on editing it; None where it is one line."""
 
     @property
     def flags(self) -> Mapping[str, Any]:
@@ -80,6 +84,7 @@ def parse_flag_set(config_map: Mapping[str, Any] | None) -> FlagSet:
         labelled,
         document_writer(config_map) or _epoch_writer(metadata),
         _changed_around(metadata, labelled, annotated, marked) if marked else (),
+        indented[1] if text and (indented := _INDENT.search(text)) else None,
     )
 
 
@@ -139,6 +144,23 @@ def _text(document: Mapping[str, Any]) -> str:
     return json.dumps(document, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
+def _indented(flag_set: FlagSet) -> str | None:
+    """The document in lines, as it was read; None where it was one line, or doesn't fit so. Ends as soon as it is too long: indentation
+    makes many times as much of what is nested deeply."""
+    if flag_set.indent is None:
+        return None
+    parts, room = [], MAX_DOCUMENT_BYTES
+    try:
+        for part in json.JSONEncoder(indent=flag_set.indent, ensure_ascii=False, allow_nan=False).iterencode(flag_set.document):
+            parts.append(part)
+            room -= len(part.encode("utf-8", "surrogatepass"))
+            if room <= 0:
+                return None
+    except RecursionError:  # on one line it can be nested further, from Python 3.12 on
+        return None
+    return "".join(parts) + "\n"
+
+
 def _finite(text: str) -> float | None:
     """JSON has no numbers beyond floats: what would be written back as Infinity or NaN is bounded, so that every parser reads it again."""
     value = float(text)
@@ -156,5 +178,5 @@ def to_config_map(flag_set: FlagSet, namespace: str, name: str) -> dict[str, Any
             "labels": {FLAG_SET_LABEL: "true"},
             "annotations": {EPOCH_ANNOTATION: str(flag_set.epoch)},
         },
-        "data": {DOCUMENT_KEY: _text(flag_set.document)},
+        "data": {DOCUMENT_KEY: _indented(flag_set) or _text(flag_set.document)},
     }
