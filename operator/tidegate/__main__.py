@@ -81,6 +81,9 @@ def flags(
         list[str] | None,
         typer.Option(help="Origin whose pages may use OFREP, such as https://shop.example; may be given several times."),
     ] = None,
+    ofrep_metadata: Annotated[
+        bool, typer.Option("--ofrep-metadata", help="OFREP gives metadata too: names of rollouts, of namespaces, and what people wrote.")
+    ] = False,
     max_streams: Annotated[int, typer.Option(help="Connected clients at most.")] = 5000,
     grace: Grace = 10.0,
     log_level: LogLevel = "INFO",
@@ -97,6 +100,7 @@ def flags(
             http_port=http_port,
             namespaces=tuple(namespace or ()),
             cors_origins=tuple(cors_origin or ()),
+            ofrep_metadata=ofrep_metadata,
             max_streams=max_streams,
             grace_seconds=grace,
         )

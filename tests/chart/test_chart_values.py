@@ -38,6 +38,7 @@ def test_lint_finds_nothing(chart: Chart, case: str) -> None:
         ({"flags": {"maxStreams": 0}}, "at '/flags/maxStreams'"),
         ({"flags": {"ofrep": {"corsOrigins": ["*"]}}}, "at '/flags/ofrep/corsOrigins/0'"),
         ({"flags": {"ofrep": {"corsOrigins": ["https://shop.example/"]}}}, "at '/flags/ofrep/corsOrigins/0'"),
+        ({"flags": {"ofrep": {"metadata": "yes"}}}, "at '/flags/ofrep/metadata': got string, want boolean"),
         ({"flags": {"serviceAccount": {"name": "Not A Name"}}}, "at '/flags/serviceAccount/name'"),
         ({"image": {"digest": "sha256:abc"}}, "at '/image/digest'"),
         ({"image": {"tag": "a b"}}, "at '/image/tag'"),

@@ -25,6 +25,8 @@ class FlagServerSettings:
     """Namespaces whose flag sets are served; empty means all of them."""
     cors_origins: tuple[str, ...] = ()
     """Origins whose pages may ask by OFREP, as browsers send them; empty means none."""
+    ofrep_metadata: bool = False
+    """Whether OFREP gives the metadata of flags and flag sets: whoever may ask then learns the names of rollouts and namespaces."""
     max_streams: int = 5000
     """Calls open at the same time over gRPC; a further one is refused with RESOURCE_EXHAUSTED."""
     max_requests: int = 256
