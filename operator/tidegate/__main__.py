@@ -77,6 +77,13 @@ def flags(
     namespace: Namespaces = None,
     grpc_port: Annotated[int, typer.Option(help="Serves flagd.sync.v1 to in-process providers.")] = 8015,
     http_port: Annotated[int, typer.Option(help="Serves OFREP, /healthz, /readyz and /metrics.")] = 8016,
+    cors_origin: Annotated[
+        list[str] | None,
+        typer.Option(help="Origin whose pages may use OFREP, such as https://shop.example; may be given several times."),
+    ] = None,
+    ofrep_metadata: Annotated[
+        bool, typer.Option("--ofrep-metadata", help="OFREP gives metadata too: names of rollouts, of namespaces, and what people wrote.")
+    ] = False,
     max_streams: Annotated[int, typer.Option(help="Connected clients at most.")] = 5000,
     grace: Grace = 10.0,
     log_level: LogLevel = "INFO",
@@ -89,7 +96,13 @@ def flags(
     _log(log_level, log_format)
     try:
         settings = FlagServerSettings(
-            grpc_port=grpc_port, http_port=http_port, namespaces=tuple(namespace or ()), max_streams=max_streams, grace_seconds=grace
+            grpc_port=grpc_port,
+            http_port=http_port,
+            namespaces=tuple(namespace or ()),
+            cors_origins=tuple(cors_origin or ()),
+            ofrep_metadata=ofrep_metadata,
+            max_streams=max_streams,
+            grace_seconds=grace,
         )
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None

@@ -62,7 +62,7 @@ MATRIX: dict[str, Json] = {
         "podAnnotations": {"prometheus.io/scrape": "false"},
         "podSecurityContext": {"runAsUser": None, "runAsGroup": None},
         "operator": {"grace": 12.5, "leaseDuration": 4.5, "replicas": 3, "logFormat": "text", "logLevel": "DEBUG", "resources": {}},
-        "flags": {"grace": 0, "maxStreams": 100000},
+        "flags": {"grace": 0, "maxStreams": 100000, "ofrep": {"corsOrigins": ["https://shop.example"], "metadata": True}},
     },
 }
 

@@ -3,6 +3,7 @@
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from tidegate.flags.cors import Cors
 from tidegate.flags.flag_settings import FlagServerSettings
 from tidegate.flags.metrics import Metrics
 from tidegate.flags.ofrep import OfrepService
@@ -54,6 +55,7 @@ async def start_http(settings: FlagServerSettings, health: Health, ofrep: OfrepS
     app = web.Application(client_max_size=settings.max_body_bytes)
     app.add_routes(ofrep.routes())
     app.add_routes([web.get("/healthz", health.healthz), web.get("/readyz", health.readyz), web.get("/metrics", expose)])
+    Cors(settings.cors_origins).add_to(app)
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
     await runner.setup()
     try:

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from aiohttp import web
+from aiohttp import ETag, web
 from openfeature.evaluation_context import EvaluationContext
 
 from tidegate.flags.changes import FlagSetKey
@@ -73,20 +73,22 @@ class OfrepService:
         return await self._guard(request, self._evaluate_flags)
 
     async def _evaluate_flag(self, request: web.Request, key: FlagSetKey, document: Document, context: EvaluationContext) -> web.Response:
-        evaluation = await self._in_thread(lambda: evaluate(document, request.match_info["key"], context))
+        flag, metadata = request.match_info["key"], self._settings.ofrep_metadata
+        evaluation = await self._in_thread(lambda: evaluate(document, flag, context, metadata=metadata))
         self._count(key, [evaluation])
         return _json(evaluation.status, evaluation.body)
 
     async def _evaluate_flags(self, request: web.Request, key: FlagSetKey, document: Document, context: EvaluationContext) -> web.Response:
         def respond() -> tuple[bytes, list[Evaluation]]:
-            body, evaluations = evaluate_all(document, context)
+            body, evaluations = evaluate_all(document, context, metadata=self._settings.ofrep_metadata)
             return json.dumps(body, separators=(",", ":")).encode(), evaluations
 
         payload, evaluations = await self._in_thread(respond)
         self._count(key, evaluations)
-        # A hash of the answer covers the context too. With one of the document alone another user would get 304.
-        etag = hashlib.sha256(payload).hexdigest()[:32]
-        known = any(each.value in (etag, "*") for each in request.if_none_match or ())
+        # A hash of the answer covers the context too. With one of the document alone another user would get 304. It is weak, since
+        # proxies that compress answers take strong ones off.
+        etag = ETag(hashlib.sha256(payload).hexdigest()[:32], is_weak=True)
+        known = any(each.value in (etag.value, "*") for each in request.if_none_match or ())
         response = web.Response(status=304) if known else web.Response(body=payload, content_type="application/json")
         response.etag = etag
         return response
