@@ -49,6 +49,18 @@ def test_a_series_that_was_gone_for_longer_than_an_hour_counts_from_zero() -> No
     assert counted_on(tally, tally.until + 300, [Track("a", ((tally.until + 1, 50.0),))]).total == 50
 
 
+def test_a_sample_that_was_seen_is_not_counted_again() -> None:
+    tally = counted_on(begun(0, [("a", 5.0)]), 300, [Track("a", ((10, 6.0), (290, 3.0)))])
+    again = counted_on(tally, 310, [Track("a", ((10, 6.0), (290, 3.0), (305, 4.0)))])
+    assert (tally.total, again.total) == (1 + 3, 1 + 3 + 1)
+
+
+@pytest.mark.parametrize(("known", "events"), [({"a": 5.0}, 1), ({}, 1)])
+def test_what_a_series_had_come_to_before_the_count_began_may_be_known_only_later(known: dict[str, float], events: float) -> None:
+    tally = counted_on(begun(0, known.items()), 5, [])
+    assert counted_on(tally, 20, [Track("a", ((-3, 6.0), (12, 7.0)))]).total == events
+
+
 def test_two_pods_during_a_rolling_update() -> None:
     """The old pod's series ends, the new one's begins: both are counted, the old one's past is not."""
     tally = begun(0, [("old", 1000.0)])

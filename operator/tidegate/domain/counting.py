@@ -37,21 +37,25 @@ def begun(since: float, values: Iterable[tuple[str, float]]) -> Tally:
 
 
 def counted_on(tally: Tally, until: float, tracks: Iterable[Track]) -> Tally:
-    """The tally after the samples in (tally.until, until]. A fall is a reset: what the counter shows after it is new. So is all that a
-    series shows which was not known before."""
+    """The tally after the samples up to `until`, those that were seen before left out. A fall is a reset: what the counter shows after it
+    is new. So is all that a series shows which was not known before. A sample from before the count began, which was there to be read only
+    later, says what the series had come to."""
     total, last = tally.total, dict(tally.last)
     for track in tracks:
-        value, seen = last.get(track.series, (0.0, tally.until))
-        for at, sample in track.samples:
-            if not math.isfinite(sample):
-                continue
-            total += sample - value if sample >= value else sample
-            value, seen = sample, at
+        value, seen = last.get(track.series, (0.0, tally.since))
+        for at, sample in _unseen(track, seen, tally.since):
+            if at > tally.since:
+                total += sample - value if sample >= value else sample
+            value, seen = sample, max(at, tally.since)
         last[track.series] = (value, seen)
     kept = {series: known for series, known in last.items() if known[1] > until - KEPT_FOR}
     if len(kept) > _REMEMBERED:
         kept = dict(sorted(kept.items(), key=lambda item: item[1][1])[-_REMEMBERED:])
     return replace(tally, until=until, total=total, last=kept)
+
+
+def _unseen(track: Track, seen: float, since: float) -> list[tuple[float, float]]:
+    return [(at, sample) for at, sample in track.samples if (at > seen or seen == since) and math.isfinite(sample)]
 
 
 def to_status(tally: Tally, counter: str) -> Counted:
