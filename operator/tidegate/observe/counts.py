@@ -15,7 +15,8 @@ from tidegate.observe.questions import Questions, Source
 PIECE = 300.0
 """Seconds of raw samples that one question asks for, at most."""
 LATE = 60.0
-"""Seconds by which a sample may be there to be read later than its own time says: VictoriaMetrics and remote writes take some."""
+"""Seconds by which a sample may be there to be read later than its own time says: a scrape takes a while, and its samples have the time at
+which it began; VictoriaMetrics and remote writes take longer. Without it, scrapes that begin just before each tick would never be seen."""
 PIECES_PER_LOOK = 12
 _MOST = 20_000
 
