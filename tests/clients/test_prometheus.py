@@ -270,3 +270,13 @@ async def test_the_environment_chooses_no_proxy(prometheus: Prometheus, monkeypa
 
 async def test_an_endpoint_keeps_its_credentials_out_of_logs() -> None:
     assert "t0ken" not in repr(Endpoint("http://x", headers=(("Authorization", "Bearer t0ken"),)))
+
+
+async def test_no_series_of_a_part_of_the_source_does_not_say_that_there_are_none(prometheus: Prometheus) -> None:
+    """Thanos, while a store is away."""
+    for data, warnings, known in (([], [], False), ([{"__name__": "x"}], ["a store is away"], True)):
+        async with source(answering({"status": "success", "data": data, "warnings": warnings})) as url:
+            assert await prometheus.has_series(Endpoint(url), "x", AT - 1, AT) is known
+    async with source(answering({"status": "success", "data": [], "warnings": ["a store is away"]})) as url:
+        with pytest.raises(errors.SourceBadAnswer, match="not all of the source has answered: a store is away"):
+            await prometheus.has_series(Endpoint(url), "x", AT - 1, AT)

@@ -124,6 +124,9 @@ class Prometheus:
         answer = await self._data(endpoint, "series", {"match[]": selector, "start": f"{since:.3f}", "end": f"{at:.3f}", "limit": "1"})
         if answer.get("status") != "success" or not isinstance(answer.get("data"), list):
             raise SourceBadAnswer("the answer is not a list of series")
+        warnings = _warnings(answer)
+        if warnings and not answer["data"]:
+            raise SourceBadAnswer(f"no series, but not all of the source has answered: {warnings[0]}")
         return bool(answer["data"])
 
     async def _data(self, endpoint: Endpoint, call: str, form: dict[str, str]) -> dict[str, Any]:
