@@ -80,6 +80,7 @@ def test_two_pods_during_a_rolling_update() -> None:
         ({"kin.....a": 7}, [Track("kin.....a", ((1, 7),)), Track("kin.....b", ((1, 7),))], 7),  # the old one lives on
         ({"kin.....a": 7}, [Track("kin.....b", ((1, 7),)), Track("kin.....c", ((1, 7),))], 7),  # one of them goes on, one is new
         ({"kin.....a": 7}, [Track("kin.....b", ((1, math.nan), (2, 8)))], 1),
+        ({"kin.....a": 7}, [Track("kin.....b", ((2, 7),)), Track("kin.....a", ((1, 7),))], 0),  # it ended before, within the same look
     ],
 )
 def test_a_series_that_was_not_known_before(known: dict[str, float], tracks: list[Track], events: float) -> None:
