@@ -30,7 +30,8 @@ def installed(name: str, folder: Path) -> Path:
     """Builds one of the MODULES."""
     module, package = MODULES[name]
     known = subprocess.run(["go", "mod", "download", "-json", module], cwd=folder, capture_output=True, check=True)
-    subprocess.run(["go", "build", "-tags", _TAGS.get(name, ""), "-C", json.loads(known.stdout)["Dir"], "-o", folder / name, package], check=True)
+    where, tags = json.loads(known.stdout)["Dir"], _TAGS.get(name, "")
+    subprocess.run(["go", "build", "-C", where, "-tags", tags, "-o", folder / name, package], check=True)
     return folder / name
 
 
