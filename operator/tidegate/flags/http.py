@@ -53,9 +53,10 @@ async def start_http(settings: FlagServerSettings, health: Health, ofrep: OfrepS
         return web.Response(body=generate_latest(metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     app = web.Application(client_max_size=settings.max_body_bytes)
-    app.add_routes(ofrep.routes())
+    routes = ofrep.routes()
+    app.add_routes(routes)
     app.add_routes([web.get("/healthz", health.healthz), web.get("/readyz", health.readyz), web.get("/metrics", expose)])
-    Cors(settings.cors_origins).add_to(app)
+    Cors(settings.cors_origins).add_to(app, (route.path for route in routes))
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
     await runner.setup()
     try:
