@@ -152,6 +152,7 @@ def test_a_bad_request_is_told_what_is_wrong_with_it(server: ServerThread, body:
         ({"no-such-operator": [1]}, "PARSE_ERROR"),
         ({"fractional": [["blue", 100]]}, "GENERAL"),
         ({"+": ["x", {}]}, "GENERAL"),
+        ({"==": ["end", {"substr": [{"var": "short"}, -3]}]}, "GENERAL"),
         ("on", "PARSE_ERROR"),
     ],
 )

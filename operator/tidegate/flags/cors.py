@@ -1,10 +1,11 @@
 """Which pages may read OFREP: browsers ask before they let the page of another origin send a request or read its answer."""
 
 import re
+from collections.abc import Iterable
 
 from aiohttp import hdrs, web
 
-OFREP_PATH = "/ofrep/v1/"
+_OFREP = "/ofrep/v1/"
 _ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:]+\])(?::([1-9][0-9]{0,4}))?")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _SENT = "Content-Type, If-None-Match, Flagd-Selector, Authorization"
@@ -31,17 +32,17 @@ class Cors:
     def __init__(self, origins: tuple[str, ...]) -> None:
         self._origins = frozenset(origins)
 
-    def add_to(self, app: web.Application) -> None:
-        """Answers browsers that ask; without origins nothing is added."""
+    def add_to(self, app: web.Application, paths: Iterable[str]) -> None:
+        """Answers browsers that ask about these routes of OFREP; without origins nothing is added."""
         if self._origins:
-            app.router.add_route(hdrs.METH_OPTIONS, f"/{{path:.*{OFREP_PATH}.*}}", self._preflight)
+            app.add_routes([web.options(path, self._preflight) for path in paths])
             app.on_response_prepare.append(self._grant)
 
     async def _preflight(self, request: web.Request) -> web.Response:
         return web.Response(status=204)
 
     async def _grant(self, request: web.Request, response: web.StreamResponse) -> None:
-        if OFREP_PATH not in request.path:
+        if _OFREP not in request.path:
             return
         response.headers[hdrs.VARY] = hdrs.ORIGIN  # else a cache would give the page of one origin what another one got
         origin = request.headers.get(hdrs.ORIGIN)

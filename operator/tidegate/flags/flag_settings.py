@@ -28,9 +28,10 @@ class FlagServerSettings:
     ofrep_metadata: bool = False
     """Whether OFREP gives the metadata of flags and flag sets: whoever may ask then learns the names of rollouts and namespaces."""
     max_streams: int = 5000
-    """Calls open at the same time over gRPC; a further one is refused with RESOURCE_EXHAUSTED."""
+    """Streams open at the same time over gRPC; a further one is refused with UNAVAILABLE."""
     max_requests: int = 256
-    """Evaluation requests in progress at the same time over HTTP; a further one is refused with 429."""
+    """Evaluation requests in progress at the same time over HTTP; a further one is refused with 503. Over gRPC as many calls that are
+    no streams."""
     max_body_bytes: int = 64 * 1024
     request_seconds: float = 5.0
     """Time that one evaluation request may take, reading its body included."""

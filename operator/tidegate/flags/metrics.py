@@ -23,6 +23,11 @@ class Metrics:
             buckets=_LATENCY_BUCKETS,
             registry=registry,
         )
+        self.refused = Counter(
+            "tidegate_flags_refused", "Streams and requests refused because this replica is full.", ("protocol",), registry=registry
+        )
+        for protocol in ("sync", "ofrep"):
+            self.refused.labels(protocol)
         self.evaluations = Counter(
             "tidegate_flags_evaluations", "Flags evaluated for OFREP requests.", (*_PER_SET, "reason"), registry=registry
         )

@@ -18,7 +18,8 @@ from tidegate.flags.document import Document
 from tidegate.flags.evaluation import ContextError, Evaluation, evaluate, evaluate_all, read_context
 from tidegate.flags.flag_settings import FlagServerSettings
 from tidegate.flags.metrics import Metrics
-from tidegate.flags.store import SELECTOR_HEADER, BadSelectorError, FlagSet, FlagSets, UnknownFlagSetError
+from tidegate.flags.store import SELECTOR_HEADER, BadSelectorError, FlagSet, FlagSets, SelectorError
+from tidegate.flags.wrong_selectors import WrongSelectors
 
 log = logging.getLogger("tidegate.flags.ofrep")
 
@@ -36,9 +37,10 @@ class _RefusedError(Exception):
 class OfrepService:
     """The two calls of OFREP, each below the root and below `/sets/<namespace>/<configmap>`."""
 
-    def __init__(self, settings: FlagServerSettings, sets: FlagSets, metrics: Metrics) -> None:
+    def __init__(self, settings: FlagServerSettings, sets: FlagSets, metrics: Metrics, wrong_selectors: WrongSelectors) -> None:
         self._settings = settings
         self._sets = sets
+        self._wrong_selectors = wrong_selectors
         self._metrics = metrics
         self._in_progress = 0
         self._idle = asyncio.Event()
@@ -100,13 +102,18 @@ class OfrepService:
     ) -> web.Response:
         """Bounds the request in number, size and time, and turns whatever is wrong with it into an OFREP answer."""
         if self._in_progress >= self._settings.max_requests:
-            return self._refuse(request, 429, "GENERAL", f"{self._in_progress} requests are in progress already: try again")
+            self._metrics.refused.labels("ofrep").inc()
+            # Not 429: for that a client stops asking for a while, other replicas too.
+            return self._refuse(request, 503, "GENERAL", f"{self._in_progress} requests are in progress already: try again")
         self._in_progress += 1
         self._idle.clear()
         try:
             async with asyncio.timeout(self._settings.request_seconds):
                 flag_set = self._choose(request)
-                return await answer(request, flag_set.key, _document(flag_set), await self._context(request))
+                response = await answer(request, flag_set.key, _document(flag_set), await self._context(request))
+            if self._sets.closing:
+                response.force_close()
+            return response
         except _RefusedError as refusal:
             return self._refuse(request, refusal.status, refusal.code, refusal.details)
         except TimeoutError:
@@ -122,14 +129,14 @@ class OfrepService:
         header = request.headers.get(SELECTOR_HEADER)
         place = request.match_info
         in_path = f"{place['namespace']}/{place['name']}" if "namespace" in place else None
-        if header and in_path and header != in_path:
-            raise _RefusedError(400, "GENERAL", f"the path names flag set {in_path}, but the header {SELECTOR_HEADER} another one")
         try:
+            if header and in_path and header != in_path:
+                raise BadSelectorError(f"the path names flag set {in_path}, but the header {SELECTOR_HEADER} another one")
             return self._sets.choose(in_path or header)
-        except BadSelectorError as error:
-            raise _RefusedError(400, "GENERAL", str(error)) from None
-        except UnknownFlagSetError as error:
-            raise _RefusedError(404, "FLAG_NOT_FOUND", str(error)) from None
+        except SelectorError as error:
+            self._wrong_selectors.log(request.remote or "", in_path or header or "", error)
+            status, code = (400, "GENERAL") if isinstance(error, BadSelectorError) else (404, "FLAG_NOT_FOUND")
+            raise _RefusedError(status, code, str(error)) from None
 
     async def _context(self, request: web.Request) -> EvaluationContext:
         try:
@@ -156,8 +163,9 @@ class OfrepService:
         key = request.match_info.get("key")
         body = {"errorCode": code, "errorDetails": details} if key is None else {"key": key, "errorCode": code, "errorDetails": details}
         response = _json(status, body)
-        if status in (429, 503):
+        if status == 503:  # whatever is missing here, another replica may have it, and the next connection may lead there
             response.headers["Retry-After"] = "1"
+            response.force_close()
         return response
 
 

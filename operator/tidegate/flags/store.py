@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import logging
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from itertools import islice
 
@@ -30,11 +30,15 @@ HOW_TO_CHOOSE = (
 )
 
 
-class BadSelectorError(ValueError):
+class SelectorError(LookupError):
+    """No flag set is served for the selector of a request; the message says why, and what would be right."""
+
+
+class BadSelectorError(SelectorError):
     """The request names no flag set, or not in the form that one is named."""
 
 
-class UnknownFlagSetError(LookupError):
+class UnknownFlagSetError(SelectorError):
     """The flag set that the request names doesn't exist."""
 
 
@@ -125,6 +129,10 @@ class FlagSets:
                 f"there is no flag set {key}: it is a ConfigMap with the label tidegate.io/flag-set=true and the key flags.flagd.json"
             )
         return found
+
+    def live(self) -> Iterable[FlagSetKey]:
+        """The flag sets that there are."""
+        return self._live.keys()
 
     def close(self) -> None:
         """Wakes all that wait for a change, so that they see that the server is closing."""
