@@ -58,8 +58,7 @@ class Reader:
 
     def _run(self, command: Command) -> list[str]:
         """What it prints; one that watches is ended as soon as that is what the page shows. AssertionError where it fails, or goes on."""
-        text = command.text.replace(OPERATOR_NAMESPACE, SYSTEM).replace("helm install", SECOND)
-        argv = ["timeout", str(PATIENCE_SECONDS), "bash", "-o", "pipefail", "-c", text]
+        argv = ["timeout", str(PATIENCE_SECONDS), "bash", "-o", "pipefail", "-c", command.text]
         printed: list[str] = []
         out, err = subprocess.PIPE, subprocess.STDOUT
         with subprocess.Popen(argv, cwd=self._folder, env=self._environment, stdout=out, stderr=err, text=True) as running:
@@ -102,7 +101,7 @@ def raised(cluster: Cluster) -> list[list[int]]:
 
 
 def test_the_page_from_installing_to_cleaning_up(reader: Reader) -> None:
-    page = commands((ROOT / "docs/quickstart.md").read_text())
+    page = commands((ROOT / "docs/quickstart.md").read_text().replace(OPERATOR_NAMESPACE, SYSTEM).replace("helm install", SECOND))
     applied = [command for command in page if command.text.endswith("kubectl apply -f -")]
     cluster = reader.cluster
     assert len(applied) == 3
