@@ -97,12 +97,14 @@ async def test_a_live_feature_is_never_turned_off(world: World, cluster: Cluster
     assert trace.percents == [100]
 
 
-async def test_a_hand_written_flag_is_taken_over_where_it_stands(world: World, cluster: Cluster) -> None:
+async def test_an_example_can_be_applied_again_while_its_rollout_climbs(world: World, cluster: Cluster) -> None:
     await world.policy()
     objects = placed(world, ROOT / "examples/08-flag-set.yaml")
-    written = json.loads(objects[0]["data"][DOCUMENT])["flags"]
-    async with world.traced("new-menu", "web-flags") as trace:
+    async with world.traced("new-menu", "menu-flags") as trace:
+        await apply(cluster, objects)
+        await world.until("new-menu", percent=50)
         await apply(cluster, objects)
         await world.until("new-menu", phase="Baking", state="ENABLED", percent=100)
-    assert trace.percents == [30, 50, 100]
-    assert (await world.document("web-flags"))["flags"]["banner-text"] == written["banner-text"]
+    assert trace.percents == [0, 10, 50, 100]
+    assert not {"Drifted", "LoweredElsewhere"} & set(await world.transitions("new-menu"))
+    assert await world.document("web-flags") == json.loads(objects[0]["data"][DOCUMENT])
