@@ -10,6 +10,7 @@ from lupa.lua51 import LuaRuntime
 
 from tests.builders import T0, policy, raw_gate, stalled_for
 from tests.decide.world import World
+from tests.docs.blocks import fences
 from tidegate.api.conditions import Reason
 from tidegate.api.rollout_policy import RolloutPolicySpec, RolloutPolicyStatus
 from tidegate.api.rollout_status import Phase
@@ -18,6 +19,7 @@ from tidegate.domain.answers import Failure
 from tidegate.domain.policy_view import PolicyView
 from tidegate.domain.problems import Problem
 from tidegate.domain.snapshot import Policy
+from tidegate.levers.flag.flag_set import DOCUMENT_KEY
 
 Json = dict[str, Any]
 PATCH = yaml.safe_load((Path(__file__).resolve().parents[2] / "examples/argocd/argocd-cm.yaml").read_text())
@@ -33,6 +35,17 @@ def health(kind: str, body: Json) -> tuple[str, str]:
     lua.globals().obj = lua.table_from(body, recursive=True)
     found = lua.execute(PATCH["data"][f"resource.customizations.health.tidegate.io_{kind}"])
     return str(found.status), str(found.message)
+
+
+def test_the_only_difference_that_is_ignored_is_the_document_of_a_rollout_s_flag_set() -> None:
+    (application,) = (body for block in fences() if "kind: Application" in block.text for body in yaml.safe_load_all(block.text))
+    (ignored,) = application["spec"]["ignoreDifferences"]
+    (rollout,) = (
+        yaml.safe_load(block.text) for block in fences() if block.file == "docs/argocd.md" and "kind: FeatureRollout" in block.text
+    )
+    assert (ignored["kind"], ignored["name"]) == ("ConfigMap", rollout["spec"]["target"]["flag"]["configMap"])
+    assert ignored["jsonPointers"] == [f"/data/{DOCUMENT_KEY}"]
+    assert "RespectIgnoreDifferences=true" in application["spec"]["syncPolicy"]["syncOptions"]
 
 
 def fallen() -> World:

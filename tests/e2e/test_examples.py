@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.docs.blocks import fences
 from tests.e2e.support.api import Json
 from tests.e2e.support.exposure import DOCUMENT, lease_of, nearest_percent, share_on
 from tests.e2e.support.installation import ROOT, Cluster
@@ -59,6 +60,16 @@ def test_the_examples_are_accepted_as_they_stand(cluster: Cluster) -> None:
     for path in FILES:
         said = cluster.run(cluster.kubectl, *APPLY, "--dry-run=server", "-f", str(path))
         assert said.count("(server dry run)") == len(list(yaml.safe_load_all(path.read_text()))), said
+
+
+@pytest.mark.usefixtures("shop")
+def test_the_manifests_of_the_documents_are_accepted(cluster: Cluster) -> None:
+    bodies = [body for block in fences() if block.language == "yaml" for body in yaml.safe_load_all(block.text)]
+    ours = [body for body in bodies if isinstance(body, dict) and str(body.get("apiVersion")).startswith("tidegate.io/")]
+    assert len(ours) > 2
+    for body in ours:
+        said = cluster.run(cluster.kubectl, *APPLY, "--dry-run=server", "-f", "-", text=json.dumps(body))
+        assert "(server dry run)" in said
 
 
 async def test_the_first_rollout_climbs_and_falls(world: World, cluster: Cluster) -> None:
