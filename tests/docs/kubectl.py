@@ -12,15 +12,16 @@ from tidegate.api.crd import KINDS, KindDefinition
 from tidegate.levers.flag.flag_set import DOCUMENT_KEY
 
 VERBS = frozenset({
-    "annotate", "api-resources", "apply", "auth", "create", "delete", "describe", "diff", "edit", "exec", "explain", "get", "label", "logs",
-    "patch", "port-forward", "replace", "rollout", "run", "scale", "top", "version", "wait",
+    "annotate", "api-resources", "apply", "auth", "create", "delete", "describe", "diff", "edit", "exec", "explain", "get", "kustomize",
+    "label", "logs", "patch", "port-forward", "replace", "rollout", "run", "scale", "set", "top", "version", "wait",
 })  # fmt: skip
 BUILT_IN = frozenset({
-    "all", "cm", "configmap", "configmaps", "crd", "crds", "deploy", "deployment", "deployments", "event", "events", "job", "jobs", "lease",
-    "leases", "namespace", "namespaces", "networkpolicies", "networkpolicy", "node", "nodes", "ns", "po", "pod", "pods", "secret",
-    "secrets", "service", "services", "svc", "tidegate", "validatingadmissionpolicies",
+    "all", "cm", "configmap", "configmaps", "crd", "crds", "deploy", "deployment", "deployments", "event", "events", "job", "jobs",
+    "lease", "leases", "namespace", "namespaces", "networkpolicies", "networkpolicy", "node", "nodes", "ns", "po", "pod", "podmonitor",
+    "podmonitors", "pods", "prometheus", "prometheuses", "prometheusrules", "secret", "secrets", "service", "servicemonitor",
+    "servicemonitors", "services", "svc", "tidegate", "validatingadmissionpolicies",
 })  # fmt: skip
-"""Kinds of Kubernetes itself, and the category that all of Tidegate's are in."""
+"""Kinds of Kubernetes itself and of Prometheus Operator, and the category that all of Tidegate's are in."""
 WITH_VALUE = frozenset({
     "-n", "--namespace", "-o", "--output", "-l", "--selector", "-f", "--filename", "-p", "--patch", "--type", "--patch-file", "--tail",
     "-c", "--container", "--timeout", "--field-selector", "--sort-by", "--context", "--since", "--field-manager",
@@ -70,10 +71,9 @@ def _taken_apart(arguments: list[str]) -> tuple[str, list[str], list[tuple[str, 
 
 def _kind(verb: str, named: list[str]) -> KindDefinition | None:
     """Which of our kinds a command is about; None for those of Kubernetes itself."""
-    if verb in ("logs", "port-forward", "exec", "apply", "diff", "replace", "version", "run") or not named:
+    if verb in ("logs", "port-forward", "exec", "apply", "diff", "kustomize", "replace", "version", "run") or not named:
         return None
-    if verb in ("create", "rollout", "auth", "top", "label", "annotate", "explain"):
-        named = named[1:] if verb in ("rollout", "auth") else named
+    named = named[1:] if verb in ("rollout", "auth", "set") else named
     if verb == "explain":
         return _explained(named[0])
     names = [one.partition("/")[0].lower() for one in named[0].split(",")]
@@ -123,7 +123,7 @@ def _paths(template: str) -> Iterator[str]:
 
 
 def _normal(path: str) -> str:
-    path = re.sub(r"\[(\*|\d+|\?\(@[^)]*\))\]", "[]", path.strip())
+    path = re.sub(r"\[(\*|-?\d+|\?\(@[^)]*\))\]", "[]", path.strip())
     return path.removeprefix(".items[]").removeprefix("@")
 
 
