@@ -76,7 +76,7 @@ def _meaning(node: Schema) -> tuple[str, str]:
     text = node.get("description", "")
     found = _ABSENT.search(text)
     rest = text[: found.start()].strip(" ;") if found else text
-    return _prose(found[1] or '""') if found else "", _prose(rest) + ("." if rest and rest[-1] not in ".?" else "")
+    return _prose(found[1]) if found else "", _prose(rest) + ("." if rest and rest[-1] not in ".?" else "")
 
 
 def _bounds(node: Schema) -> str:

@@ -72,11 +72,13 @@ class Condition(StatusModel):
     """One condition, as metav1.Condition."""
 
     type: ConditionType
-    status: Annotated[str, Field(pattern="^(True|False|Unknown)$", max_length=7)]
-    reason: Annotated[str, Field(pattern="^[A-Z][A-Za-z0-9]*$", max_length=64)]
-    message: Annotated[str, Field(max_length=4096)] = ""
-    observed_generation: int = 0
-    last_transition_time: Time
+    status: Annotated[str, Field(pattern="^(True|False|Unknown)$", max_length=7)] = Field(description="True, False or Unknown.")
+    reason: Annotated[str, Field(pattern="^[A-Z][A-Za-z0-9]*$", max_length=64)] = Field(
+        description="Why, in one word: docs/reference/reasons.md lists all."
+    )
+    message: Annotated[str, Field(max_length=4096)] = Field(default="", description="Why, in one sentence, with what to do about it.")
+    observed_generation: int = Field(default=0, description="Generation of the spec that it is about.")
+    last_transition_time: Time = Field(description="When its status last changed.")
 
 
 def _of_known_types(conditions: Any) -> Any:
@@ -86,4 +88,8 @@ def _of_known_types(conditions: Any) -> Any:
     return [one for one in conditions if not isinstance(one, dict) or one.get("type") in tuple(ConditionType)]
 
 
-Conditions = Annotated[tuple[Condition, ...], Field(max_length=8), BeforeValidator(_of_known_types)]
+Conditions = Annotated[
+    tuple[Condition, ...],
+    Field(max_length=8, description="Whether all is well, for kubectl wait, Argo CD and Flux."),
+    BeforeValidator(_of_known_types),
+]

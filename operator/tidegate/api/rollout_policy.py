@@ -143,19 +143,21 @@ class RolloutPolicySpec(ApiModel):
 
 
 class FrozenBaseline(StatusModel):
-    """A baseline as it was measured. `source` is what it was measured from: query, range and renewal, as a hash."""
+    """A baseline as it was measured."""
 
-    name: Annotated[str, Field(max_length=63)]
-    value: Annotated[str, Field(max_length=32)]
-    at: Time
-    source: Annotated[str, Field(max_length=64)]
+    name: Annotated[str, Field(max_length=63)] = Field(description="Name of the baseline.")
+    value: Annotated[str, Field(max_length=32)] = Field(description="The median, in the unit of its query.")
+    at: Time = Field(description="When it was measured.")
+    source: Annotated[str, Field(max_length=64)] = Field(description="Hash of query, range and renewal: another one is measured anew.")
 
 
 class RolloutPolicyStatus(StatusModel):
     """Whether the policy can be used, and what it has measured."""
 
-    observed_generation: int = -1
+    observed_generation: int = Field(default=-1, description="Generation of the spec that this status is about. Default: -1, never seen.")
     baselines: Annotated[tuple[FrozenBaseline, ...], Field(max_length=16)] = Field(
-        default=(), json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}
+        default=(),
+        description="The baselines of spec, as they were measured.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
     )
     conditions: Conditions = Field(default=(), json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]})

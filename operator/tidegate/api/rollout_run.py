@@ -43,7 +43,9 @@ class RolloutRunStatus(StatusModel):
     """What happened, in order."""
 
     records: Annotated[tuple[Record, ...], Field(max_length=MAX_RECORDS)] = Field(
-        default=(), json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["seq"]}
+        default=(),
+        description="The oldest first. A longer attempt goes on in another RolloutRun.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["seq"]},
     )
     head: Annotated[str, Field(max_length=64)] = Field(default="", description="Hash of the newest record: sha256(previous hash + record).")
     seq: int = Field(default=0, description="Number of the newest record.")
