@@ -5,7 +5,7 @@ UV := $(shell command -v uv || echo .uv/bin/uv)
 RUN := $(UV) run --frozen
 
 help:  ## This text
-	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 $(UV):
 	@python3 -c 'import ensurepip, venv' 2>/dev/null || { echo "make: python3 can't make virtual environments: install python3-venv (Debian, Ubuntu), or put uv on PATH"; exit 1; } >&2
@@ -26,8 +26,7 @@ test: $(UV)  ## What CI runs: checks, fast and thorough tests, other languages, 
 	$(MAKE) check fast thorough languages e2e
 
 proof: $(UV)  ## Everything exhaustive: every kill point, every bad input, a second cluster, searches, simulations, figures (hours)
-	dev/cluster up
-	dev/cluster load-image
+	dev/cluster up --load-image
 	$(RUN) pytest -q -n 4 -m proof --durations=30
 	$(MAKE) search simulate bench
 
@@ -43,12 +42,14 @@ languages: $(UV)  ## Flags in real applications of other languages: what the fla
 .PHONY: help check generate test proof fast thorough languages
 
 e2e: $(UV)  ## Tests on a real cluster, which is brought up first and stays up
-	dev/cluster up
-	dev/cluster load-image
+	dev/cluster up --load-image
 	$(RUN) pytest tests/e2e -q -n 4 -m "not proof" --durations=30
 
-demo: $(UV)  ## A real cluster, Tidegate, an application under traffic: one rollout climbs, one falls
-	$(RUN) python dev/demo/run.py
+demo: $(UV)  ## A feature climbs, another is taken back by its numbers: 2 minutes, the first time 6, no root (KEEP=1: goes on running)
+	$(RUN) python dev/demo/run.py $(if $(KEEP),--keep)
+
+demo-cluster: $(UV)  ## The same on a whole cluster, as root or with Docker: 3 minutes, the first time 13
+	$(RUN) python dev/demo/run.py --stage cluster $(if $(KEEP),--keep)
 
 image: $(UV)  ## Build the image of operator and flag server, and what a plain `docker build -f Dockerfile build/image` needs
 	dev/cluster build-image
@@ -69,4 +70,4 @@ search: $(UV)  ## Every place that a rollout can reach in small worlds, or all t
 	$(RUN) python dev/search/run.py
 	$(RUN) python dev/search/seeded.py
 
-.PHONY: e2e demo image bench simulate sources search
+.PHONY: e2e demo demo-cluster image bench simulate sources search

@@ -29,13 +29,14 @@ Namespaces = Annotated[
     list[str] | None,
     typer.Option("--namespace", help="Namespace to watch; may be given several times. Default: all. The operator takes globs too."),
 ]
+Kubeconfig = Annotated[str | None, typer.Option(help="Default: the pod's service account, or kubectl's own file.")]
 Grace = Annotated[float, typer.Option(help="Seconds that work under way gets to end after SIGTERM.")]
 
 
 @app.command()
 def operator(
     namespace: Namespaces = None,
-    kubeconfig: Annotated[str | None, typer.Option(help="Default: the pod's service account, or kubectl's own file.")] = None,
+    kubeconfig: Kubeconfig = None,
     own_namespace: Annotated[
         str, typer.Option(envvar="POD_NAMESPACE", help="Holds the Lease, and the Secrets that RolloutPolicies name.")
     ] = "default",
@@ -75,6 +76,8 @@ def operator(
 @app.command()
 def flags(
     namespace: Namespaces = None,
+    kubeconfig: Kubeconfig = None,
+    host: Annotated[str, typer.Option(help="Address to serve on.")] = "0.0.0.0",
     grpc_port: Annotated[int, typer.Option(help="Serves flagd.sync.v1 to in-process providers.")] = 8015,
     http_port: Annotated[int, typer.Option(help="Serves OFREP, /healthz, /readyz and /metrics.")] = 8016,
     cors_origin: Annotated[
@@ -96,7 +99,10 @@ def flags(
     _log(log_level, log_format)
     try:
         settings = FlagServerSettings(
+            kubeconfig=kubeconfig,
+            grpc_host=host,
             grpc_port=grpc_port,
+            http_host=host,
             http_port=http_port,
             namespaces=tuple(namespace or ()),
             cors_origins=tuple(cors_origin or ()),
