@@ -112,6 +112,15 @@ class Operated:
         await self.server.put("featurerollouts", KEY.namespace, {"metadata": {"name": name}, "spec": spec})
         self.wake(name)
 
+    async def delete(self, name: str = KEY.name) -> None:
+        """A person deletes a rollout, and the watcher tells when it is gone."""
+        key = replace(KEY, name=name)
+        await self.server.remove("featurerollouts", key.namespace, name)
+        self.wake(name)
+        await self.until(lambda: ("featurerollouts", key.namespace, name) not in self.server.store.objects)
+        self.parts.gone(key)
+        self.wake(name)
+
     async def edit(self, name: str = KEY.name, **metadata: Any) -> None:
         await self.server.put("featurerollouts", KEY.namespace, {"metadata": {"name": name} | metadata})
         self.wake(name)

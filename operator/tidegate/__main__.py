@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tidegate import logs
+from tidegate import build, logs
 
 app = typer.Typer(
     help="Turns features on a step at a time, watches Prometheus while it does, and takes them back when the numbers turn.",
@@ -23,6 +23,13 @@ class LogFormat(StrEnum):
     TEXT = "text"
 
 
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"tidegate {build.version()}")
+        raise typer.Exit
+
+
+Version = Annotated[bool, typer.Option("--version", is_eager=True, callback=_say_version, help="Prints the version and ends.")]
 LogLevel = Annotated[str, typer.Option(envvar="TIDEGATE_LOG_LEVEL", help="DEBUG, INFO, WARNING or ERROR.")]
 Format = Annotated[LogFormat, typer.Option(envvar="TIDEGATE_LOG_FORMAT", help="json for machines, text for people.")]
 Namespaces = Annotated[
@@ -30,6 +37,11 @@ Namespaces = Annotated[
     typer.Option("--namespace", help="Namespace to watch; may be given several times. Default: all. The operator takes globs too."),
 ]
 Grace = Annotated[float, typer.Option(help="Seconds that work under way gets to end after SIGTERM.")]
+
+
+@app.callback()
+def program(version: Version = False) -> None:
+    """The options that need no command."""
 
 
 @app.command()
@@ -48,6 +60,7 @@ def operator(
     grace: Grace = 10.0,
     log_level: LogLevel = "INFO",
     log_format: Format = LogFormat.JSON,
+    version: Version = False,
 ) -> None:
     """Reconciles FeatureRollouts: watch → observe → decide → act → report. Run two replicas; the Lease lets one of them write."""
     from tidegate.app import run
@@ -88,6 +101,7 @@ def flags(
     grace: Grace = 10.0,
     log_level: LogLevel = "INFO",
     log_format: Format = LogFormat.JSON,
+    version: Version = False,
 ) -> None:
     """Pushes flag sets (ConfigMaps labelled tidegate.io/flag-set=true) to applications: flagd's sync protocol and OFREP. Read-only."""
     from tidegate.flags.flag_settings import FlagServerSettings

@@ -84,8 +84,8 @@ class Scripted:
 
     def reconciler(self) -> Reconciler:
         me: Any = self
-        rollouts = RolloutHandler(me, me, me, me, me, me, lambda: T0)
-        return Reconciler({Kind.FEATURE_ROLLOUT: rollouts, Kind.ROLLOUT_POLICY: PolicyHandler(me, me, me, lambda: T0)})
+        rollouts = RolloutHandler(me, me, me, me, me, me, lambda: T0, self.run_history_limit)
+        return Reconciler({Kind.FEATURE_ROLLOUT: rollouts, Kind.ROLLOUT_POLICY: PolicyHandler(me, me, me, me, lambda: T0)})
 
     def made(self, what: str) -> list[Any]:
         return [how for name, how in self.calls if name == what]

@@ -8,6 +8,7 @@ import grpc.aio
 
 from tidegate.clients import credentials
 from tidegate.flags.changes import FlagSetSource
+from tidegate.flags.flag_set_metrics import FlagSetMetrics
 from tidegate.flags.flag_settings import FlagServerSettings
 from tidegate.flags.http import Health, start_http, stop_http
 from tidegate.flags.metrics import Metrics
@@ -61,8 +62,9 @@ async def serve(settings: FlagServerSettings, source: FlagSetSource, stop: async
     """
     metrics = Metrics()
     sets = FlagSets(metrics)
+    FlagSetMetrics(metrics.registry, sets.live)
     health = Health(sets)
-    ofrep = OfrepService(settings, sets, metrics)
+    ofrep = OfrepService(settings, sets)
     http = await start_http(settings, health, ofrep, metrics)
     sync: grpc.aio.Server | None = None
     following = asyncio.create_task(sets.follow(source), name="follow-flag-sets")
