@@ -58,6 +58,9 @@ def operator(
     lease_name: Annotated[str, typer.Option(help="Replicas with the same Lease elect one leader.")] = "tidegate",
     lease_duration: Annotated[float, typer.Option(help="Seconds after which a silent leader is replaced.")] = 10.0,
     grace: Grace = 10.0,
+    run_history_limit: Annotated[
+        int, typer.Option(help="Attempts of each rollout whose RolloutRuns are kept; 0 for all. What rejects a revision stays.")
+    ] = 50,
     log_level: LogLevel = "INFO",
     log_format: Format = LogFormat.JSON,
     version: Version = False,
@@ -79,6 +82,7 @@ def operator(
             lease_name=lease_name,
             lease_duration=lease_duration,
             grace=grace,
+            run_history_limit=run_history_limit,
         )
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None

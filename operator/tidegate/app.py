@@ -122,6 +122,7 @@ def assemble(
             metrics,
             index,
             utc_now,
+            settings.run_history_limit,
         ),
         Kind.ROLLOUT_POLICY: PolicyHandler(policies, questions, writer, policy_metrics, utc_now),
     }

@@ -8,7 +8,7 @@ API = "tidegate.io"
 IN_WATCHED_NAMESPACES: set[Grant] = {
     *((API, "featurerollouts", verb) for verb in ("get", "list", "watch", "patch")),
     (API, "featurerollouts/status", "patch"),
-    *((API, "rolloutruns", verb) for verb in ("get", "list", "create")),
+    *((API, "rolloutruns", verb) for verb in ("get", "list", "create", "delete")),
     (API, "rolloutruns/status", "patch"),
     *(("", "configmaps", verb) for verb in ("get", "list", "watch", "create", "patch")),
     ("", "namespaces", "get"),
@@ -75,6 +75,13 @@ def test_few_and_named(chart: Chart, case: str) -> None:
         assert "*" not in group + resource + verb
         if resource == "secrets":
             assert (verb, role["kind"], role["metadata"]["namespace"]) == ("get", "Role", NAMESPACE)
+
+
+def test_without_a_limit_no_record_can_be_deleted(chart: Chart) -> None:
+    rendered = chart.render({"operator": {"runHistoryLimit": 0}})
+    everything = {grant for role in rendered.of("Role", "ClusterRole") for grant in grants(role) if "operator" in role["metadata"]["name"]}
+    assert not {grant for grant in everything if grant[2] == "delete"}
+    assert "--run-history-limit=0" in rendered.pods("operator")["spec"]["containers"][0]["args"]
 
 
 def test_the_lease_is_named(chart: Chart) -> None:
