@@ -69,7 +69,7 @@ UPSTREAMS = (
     Upstream(
         "prometheus",
         "github.com/prometheus/prometheus",
-        {"prometheus": "github.com/prometheus/prometheus/cmd/prometheus"},
+        {name: f"github.com/prometheus/prometheus/cmd/{name}" for name in ("prometheus", "promtool")},
         tags="remove_all_sd,enable_kubernetes_sd",
     ),
     Upstream("envoy-gateway", "github.com/envoyproxy/gateway", {"envoy-gateway": "github.com/envoyproxy/gateway/cmd/envoy-gateway"}),
