@@ -116,3 +116,13 @@ def test_people(chart: Chart) -> None:
     assert to == set()
     assert {resource for _, resource, _ in may} == {"rolloutpolicies"}
     assert not chart.render({"rbac": {"aggregateRoles": False}}).of("ClusterRole")[2:]
+
+
+def test_policies_are_read_by_the_groups_that_are_named_and_by_nobody_unasked(chart: Chart) -> None:
+    name = f"tidegate-policy-viewer.{NAMESPACE}"
+    assert name not in {each["metadata"]["name"] for each in chart.render().of("ClusterRole", "ClusterRoleBinding")}
+    rendered = chart.render({"rbac": {"policyViewers": ["system:authenticated", "tenants"]}})
+    assert set(grants(rendered.one("ClusterRole", name))) == {(API, "rolloutpolicies", verb) for verb in ("get", "list", "watch")}
+    binding = rendered.one("ClusterRoleBinding", name)
+    assert binding["roleRef"]["name"] == name
+    assert [(each["kind"], each["name"]) for each in binding["subjects"]] == [("Group", "system:authenticated"), ("Group", "tenants")]
