@@ -185,8 +185,8 @@ _RECORDS = (
     Bug(
         "records are cleared though they could not be appended",
         _SCRIPT,
-        "    outcome = yield Append(status)\n    if outcome.is_ok:\n        yield ClearPending",
-        "    yield Append(status)\n    if True:\n        yield ClearPending",
+        "    outcome = yield Append(status)\n    if outcome.is_ok:\n        outcome = yield ClearPending",
+        "    yield Append(status)\n    if True:\n        outcome = yield ClearPending",
         "unwritten",
     ),
     Bug("records of an object that is created again begin at 1", _ATTEMPT, "seq=run.seq if run else 0", "seq=0", "reborn"),

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tidegate import logs
+from tidegate import build, logs
 
 app = typer.Typer(
     help="Turns features on a step at a time, watches Prometheus while it does, and takes them back when the numbers turn.",
@@ -23,6 +23,13 @@ class LogFormat(StrEnum):
     TEXT = "text"
 
 
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"tidegate {build.version()}")
+        raise typer.Exit
+
+
+Version = Annotated[bool, typer.Option("--version", is_eager=True, callback=_say_version, help="Prints the version and ends.")]
 LogLevel = Annotated[str, typer.Option(envvar="TIDEGATE_LOG_LEVEL", help="DEBUG, INFO, WARNING or ERROR.")]
 Format = Annotated[LogFormat, typer.Option(envvar="TIDEGATE_LOG_FORMAT", help="json for machines, text for people.")]
 Namespaces = Annotated[
@@ -31,6 +38,11 @@ Namespaces = Annotated[
 ]
 Kubeconfig = Annotated[str | None, typer.Option(help="Default: the pod's service account, or kubectl's own file.")]
 Grace = Annotated[float, typer.Option(help="Seconds that work under way gets to end after SIGTERM.")]
+
+
+@app.callback()
+def program(version: Version = False) -> None:
+    """The options that need no command."""
 
 
 @app.command()
@@ -47,8 +59,12 @@ def operator(
     lease_name: Annotated[str, typer.Option(help="Replicas with the same Lease elect one leader.")] = "tidegate",
     lease_duration: Annotated[float, typer.Option(help="Seconds after which a silent leader is replaced.")] = 10.0,
     grace: Grace = 10.0,
+    run_history_limit: Annotated[
+        int, typer.Option(help="Attempts of each rollout whose RolloutRuns are kept; 0 for all. What rejects a revision stays.")
+    ] = 50,
     log_level: LogLevel = "INFO",
     log_format: Format = LogFormat.JSON,
+    version: Version = False,
 ) -> None:
     """Reconciles FeatureRollouts: watch → observe → decide → act → report. Run two replicas; the Lease lets one of them write."""
     from tidegate.app import run
@@ -67,6 +83,7 @@ def operator(
             lease_name=lease_name,
             lease_duration=lease_duration,
             grace=grace,
+            run_history_limit=run_history_limit,
         )
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
@@ -91,6 +108,7 @@ def flags(
     grace: Grace = 10.0,
     log_level: LogLevel = "INFO",
     log_format: Format = LogFormat.JSON,
+    version: Version = False,
 ) -> None:
     """Pushes flag sets (ConfigMaps labelled tidegate.io/flag-set=true) to applications: flagd's sync protocol and OFREP. Read-only."""
     from tidegate.flags.flag_settings import FlagServerSettings

@@ -50,6 +50,14 @@ MATRIX: dict[str, Json] = {
             "egress": {"enabled": True, "rules": [{"to": [PROMETHEUS], "ports": [{"port": 9090}]}]},
         }
     },
+    "monitored": {
+        "metrics": {
+            "scrapeAnnotations": False,
+            "serviceMonitor": {"enabled": True, "renderMode": "alwaysRender"},
+            "prometheusRule": {"enabled": True, "renderMode": "alwaysRender"},
+            "dashboard": {"enabled": True},
+        }
+    },
     "scheduling": {
         "priorityClassName": "system-cluster-critical",
         "nodeSelector": {"kubernetes.io/os": "linux"},

@@ -8,7 +8,7 @@ API = "tidegate.io"
 IN_WATCHED_NAMESPACES: set[Grant] = {
     *((API, "featurerollouts", verb) for verb in ("get", "list", "watch", "patch")),
     (API, "featurerollouts/status", "patch"),
-    *((API, "rolloutruns", verb) for verb in ("get", "list", "create")),
+    *((API, "rolloutruns", verb) for verb in ("get", "list", "create", "delete")),
     (API, "rolloutruns/status", "patch"),
     *(("", "configmaps", verb) for verb in ("get", "list", "watch", "create", "patch")),
     ("", "namespaces", "get"),
@@ -77,6 +77,13 @@ def test_few_and_named(chart: Chart, case: str) -> None:
             assert (verb, role["kind"], role["metadata"]["namespace"]) == ("get", "Role", NAMESPACE)
 
 
+def test_without_a_limit_no_record_can_be_deleted(chart: Chart) -> None:
+    rendered = chart.render({"operator": {"runHistoryLimit": 0}})
+    everything = {grant for role in rendered.of("Role", "ClusterRole") for grant in grants(role) if "operator" in role["metadata"]["name"]}
+    assert not {grant for grant in everything if grant[2] == "delete"}
+    assert "--run-history-limit=0" in rendered.pods("operator")["spec"]["containers"][0]["args"]
+
+
 def test_the_lease_is_named(chart: Chart) -> None:
     rendered = chart.render()
     rules = [rule for rule in rendered.one("Role", "tidegate-operator")["rules"] if rule["resources"] == ["leases"]]
@@ -109,3 +116,13 @@ def test_people(chart: Chart) -> None:
     assert to == set()
     assert {resource for _, resource, _ in may} == {"rolloutpolicies"}
     assert not chart.render({"rbac": {"aggregateRoles": False}}).of("ClusterRole")[2:]
+
+
+def test_policies_are_read_by_the_groups_that_are_named_and_by_nobody_unasked(chart: Chart) -> None:
+    name = f"tidegate-policy-viewer.{NAMESPACE}"
+    assert name not in {each["metadata"]["name"] for each in chart.render().of("ClusterRole", "ClusterRoleBinding")}
+    rendered = chart.render({"rbac": {"policyViewers": ["system:authenticated", "tenants"]}})
+    assert set(grants(rendered.one("ClusterRole", name))) == {(API, "rolloutpolicies", verb) for verb in ("get", "list", "watch")}
+    binding = rendered.one("ClusterRoleBinding", name)
+    assert binding["roleRef"]["name"] == name
+    assert [(each["kind"], each["name"]) for each in binding["subjects"]] == [("Group", "system:authenticated"), ("Group", "tenants")]

@@ -106,7 +106,7 @@ def _python(arguments: list[str]) -> None:
     script = ROOT / arguments[0]
     assert script.is_file(), f"{arguments[0]} is no file"
     if script == ROOT / "dev/demo/run.py":
-        _parses(demo_cli._parser(), arguments[1:])
+        _parses(demo_cli.parser(), arguments[1:])
         return
     sources = "".join(path.read_text() for path in script.parent.rglob("*.py"))
     for flag in (one.partition("=")[0] for one in arguments[1:] if one.startswith("--")):

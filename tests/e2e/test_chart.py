@@ -119,7 +119,7 @@ def test_a_rollout_lives_and_dies_with_these_rights_alone(release: Release) -> N
         ("get", "configmaps", "namespace"),
         ("update", "featurerollouts", "watched"),
         ("delete", "featurerollouts", "watched"),
-        ("delete", "rolloutruns", "watched"),
+        ("deletecollection", "rolloutruns", "watched"),
         ("create", "rolloutpolicies", "watched"),
         ("create", "pods", "namespace"),
     ],

@@ -69,7 +69,8 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class RunView:
-    """A RolloutRun. `target` is the identity of what was moved; `created` orders the runs of one target, whoever moved it."""
+    """A RolloutRun. `target` is the identity of what was moved; `created` orders the runs of one target, whoever moved it. `version` is the
+    resourceVersion that it was read in."""
 
     name: str
     rollout: str
@@ -80,6 +81,7 @@ class RunView:
     part: int = 1
     target: str | None = None
     created: datetime | None = None
+    version: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """A flag set's document: checked, and made ready to be sent and evaluated, once per change and not per client."""
 
+import hashlib
 import json
 import math
 from collections.abc import Mapping
@@ -17,6 +18,8 @@ ValueType = Literal["boolean", "string", "integer", "float", "object"]
 
 _REFUSALS = (ParseError, ValueError, TypeError, AttributeError, RecursionError)
 """What the evaluator raises for a document that it can't use, depending on where it stumbles."""
+_EXACT_BYTES = 6
+"""Whole numbers of so many bytes are exact as floating point."""
 _DEEP = "it is nested too deeply"
 MAX_SERVED_BYTES = 4_000_000
 """Clients of gRPC take no message above 4 MiB. They would refuse a larger one, connect again and get it again."""
@@ -38,6 +41,8 @@ class Document:
     """The keys of all flags that are served, in their written order, with the type that their variants have."""
     faults: Mapping[str, Fault]
     """The flags that aren't served as they are written."""
+    hash: int
+    """Of `message`; a number that a metric can hold without loss."""
     left_out: str
     """What beside the flags is broken, and so isn't served; "" where nothing is."""
 
@@ -70,7 +75,11 @@ def parse_document(text: str | None, before: Document | None = None) -> Document
     evaluator, message = loaded
     if len(message) > MAX_SERVED_BYTES:
         raise DocumentError(f"it would be served as {len(message)} bytes, and clients take {MAX_SERVED_BYTES}")
-    return Document(message, evaluator, {key: _value_type(flag) for key, flag in flags.items()}, faults, left_out)
+    return Document(message, evaluator, {key: _value_type(flag) for key, flag in flags.items()}, faults, _hash(message), left_out)
+
+
+def _hash(message: bytes) -> int:
+    return int.from_bytes(hashlib.sha256(message).digest()[:_EXACT_BYTES])
 
 
 def _read(text: str | None) -> Any:

@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 from aiohttp import ETag, web
 from openfeature.evaluation_context import EvaluationContext
 
-from tidegate.flags.changes import FlagSetKey
 from tidegate.flags.document import Document
 from tidegate.flags.evaluation import ContextError, Evaluation, evaluate, evaluate_all, read_context
 from tidegate.flags.flag_settings import FlagServerSettings
@@ -74,19 +73,21 @@ class OfrepService:
         """POST …/evaluate/flags: every flag of the set; 304 where If-None-Match names what the answer would be."""
         return await self._guard(request, self._evaluate_flags)
 
-    async def _evaluate_flag(self, request: web.Request, key: FlagSetKey, document: Document, context: EvaluationContext) -> web.Response:
+    async def _evaluate_flag(self, request: web.Request, flag_set: FlagSet, document: Document, context: EvaluationContext) -> web.Response:
         flag, metadata = request.match_info["key"], self._settings.ofrep_metadata
         evaluation = await self._in_thread(lambda: evaluate(document, flag, context, metadata=metadata))
-        self._count(key, [evaluation])
+        _count(flag_set, [evaluation])
         return _json(evaluation.status, evaluation.body)
 
-    async def _evaluate_flags(self, request: web.Request, key: FlagSetKey, document: Document, context: EvaluationContext) -> web.Response:
+    async def _evaluate_flags(
+        self, request: web.Request, flag_set: FlagSet, document: Document, context: EvaluationContext
+    ) -> web.Response:
         def respond() -> tuple[bytes, list[Evaluation]]:
             body, evaluations = evaluate_all(document, context, metadata=self._settings.ofrep_metadata)
             return json.dumps(body, separators=(",", ":")).encode(), evaluations
 
         payload, evaluations = await self._in_thread(respond)
-        self._count(key, evaluations)
+        _count(flag_set, evaluations)
         # A hash of the answer covers the context too. With one of the document alone another user would get 304. It is weak, since
         # proxies that compress answers take strong ones off.
         etag = ETag(hashlib.sha256(payload).hexdigest()[:32], is_weak=True)
@@ -98,7 +99,7 @@ class OfrepService:
     async def _guard(
         self,
         request: web.Request,
-        answer: Callable[[web.Request, FlagSetKey, Document, EvaluationContext], Awaitable[web.Response]],
+        answer: Callable[[web.Request, FlagSet, Document, EvaluationContext], Awaitable[web.Response]],
     ) -> web.Response:
         """Bounds the request in number, size and time, and turns whatever is wrong with it into an OFREP answer."""
         if self._in_progress >= self._settings.max_requests:
@@ -110,7 +111,7 @@ class OfrepService:
         try:
             async with asyncio.timeout(self._settings.request_seconds):
                 flag_set = self._choose(request)
-                response = await answer(request, flag_set.key, _document(flag_set), await self._context(request))
+                response = await answer(request, flag_set, _document(flag_set), await self._context(request))
             if self._sets.closing:
                 response.force_close()
             return response
@@ -154,10 +155,6 @@ class OfrepService:
     async def _in_thread(self, work: Callable[[], _T]) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
-    def _count(self, key: FlagSetKey, evaluations: list[Evaluation]) -> None:
-        for reason, number in Counter(each.reason for each in evaluations).items():
-            self._metrics.evaluations.labels(key.namespace, key.name, reason).inc(number)
-
     def _refuse(self, request: web.Request, status: int, code: str, details: str) -> web.Response:
         log.debug("request refused: %s", details, extra={"status": status})
         key = request.match_info.get("key")
@@ -167,6 +164,11 @@ class OfrepService:
             response.headers["Retry-After"] = "1"
             response.force_close()
         return response
+
+
+def _count(flag_set: FlagSet, evaluations: list[Evaluation]) -> None:
+    for reason, number in Counter(each.reason for each in evaluations).items():
+        flag_set.evaluations[reason] += number
 
 
 def _document(flag_set: FlagSet) -> Document:

@@ -8,6 +8,7 @@ import grpc.aio
 
 from tidegate.clients import credentials
 from tidegate.flags.changes import FlagSetSource
+from tidegate.flags.flag_set_metrics import FlagSetMetrics
 from tidegate.flags.flag_settings import FlagServerSettings
 from tidegate.flags.http import Health, start_http, stop_http
 from tidegate.flags.metrics import Metrics
@@ -62,6 +63,7 @@ async def serve(settings: FlagServerSettings, source: FlagSetSource, stop: async
     """
     metrics = Metrics()
     sets = FlagSets(metrics)
+    FlagSetMetrics(metrics.registry, sets.live)
     health = Health(sets)
     wrong_selectors = WrongSelectors(sets)
     ofrep = OfrepService(settings, sets, metrics, wrong_selectors)

@@ -70,10 +70,8 @@ class SyncService:
             self._streams -= 1
 
     async def _push(self, flag_set: FlagSet, context: _Context) -> None:
-        labels = (flag_set.key.namespace, flag_set.key.name)
-        streams, pushes = self._metrics.connected_streams.labels(*labels), self._metrics.pushes.labels(*labels)
         sent: bytes | None = None
-        streams.inc()
+        flag_set.streams += 1
         try:
             while True:
                 document = await self._document(flag_set, context)
@@ -82,12 +80,12 @@ class SyncService:
                     continue
                 observed_at = flag_set.observed_at
                 await context.write(document.message)
-                pushes.inc()
+                flag_set.pushes += 1
                 if sent is not None:
                     self._metrics.push_seconds.observe(time.monotonic() - observed_at)
                 sent = document.message
         finally:
-            streams.dec()
+            flag_set.streams -= 1
 
     async def fetch_all_flags(self, request: FetchAllFlagsRequest, context: _Context) -> bytes:
         """Answers with the newest document."""

@@ -54,5 +54,5 @@ class WrongSelectors:
     def _near(self, selector: str) -> str:
         """Flag sets that share a namespace or a name with it. For the log alone: to clients they would be names of others' namespaces."""
         parts = set(re.split(r"[/=:,\s]", selector))
-        found = [str(key) for key in self._sets.live() if parts & {key.namespace, key.name}]
+        found = [str(one.key) for one in self._sets.live() if parts & {one.key.namespace, one.key.name}]
         return ", ".join(found[:_NEAR]) + (f" and {len(found) - _NEAR} more" if len(found) > _NEAR else "")

@@ -10,6 +10,7 @@ from tidegate.clients.errors import ClientError, Conflict, Forbidden, Invalid, R
 from tidegate.decide.rollout.deciding import decide, until_next_tick
 from tidegate.decide.rollout.safe import decide_safely
 from tidegate.domain.decision import Decision
+from tidegate.domain.history import expendable_runs
 from tidegate.domain.keys import Key
 from tidegate.domain.script import (
     CONFLICT,
@@ -22,6 +23,7 @@ from tidegate.domain.script import (
     Item,
     Keep,
     Outcome,
+    Prune,
     Script,
     Show,
     WriteStatus,
@@ -42,7 +44,7 @@ _REFUSALS = (Forbidden, Refused, Invalid, NotWritableError)
 
 
 class RolloutHandler:
-    """The handler of FeatureRollouts."""
+    """The handler of FeatureRollouts. The RolloutRuns of the newest `run_history_limit` attempts are kept; of all, where it is 0."""
 
     def __init__(
         self,
@@ -53,6 +55,7 @@ class RolloutHandler:
         metrics: RolloutMetrics,
         index: Index,
         clock: Callable[[], datetime],
+        run_history_limit: int,
     ) -> None:
         self._snapshots = snapshots
         self._actions = actions
@@ -61,6 +64,7 @@ class RolloutHandler:
         self._metrics = metrics
         self._index = index
         self._clock = clock
+        self._run_history_limit = run_history_limit
 
     async def reconcile(self, key: Key) -> float | None:
         snapshot = await observed(self._snapshots.of(key))
@@ -121,11 +125,24 @@ class RolloutHandler:
                 return await self._reports.write(rollout, status, version)
             case Append(status):
                 await self._reports.append(rollout, status)
+            case Prune():
+                await self._prune(snapshot)
             case Keep(status):
                 self._evidence.keep(rollout.uid, status)
             case Drop():
                 self._evidence.drop(rollout.uid)
         return version
+
+    async def _prune(self, snapshot: Snapshot) -> None:
+        """What can't be deleted holds nothing up: it is tried again when the next attempt begins."""
+        rollout, lever = snapshot.rollout, snapshot.lever
+        if lever is None or not self._run_history_limit:
+            return
+        try:
+            runs = await self._snapshots.runs(rollout, lever)
+            await self._reports.prune(rollout, expendable_runs(runs, rollout.name, lever.identity, self._run_history_limit))
+        except ClientError as error:
+            _log.warning("old RolloutRuns are not deleted: %s", error)
 
 
 def _outcome_of(error: Exception) -> Outcome:

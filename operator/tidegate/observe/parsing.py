@@ -93,6 +93,7 @@ def parse_run(raw: Mapping[str, Any]) -> RunView:
         part=spec.get("part", 1),
         target=_identity(spec.get("target")),
         created=None if created is None else parse_time(created),
+        version=metadata.get("resourceVersion", ""),
     )
 
 

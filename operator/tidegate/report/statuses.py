@@ -1,7 +1,7 @@
 """Writes what was decided: status under resourceVersion, and records into the RolloutRuns of their attempts. Events follow later."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from tidegate.api.records import Record
 from tidegate.api.rollout_status import FeatureRolloutStatus
@@ -9,7 +9,7 @@ from tidegate.clients.errors import NotFound
 from tidegate.clients.resources import FEATURE_ROLLOUTS, JsonObject
 from tidegate.clients.writer import Writer
 from tidegate.domain.keys import Key, Kind
-from tidegate.domain.snapshot import Rollout
+from tidegate.domain.snapshot import Rollout, RunView
 from tidegate.report.events import announcements
 from tidegate.report.run_records import Runs
 
@@ -40,6 +40,10 @@ class RolloutReports:
         except NotFound:
             return version
         return str(stored["metadata"]["resourceVersion"])
+
+    async def prune(self, rollout: Rollout, runs: Iterable[RunView]) -> None:
+        """Deletes these runs."""
+        await self._runs.delete(rollout.namespace, runs)
 
     async def append(self, rollout: Rollout, status: FeatureRolloutStatus) -> None:
         """Appends the records that wait, and announces those that are new."""
