@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib.metadata import version
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Gauge
@@ -35,6 +36,7 @@ from tidegate.observe.policies import Policies
 from tidegate.observe.questions import Questions
 from tidegate.observe.snapshots import Snapshots
 from tidegate.report.outbox import Outbox
+from tidegate.report.policy_status import PolicyReports
 from tidegate.report.rollout_metrics import RolloutMetrics
 from tidegate.report.run_records import Runs
 from tidegate.report.statuses import RolloutReports
@@ -120,7 +122,7 @@ def assemble(
             index,
             utc_now,
         ),
-        Kind.ROLLOUT_POLICY: PolicyHandler(policies, questions, writer, utc_now),
+        Kind.ROLLOUT_POLICY: PolicyHandler(policies, questions, PolicyReports(writer, outbox.put), utc_now),
     }
     reconciler = Reconciler(handlers)
     queue = Queue(reconciler, QueueMetrics(registry), QueueSettings(workers=settings.workers))
@@ -133,6 +135,7 @@ def run(settings: OperatorSettings) -> int:
 
 
 async def _run(settings: OperatorSettings) -> int:
+    _log.info("tidegate %s: %s", version("tidegate"), settings.in_words())
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)

@@ -91,7 +91,7 @@ def test_nobody_is_exposed_before_the_way_back_is_proven() -> None:
     world.reconcile()
     assert world.percent == 0
     assert world.status.rehearsal is None
-    assert "the way back to be proven" in (world.status.waiting_for or "")
+    assert "the way back is not proven yet" in (world.status.waiting_for or "")
     world.now += timedelta(milliseconds=5)
     world.reconcile()
     proof = world.status.rehearsal
@@ -169,7 +169,9 @@ def test_all_that_is_missing_is_said_at_once() -> None:
     world.edit(paused=True)
     world.run(25)
     text = world.status.waiting_for or ""
-    assert [part for part in ("spec.paused", "the dwell of 10 %", "gate errors (holds", "guard uptime (no data") if part not in text] == []
+    assert [
+        part for part in ("spec.paused", "the dwell of 10 %", "gate errors holds (", "guard uptime has no data (") if part not in text
+    ] == []
 
 
 @pytest.mark.thorough
@@ -219,8 +221,8 @@ def test_bake_and_succeeded() -> None:
     assert world.elapsed() - enabled == pytest.approx(120, abs=0.2)
     world.run(60)
     assert world.is_converged()
-    completed = [one for one in world.status.conditions if one.type is ConditionType.COMPLETED]
-    assert [one.status for one in completed] == ["True"]
+    finished = [(one.status, one.reason) for one in world.status.conditions if one.type is ConditionType.FINISHED]
+    assert finished == [("True", "Succeeded")]
     assert world.reconcile().requeue_after is None
 
 

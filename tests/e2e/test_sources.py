@@ -41,7 +41,7 @@ async def test_an_unreachable_prometheus_holds_and_is_told(world: World) -> None
         await world.hasten()
         await witness.climbs(world, "2s")
         status = await world.until(phase="Progressing", state="ROLLING_OUT", percent=10)
-        assert "gate errors (no data" in status["waitingFor"]
+        assert "gate errors has no data (" in status["waitingFor"]
         assert (await world.condition("feature", "Ready", "Progressing"))["status"] == "True", "it is under control: it holds"
         await world.edit_policy(prometheus={"url": PROMETHEUS})
         await world.succeeded()
@@ -56,7 +56,7 @@ async def test_an_unreachable_prometheus_never_lets_a_guarded_rollout_begin(worl
         await world.condition("feature", "MetricsAvailable", "PrometheusUnreachable")
         await witness.climbs(world)
         status = await world.until(phase="Waiting", state="DISABLED", percent=0)
-        assert "guard uptime (no data" in status["waitingFor"]
+        assert "guard uptime has no data (" in status["waitingFor"]
     assert trace.highest() == 0
 
 
