@@ -14,7 +14,17 @@ from tidegate.__main__ import app
 from tidegate.api.rollout_policy import RolloutPolicySpec
 from tidegate.levers.flag.flag_set import DOCUMENT_KEY, EPOCH_ANNOTATION, FLAG_SET_LABEL
 
-NAMESPACED = {"Deployment", "Service", "ServiceAccount", "Role", "RoleBinding", "PodDisruptionBudget", "NetworkPolicy", "ServiceMonitor"}
+NAMESPACED = {
+    "Deployment",
+    "Job",
+    "Service",
+    "ServiceAccount",
+    "Role",
+    "RoleBinding",
+    "PodDisruptionBudget",
+    "NetworkPolicy",
+    "ServiceMonitor",
+}
 EVERY_CASE = pytest.mark.parametrize("case", MATRIX)
 
 

@@ -112,4 +112,5 @@ def explained(error: ValidationError, root: str) -> str:
     first = error.errors(include_url=False, include_context=False)[0]
     path = root + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"])
     fault = f"{path}: {first['msg'].removeprefix('Value error, ')}"
-    return (fault if _SECRETIVE & {*map(str, first["loc"])} else f"{fault}, not {first['input']!r}")[:1024]
+    is_said = repr(first["input"]) in fault or _SECRETIVE & {*map(str, first["loc"])}
+    return (fault if is_said else f"{fault}, not {first['input']!r}")[:1024]
