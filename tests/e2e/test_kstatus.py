@@ -1,8 +1,12 @@
 """What kubectl, Argo CD and Flux see: conditions in kstatus form, a wait that ends, columns that tell where a rollout stands."""
 
 import asyncio
+import os
 import re
 
+import pytest
+
+from tests.docs.waiting import run_snippet
 from tests.e2e.support.api import Json, eventually
 from tests.e2e.support.installation import Cluster
 from tests.e2e.support.world import QUICK, World
@@ -45,6 +49,18 @@ async def test_ready_stays_true_from_the_start_to_the_end(world: World, cluster:
     assert reasons == ["Waiting", "Progressing", "Baking", "Succeeded"]
     since = {one["lastTransitionTime"] for body in told for one in body["status"]["conditions"] if one["type"] == "Ready"}
     assert len(since) == 1, "its time changes only with its status"
+
+
+@pytest.mark.parametrize(("value", "status"), [(0.0, 0), (0.9, 1)], ids=["succeeded", "rolled back"])
+async def test_the_wait_of_the_guide_ends_at_either_end(world: World, cluster: Cluster, value: float, status: int) -> None:
+    await world.exposed(revision="v1")
+    await world.edit(strategy={"canary": QUICK}, bake="1s")
+    await world.set("errors", value)
+    given = {"ROLLOUT": "feature", "NAMESPACE": world.namespace, "REVISION": "v2", "TIMEOUT": "90s"}
+    program = {"PATH": f"{cluster.kubectl.parent}:{os.environ['PATH']}", "KUBECONFIG": str(cluster.kubeconfig)}
+    done = await asyncio.to_thread(run_snippet, os.environ | given | program)
+    assert done.returncode == status, done.stdout + done.stderr
+    assert ("gate errors: 0.9" in done.stderr) == bool(status)
 
 
 async def test_columns_and_short_names(world: World, cluster: Cluster) -> None:
