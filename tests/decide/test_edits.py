@@ -24,7 +24,7 @@ def edit(before: dict[str, Any], after: dict[str, Any], *entries: dict[str, Any]
         ({}, {"percents": (20, 100)}, "strategy.canary.percents [10, 50, 100] → [20, 100]"),
         ({}, {"paused": True}, "paused false → true"),
         ({}, {"revision": "v2"}, "revision nothing → v2"),
-        ({"stepDeadline": "1h"}, {}, "stepDeadline 1h → nothing"),
+        ({"revision": "v1"}, {}, "revision v1 → nothing"),
         ({"gates": [raw_gate()]}, {"gates": [raw_gate(rollback={"gt": 0.2})]}, "gates[errors].rollback.gt 0.15 → 0.2"),
         ({"flag": {"allow": ["ann", "bob"]}}, {"flag": {"allow": ["ann"]}}, "target.flag.allow 2 → 1 keys"),
         ({}, {"flag": {"deny": ["eve"]}}, "target.flag.deny 0 → 1 keys"),
@@ -67,7 +67,7 @@ def test_whoever_manages_the_field_is_named_and_without_one_the_newest_of_the_sp
     entries = (managed("argocd-controller", DWELL, now), managed("kubectl-edit", PAUSED, now.replace(minute=30)))
     assert edit({}, {"dwell": "2h"}, *entries)[0] == "argocd-controller"
     assert edit({}, {"paused": True}, *entries)[0] == "kubectl-edit"
-    assert edit({}, {"paused": True, "dwell": "2h"}, *entries)[0] == "argocd-controller, kubectl-edit"
+    assert edit({}, {"paused": True, "dwell": "2h"}, *entries)[0] == "kubectl-edit, argocd-controller"
     assert edit({"stepDeadline": "1h"}, {}, *entries)[0] == "kubectl-edit"
 
 

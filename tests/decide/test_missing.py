@@ -118,3 +118,11 @@ def test_of_a_policy_that_is_gone_nothing_is_missing() -> None:
     world.reconcile()
     assert world.status.without_data_since is None
     assert after(0) < world.now
+
+
+def test_a_median_that_was_not_asked_for_yet_is_waited_for_and_asks_for_nobody() -> None:
+    world = World(gates=[raw_gate(relativeTo={"start": {"over": "1h"}})])
+    world.reconcile()
+    assert (world.phase, stalled_for(world.status)) == (Phase.WAITING, None)
+    assert "gate errors: its median before the start is not read yet" in (world.status.waiting_for or "")
+    world.climb_to(10)

@@ -103,6 +103,9 @@ def test_a_rollout_lives_and_dies_with_these_rights_alone(release: Release) -> N
         assert release.get("rolloutruns", *where)["items"], "records outlive the rollout"
         logs = release.kubectl("logs", "-n", release.namespace, "-l", "app.kubernetes.io/component=operator", "--tail=-1")
         assert "Succeeded" in logs.text
+        assert f"looks after namespaces: {release.watched}; own namespace {release.namespace}" in logs.text
+        assert logs.text.count("standing by: ") >= 1
+        assert logs.text.count("leading as ") >= 1
         assert "orbidden" not in logs.text
     finally:
         release.kubectl("delete", "rolloutpolicy", release.watched)

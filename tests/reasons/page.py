@@ -82,6 +82,9 @@ async def seen(reason: Reason) -> Seen:
                 await part.cause(Play(world, source, stage.clock))
                 await world.until(lambda: _condition(world, part).get("reason") == reason)
                 await world.until(lambda: list(_events(world, part, reason)))
+                for _ in range(3):  # what follows from it, and whether it is reported again
+                    world.wake(part.rollout)
+                    await world.reconciled(1)
                 return _seen(world, reason, part, stage)
 
 

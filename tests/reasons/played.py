@@ -74,6 +74,10 @@ class Play:
         """A second rollout with another gate."""
         await self.other(gates=[raw_gate(**gate)])
 
+    async def climbed(self) -> None:
+        """A second rollout that nothing holds shows its first step."""
+        await self.world.until(lambda: self.world.is_at(10, OTHER))
+
 
 Cause = Callable[[Play], Awaitable[None]]
 
@@ -208,19 +212,23 @@ async def no_data(play: Play) -> None:
 
 async def for_within_range(play: Play) -> None:
     await play.gated(query="rate(errors[5m])", rollback={"gt": 0.15, "for": "5m"})
+    await play.climbed()
 
 
 async def for_within_intervals(play: Play) -> None:
     await play.policy("slow", prometheus={"interval": "1m", "staleness": "5m"})
     await play.other(policyRef={"name": "slow"}, gates=[raw_gate(rollback={"gt": 0.15, "for": "1m"})])
+    await play.climbed()
 
 
 async def dwell_within_range(play: Play) -> None:
     await play.gated(query="avg_over_time(errors[2h])")
+    await play.climbed()
 
 
 async def variant_in_start(play: Play) -> None:
     await play.gated(query='errors{variant="on"}', relativeTo={"start": {"over": "1d"}})
+    await play.climbed()
 
 
 async def samples_out_of_reach(play: Play) -> None:

@@ -26,6 +26,7 @@ def said(kind: ConditionType, status: bool, reason: Reason, message: str = "") -
 
 FINE = (said(READY, True, Reason.PROGRESSING), said(METRICS, True, Reason.ANSWERING))
 MISSING = (said(READY, False, Reason.POLICY_MISSING, "create it"), said(STALLED, True, Reason.POLICY_MISSING, "create it"))
+DEAD = (said(READY, False, Reason.PROMETHEUS_TIMEOUT, "no answer"), said(METRICS, False, Reason.PROMETHEUS_TIMEOUT, "no answer"))
 SILENT = (said(READY, True, Reason.PROGRESSING), said(METRICS, False, Reason.PROMETHEUS_TIMEOUT, "no answer"))
 
 
@@ -52,8 +53,13 @@ def test_whatever_makes_it_not_ready_is_reported_once(reason: Reason) -> None:
         (SILENT, (FINE[0],), [("PrometheusTimeout", False, "PrometheusTimeout no longer stands")]),
         (FINE, (*FINE, said(DOUBTS, True, Reason.FOR_WITHIN_RANGE, "odd")), [("ForWithinRange", True, "odd")]),
         (FINE, (FINE[0],), []),
+        (FINE, DEAD, [("PrometheusTimeout", True, "no answer")]),
+        (DEAD, FINE, [("Progressing", False, "PrometheusTimeout is over")]),
     ],
-    ids=["at first", "a phase", "over", "another reason", "lost", "found again", "not asked any more", "a doubt", "nothing asked"],
+    ids=[
+        *("at first", "a phase", "over", "another reason", "lost", "found again", "not asked any more", "a doubt", "nothing asked"),
+        *("both lost", "both found again"),
+    ],
 )
 def test_what_is_reported(before: Any, after: Any, told: list[tuple[str, bool, str]]) -> None:
     assert reported(before, after) == told

@@ -26,7 +26,7 @@ class SecretKeyRef(ApiModel):
     """One key of a Secret in the operator's own namespace."""
 
     name: ObjectName = Field(description="Name of the Secret, in the operator's namespace.")
-    key: Annotated[str, text(r"[-._a-zA-Z0-9]+", "must be the key of a Secret: letters, digits, -, _ and .", 253)] = Field(
+    key: Annotated[str, text(r"[-._a-zA-Z0-9]+", "must be the key of a Secret: letters, digits, ., - and _", 253)] = Field(
         description="The key inside it."
     )
 

@@ -29,14 +29,17 @@ class ConditionChange:
 
 
 def changes(before: Iterable[Condition], after: Iterable[Condition]) -> Iterator[ConditionChange]:
-    """What is wrong now and was not, or otherwise; and what is no longer wrong."""
+    """What is wrong now and was not, or otherwise; and what is no longer wrong. What two conditions say is reported of the first."""
     known, said = ({one.type: one for one in conditions} for conditions in (before, after))
+    reported: set[str] = set()
     for kind in _BAD:
         old, new = known.get(kind), said.get(kind)
         if new is not None and _is_bad(new):
-            if old is None or (old.status, old.reason) != (new.status, new.reason):
+            if (old is None or (old.status, old.reason) != (new.status, new.reason)) and new.reason not in reported:
+                reported.add(new.reason)
                 yield ConditionChange(kind, new.reason, True, new.message)
-        elif old is not None and _is_bad(old):
+        elif old is not None and _is_bad(old) and old.reason not in reported:
+            reported.add(old.reason)
             yield ConditionChange(kind, old.reason if new is None else new.reason, False, _over(old, new))
 
 

@@ -158,8 +158,8 @@ def unready(draft: Draft) -> Problem | None:
         if relative is not None and relative.baseline is not None and relative.baseline not in policy.baselines:
             text = f"gate {gate.name}: RolloutPolicy {policy.name} has not measured a baseline {relative.baseline}"
             return Problem(Reason.BASELINE_MISSING, text)
-        if relative is not None and relative.start is not None and gate.name not in medians:
-            why = single_value(draft.snapshot.medians.get(gate.name))
+        if relative is not None and relative.start is not None and gate.name not in medians and gate.name in draft.snapshot.medians:
+            why = single_value(draft.snapshot.medians[gate.name])
             text = f"gate {gate.name}: the median of its query over {format_duration(relative.start.over)} can't be read: {why}"
             return Problem(Reason.BASELINE_MISSING, text[:1024])
     return None

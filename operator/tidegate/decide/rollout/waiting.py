@@ -13,6 +13,7 @@ from tidegate.decide.gates.judging import refused_query, unready
 from tidegate.decide.rollout.draft import Draft
 from tidegate.decide.rollout.drift import contested
 from tidegate.domain.answers import Failure, GateId
+from tidegate.domain.asks import start_source
 from tidegate.domain.problems import Problem
 from tidegate.domain.snapshot import Policy
 from tidegate.domain.steps import dwell_at
@@ -114,9 +115,20 @@ def metrics_known(draft: Draft) -> Blocker | None:
     return Blocker(f"the gates' metrics can't be looked up: {unknown.message}")
 
 
+def medians_read(draft: Draft) -> Blocker | None:
+    """An attempt that has just begun has not asked for them yet: nobody has to look at that."""
+    known = {median.gate for median in draft.status.baselines} | draft.snapshot.medians.keys()
+    if draft.status.exposed_at is not None or not isinstance(draft.snapshot.policy, Policy):
+        return None
+    for gate in (*draft.resolved.gates, *draft.snapshot.policy.spec.guards):
+        if start_source(gate) is not None and gate.name not in known:
+            return Blocker(f"gate {gate.name}: its median before the start is not read yet")
+    return None
+
+
 ALWAYS: tuple[Check, ...] = (spec_followable, policy_usable, not_contested, not_turned_down, gates_answerable)
 """These hold back the first write of a feature that is live already (spec.initialPercent), too."""
-STEP: tuple[Check, ...] = (not_paused, records_appended, dwell_over, within_deadline, way_back_proven, metrics_known)
+STEP: tuple[Check, ...] = (not_paused, records_appended, dwell_over, within_deadline, way_back_proven, metrics_known, medians_read)
 
 
 def blockers(draft: Draft) -> tuple[Blocker, ...]:
