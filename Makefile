@@ -22,6 +22,9 @@ check: $(UV)  ## Style, types, import rules, generated files, words
 generate: $(UV)  ## Write what is generated from the models
 	$(RUN) python dev/generate.py
 
+reasons: $(UV)  ## Write docs/reasons.md: what is seen of each reason (half a minute)
+	$(RUN) python -m tests.reasons.page
+
 test: $(UV)  ## What CI runs: checks, fast and thorough tests, other languages, one scenario per promise on a real cluster; ends with the slowest
 	$(MAKE) check fast thorough languages e2e
 
@@ -39,7 +42,7 @@ thorough: $(UV)  ## Many random lives, faults at every reconcile, real processes
 languages: $(UV)  ## Flags in real applications of other languages: what the flag server pushes, who has a feature (about a minute)
 	$(RUN) pytest -q tests/languages -m "not proof"
 
-.PHONY: help check generate test proof fast thorough languages
+.PHONY: help check generate reasons test proof fast thorough languages
 
 e2e: $(UV)  ## Tests on a real cluster, which is brought up first and stays up
 	dev/cluster up --load-image

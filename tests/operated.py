@@ -141,12 +141,12 @@ def rollout_spec(flag: str = FLAG, **fields: Any) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def operated(server: ApiServer, folder: Path, **options: Any) -> AsyncIterator[Operated]:
+async def operated(server: ApiServer, folder: Path, dial: Dial | None = None, **options: Any) -> AsyncIterator[Operated]:
     """A rollout that has just shown 10 %."""
     prometheus = {"url": "http://prometheus:9090", "interval": "1s", "staleness": "30s"}
     await server.put("namespaces", "", {"metadata": {"name": KEY.namespace}})
     await server.put("rolloutpolicies", "", {"metadata": {"name": "production"}, "spec": {"prometheus": prometheus}})
-    registry, dial = CollectorRegistry(), Dial(0.0)
+    registry, dial = CollectorRegistry(), dial or Dial(0.0)
     async with Kubernetes.connect(server.kubeconfig(folder)) as kubernetes:
         settings = OperatorSettings(own_namespace="tidegate", candidate="me", workers=2, **options)
         parts = assemble(kubernetes, dial, registry, lambda: True, settings)

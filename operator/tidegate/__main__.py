@@ -1,5 +1,6 @@
 """The `tidegate` program: `tidegate operator` reconciles, `tidegate flags` serves flags to applications."""
 
+import asyncio
 import socket
 from enum import StrEnum
 from typing import Annotated
@@ -88,6 +89,27 @@ def operator(
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
     raise typer.Exit(run(settings))
+
+
+@app.command()
+def lift_finalizers(
+    namespace: Namespaces = None,
+    kubeconfig: Annotated[str | None, typer.Option(help="Default: the pod's service account, or kubectl's own file.")] = None,
+    limit: Annotated[float, typer.Option(help="Seconds that it may take.")] = 60.0,
+    log_level: LogLevel = "INFO",
+    log_format: Format = LogFormat.JSON,
+) -> None:
+    """Takes the operator's finalizer from all FeatureRollouts. Only for when no operator runs any more; flags stay as they are."""
+    from tidegate.clients.kubernetes import Kubernetes
+    from tidegate.uninstall import lift_finalizers as lift
+
+    _log(log_level, log_format)
+
+    async def lifted() -> int:
+        async with Kubernetes.connect(kubeconfig) as kubernetes:
+            return await lift(kubernetes, tuple(namespace or ()), limit)
+
+    raise typer.Exit(asyncio.run(lifted()))
 
 
 @app.command()

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib.metadata import version
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Gauge
@@ -37,6 +38,7 @@ from tidegate.observe.questions import Questions
 from tidegate.observe.snapshots import Snapshots
 from tidegate.report.outbox import Outbox
 from tidegate.report.policy_metrics import PolicyMetrics
+from tidegate.report.policy_status import PolicyReports
 from tidegate.report.rollout_metrics import RolloutMetrics
 from tidegate.report.run_records import Runs
 from tidegate.report.statuses import RolloutReports
@@ -124,7 +126,7 @@ def assemble(
             utc_now,
             settings.run_history_limit,
         ),
-        Kind.ROLLOUT_POLICY: PolicyHandler(policies, questions, writer, policy_metrics, utc_now),
+        Kind.ROLLOUT_POLICY: PolicyHandler(policies, questions, PolicyReports(writer, outbox.put), policy_metrics, utc_now),
     }
     reconciler = Reconciler(handlers)
     queue = Queue(reconciler, QueueMetrics(registry), QueueSettings(workers=settings.workers))
@@ -146,6 +148,7 @@ def run(settings: OperatorSettings) -> int:
 
 
 async def _run(settings: OperatorSettings) -> int:
+    _log.info("tidegate %s: %s", version("tidegate"), settings.in_words())
     registry = CollectorRegistry()
     stop = _stop_on_signals()
     async with AsyncExitStack() as stack:

@@ -20,6 +20,15 @@ class OperatorSettings:
     grace: float = 10.0
     run_history_limit: int = 50
 
+    def in_words(self) -> str:
+        """For the first line of the log."""
+        watched = ", ".join(self.namespaces) or "all"
+        return (
+            f"looks after namespaces: {watched}; own namespace {self.own_namespace}; candidate {self.candidate} "
+            f"for Lease {self.lease_name} of {self.lease_duration:g} s; {self.workers} workers; grace {self.grace:g} s; "
+            f"port {self.port}; kubeconfig: {self.kubeconfig or 'the default'}"
+        )
+
     def __post_init__(self) -> None:
         if not 0 < self.port < 65536:
             raise ValueError(f"--port is {self.port}: a port lies between 1 and 65535")

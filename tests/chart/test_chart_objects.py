@@ -15,7 +15,7 @@ from tidegate.__main__ import app
 from tidegate.api.rollout_policy import RolloutPolicySpec
 from tidegate.levers.flag.flag_set import DOCUMENT_KEY, EPOCH_ANNOTATION, FLAG_SET_LABEL
 
-NAMESPACED = {"Deployment", "Service", "ServiceAccount", "Role", "RoleBinding", "PodDisruptionBudget", "NetworkPolicy", "ConfigMap"}
+NAMESPACED = {"Deployment", "Job", "Service", "ServiceAccount", "Role", "RoleBinding", "PodDisruptionBudget", "NetworkPolicy", "ConfigMap"}
 NAMESPACED |= {"ServiceMonitor", "PrometheusRule"}
 EVERY_CASE = pytest.mark.parametrize("case", MATRIX)
 

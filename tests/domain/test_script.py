@@ -135,7 +135,7 @@ def test_a_refusal_leaves_all_as_it_was_but_a_rollback_and_what_the_gates_read(
 
 
 def test_what_a_person_has_to_mend_is_said_in_ready_and_stalled_beside_the_other_conditions() -> None:
-    kept = Condition(type=ConditionType.COMPLETED, status="False", reason="InProgress", last_transition_time=T0)
+    kept = Condition(type=ConditionType.FINISHED, status="False", reason="InProgress", last_transition_time=T0)
     stale = Condition(type=ConditionType.READY, status="True", reason="Progressing", last_transition_time=T0)
     items = played(DECIDED, LOWER, read=status(conditions=(stale, kept)), Act=REFUSED)
     (written,) = (item.status for item in items if isinstance(item, WriteStatus))

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -69,6 +70,9 @@ class Scripted:
         self._called("write", (status, version))
         return WRITTEN
 
+    def report_changes(self, rollout: Rollout, status: FeatureRolloutStatus, now: datetime) -> None:
+        self._called("report", status)
+
     async def append(self, rollout: Rollout, status: FeatureRolloutStatus) -> None:
         self._called("append", status)
 
@@ -121,7 +125,7 @@ async def bound_of(reconciling: Awaitable[float | None]) -> float:
 async def test_what_follows_from_a_decision_is_done_in_order_each_under_the_version_that_the_one_before_left() -> None:
     scripted = Scripted()
     assert await scripted.reconciler()(ROLLOUT) == 0.0
-    assert scripted.order() == ["observe", "act", "act", "show", "write", "drop", "append", "write", "runs", "prune"]
+    assert scripted.order() == ["observe", "act", "act", "show", "write", "report", "drop", "append", "write", "runs", "prune"]
     assert scripted.made("act") == [READ, DONE]
     (decided, under), (cleared, then) = scripted.made("write")
     assert (under, then) == (DONE, WRITTEN)

@@ -10,12 +10,12 @@ from tidegate.api.types import Time
 
 
 class ConditionType(StrEnum):
-    """READY: accepted and under control. STALLED stands only while true. COMPLETED: the attempt reached its end.
+    """READY: accepted and under control. STALLED stands only while true. FINISHED: the attempt has come to an end, good or bad.
     METRICS_AVAILABLE: the gates' source answers. QUESTIONABLE stands while a gate is written in a way that will surprise."""
 
     READY = "Ready"
     STALLED = "Stalled"
-    COMPLETED = "Completed"
+    FINISHED = "Finished"
     METRICS_AVAILABLE = "MetricsAvailable"
     QUESTIONABLE = "Questionable"
 
@@ -54,6 +54,7 @@ class Reason(StrEnum):
     BASELINE_MISSING = "BaselineMissing"
     NO_SUCH_SERIES = "NoSuchSeries"
     QUERY_REFUSED = "QueryRefused"
+    NO_DATA = "NoData"
     # a gate that will surprise
     FOR_WITHIN_RANGE = "ForWithinRange"
     FOR_WITHIN_INTERVALS = "ForWithinIntervals"
@@ -66,6 +67,10 @@ class Reason(StrEnum):
     PROMETHEUS_TIMEOUT = "PrometheusTimeout"
     PROMETHEUS_ERROR = "PrometheusError"
     PROMETHEUS_WARNING = "PrometheusWarning"
+
+
+SOURCE_FAILURES = frozenset({Reason.PROMETHEUS_UNREACHABLE, Reason.PROMETHEUS_TIMEOUT, Reason.PROMETHEUS_ERROR, Reason.PROMETHEUS_WARNING})
+"""The source of metrics gives no answer that can be judged."""
 
 
 class Condition(StatusModel):

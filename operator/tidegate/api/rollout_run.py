@@ -47,6 +47,7 @@ class RolloutRunStatus(StatusModel):
         description="The oldest first. A longer attempt goes on in another RolloutRun.",
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["seq"]},
     )
+    count: int = Field(default=0, description="How many records stand here.")
     head: Annotated[str, Field(max_length=64)] = Field(default="", description="Hash of the newest record: sha256(previous hash + record).")
-    seq: int = Field(default=0, description="Number of the newest record.")
+    seq: int = Field(default=0, description="Number of the newest record. Numbers go on from one attempt to the next.")
     rejected: bool = Field(default=False, description="The attempt was rolled back.")

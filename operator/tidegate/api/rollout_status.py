@@ -224,6 +224,8 @@ class FeatureRolloutStatus(StatusModel):
     overdue_since: Time | None = Field(default=None, description="When the step exceeded spec.stepDeadline.")
     enabled_at: Time | None = Field(default=None, description="When the last step was passed: the bake counts from here.")
     rolled_back_at: Time | None = Field(default=None, description="When this attempt was rolled back.")
+    rolled_back_because: Message | None = Field(default=None, description="What the rollback was about: the gate, its value and bounds.")
+    without_data_since: Time | None = Field(default=None, description="Since when a gate that counts is without data.")
     next_evaluation_at: Time | None = Field(default=None, description="The earliest time at which the next step can begin.")
     rehearsal: Rehearsal | None = None
     flag: FlagStatus | None = None

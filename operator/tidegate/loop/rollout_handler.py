@@ -30,6 +30,7 @@ from tidegate.domain.script import (
     reconcile,
 )
 from tidegate.domain.snapshot import Policy, Snapshot
+from tidegate.loop.in_words import in_words
 from tidegate.loop.index import Index
 from tidegate.loop.queue import FailedReconcileError
 from tidegate.loop.reconciler import AFTER_FAILURE, observed
@@ -72,6 +73,8 @@ class RolloutHandler:
             self.gone(key)
             return None
         decision = self._decide(snapshot)
+        if _log.isEnabledFor(logging.DEBUG):
+            _log.debug("%s", in_words(snapshot, decision))
         error = await self._play(key, snapshot, reconcile(snapshot.rollout, decision, self._clock()))
         if isinstance(error, (Conflict, StaleDecisionError)):
             raise error
@@ -121,7 +124,11 @@ class RolloutHandler:
                 return await self._actions.perform(rollout, action, version)
             case Show(status):
                 self._metrics.show(key, snapshot, status)
-            case WriteStatus(status) | ClearPending(status):
+            case WriteStatus(status):
+                written = await self._reports.write(rollout, status, version)
+                self._reports.report_changes(rollout, status, self._clock())
+                return written
+            case ClearPending(status):
                 return await self._reports.write(rollout, status, version)
             case Append(status):
                 await self._reports.append(rollout, status)

@@ -150,6 +150,6 @@ def _refs(rollout: Rollout, spec: FeatureRolloutSpec | None) -> Iterable[Ref]:
     if spec is not None and spec.target.flag is not None:
         yield flag_set_ref(rollout.namespace, spec.target.flag)
         yield flag_ref(rollout.namespace, spec.target.flag)
-    pinned, named = rollout.status.policy, None if spec is None else spec.policy_ref
-    name = pinned.name if pinned is not None else named.name if named is not None else ""
+    pinned, named = rollout.pinned_policy, None if spec is None else spec.policy_ref
+    name = pinned if pinned is not None else named.name if named is not None else ""
     yield Ref(RefKind.ROLLOUT_POLICY, "", name)

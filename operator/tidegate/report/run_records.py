@@ -86,6 +86,7 @@ class Runs:
         added = chained(stored.head, new)
         after = RolloutRunStatus(
             records=stored.records + added,
+            count=len(stored.records) + len(added),
             head=added[-1].hash or "",
             seq=added[-1].seq,
             rejected=stored.rejected or any(map(rejects, added)),
