@@ -92,12 +92,12 @@ def without_policy() -> World:
 @pytest.mark.parametrize(
     ("made", "status", "message"),
     [
-        (lambda: World.at(10), "Healthy", "Progressing at 10 %: the next step waits for the dwell of 10 %"),
+        (lambda: World.at(10), "Healthy", "Progressing at 10 %: the dwell of 10 % ends at "),
         (lambda: World.at(Phase.BAKING), "Healthy", "Baking at 100 %"),
         (lambda: World.at(Phase.SUCCEEDED), "Healthy", "Succeeded at 100 %"),
-        (paused, "Healthy", "Paused at 10 %: the next step waits for"),
+        (paused, "Healthy", "Paused at 10 %: paused by spec.paused; "),
         (disabled, "Healthy", "Disabled at 0 %"),
-        (fallen, "Degraded", "RolledBack: rolled back"),
+        (fallen, "Degraded", "RolledBack: gate errors: 0.9 "),
         (lowered, "Degraded", "LoweredElsewhere: "),
         (invalid, "Degraded", "InvalidSpec: "),
         (without_policy, "Degraded", "PolicyMissing: there is no RolloutPolicy production"),
