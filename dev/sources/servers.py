@@ -104,7 +104,7 @@ class PrometheusServer(Server):
         super().__init__()
         said = subprocess.run([program, "--version"], capture_output=True, text=True, check=True)
         version = re.search(r"version ([0-9.]+)", said.stdout + said.stderr)
-        self.name = f"Prometheus {version[1]}" if version else f"Prometheus, {program.parent.name}"
+        self.name = f"Prometheus {version[1]}" if version else f"Prometheus, {program.name}"
         self._program = program
 
     def start(self, folder: Path, exporter: Exporter) -> None:
