@@ -113,17 +113,16 @@ def _seen(world: Operated, reason: Reason, part: Part, stage: _Stage) -> Seen:
 
 
 def _metric(world: Operated, part: Part, reason: str) -> str:
-    """The series that has the reason; where none has, that of the phase."""
-    samples = [
-        (sample.name, {name: value for name, value in sample.labels.items() if name not in ("namespace", "name")})
+    """The series that has the reason."""
+    wanted = {"name": part.rollout, "type": part.condition.value, "reason": reason}
+    (found,) = (
+        sample
         for family in world.registry.collect()
         for sample in family.samples
-        if sample.labels.get("name") == part.rollout and sample.value == 1
-    ]
-    of_reason = [(name, labels) for name, labels in samples if labels.get("reason") == reason and labels.get("type") == part.condition]
-    name, labels = (of_reason or [one for one in samples if one[0] == "tidegate_rollout_phase"])[0]
-    text = ", ".join(f'{label}="{value}"' for label, value in sorted(labels.items()))
-    return f"{name}{{{text}}}"
+        if sample.name == "tidegate_rollout_condition" and wanted.items() <= sample.labels.items()
+    )
+    text = ", ".join(f'{label}="{found.labels[label]}"' for label in ("type", "reason"))
+    return f"{found.name}{{{text}}}"
 
 
 def _cell(stored: dict[str, Any], column: Column) -> str:
