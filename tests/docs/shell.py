@@ -14,7 +14,9 @@ from tests.docs.blocks import ROOT, Block, UncheckedError
 from tests.docs.kubectl import header_of, kubectl
 from tidegate_dev import cli as cluster_cli
 
-PLAIN = frozenset({"cd", "echo", "export", "cat", "git", "pip", "sleep", "wait", "kill", "head", "tail", "grep", "sed", "jq", "true", "test", "exit"})
+PLAIN = frozenset(
+    {"cd", "echo", "export", "cat", "git", "pip", "sleep", "wait", "kill", "head", "tail", "grep", "sed", "jq", "true", "test", "exit"}
+)
 """Programs that need no look into this repository."""
 _SEPARATORS = frozenset({"|", "||", "&", "&&", ";", "(", ")"})
 _REDIRECTIONS = frozenset({">", ">>", "<", "2>", "&>"})

@@ -47,6 +47,7 @@ class RolloutReports:
     async def prune(self, rollout: Rollout, runs: Iterable[RunView]) -> None:
         """Deletes these runs."""
         await self._runs.delete(rollout.namespace, runs)
+
     def report_changes(self, rollout: Rollout, status: FeatureRolloutStatus, now: datetime) -> None:
         """What changed in the conditions by this write of status. What a record of the same name says follows with that record."""
         pending = status.pending.records if status.pending is not None else ()
