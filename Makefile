@@ -22,6 +22,9 @@ check: $(UV)  ## Style, types, import rules, generated files, words
 generate: $(UV)  ## Write what is generated from the models
 	$(RUN) python dev/generate.py
 
+reasons: $(UV)  ## Write docs/reasons.md: what is seen of each reason (half a minute)
+	$(RUN) python -m tests.reasons.page
+
 test: $(UV)  ## What CI runs: checks, fast and thorough tests, other languages, one scenario per promise on a real cluster; ends with the slowest
 	$(MAKE) check fast thorough languages e2e
 
@@ -39,7 +42,7 @@ thorough: $(UV)  ## Many random lives, faults at every reconcile, real processes
 languages: $(UV)  ## Flags in real applications of other languages: what the flag server pushes, who has a feature (about a minute)
 	$(RUN) pytest -q tests/languages -m "not proof"
 
-.PHONY: help check generate test proof fast thorough languages
+.PHONY: help check generate reasons test proof fast thorough languages
 
 e2e: $(UV)  ## Tests on a real cluster, which is brought up first and stays up
 	dev/cluster up --load-image
@@ -63,8 +66,11 @@ bench: $(UV)  ## The figures of docs/benchmarks.md, on the local cluster (about 
 simulate: $(UV)  ## How often each kind of gate rolls back a healthy rollout, and how soon it catches a bad one (about twenty minutes)
 	$(RUN) python dev/simulation/run.py
 
+sources: $(UV)  ## What a gate is told by real servers with Prometheus's API: Prometheus 2.53, VictoriaMetrics, Thanos (built by go: minutes)
+	$(RUN) python dev/sources/run.py
+
 search: $(UV)  ## Every place that a rollout can reach in small worlds, or all to a depth, held to every claim; then seeded bugs, to be found (about a quarter of an hour)
 	$(RUN) python dev/search/run.py
 	$(RUN) python dev/search/seeded.py
 
-.PHONY: e2e demo demo-cluster image bench simulate search
+.PHONY: e2e demo demo-cluster image bench simulate sources search

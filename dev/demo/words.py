@@ -97,4 +97,4 @@ def waiting(observation: Observation, rollout: str) -> str:
         return "every step is passed; rollback rules stay armed while it bakes"
     if status.waiting_for is None:
         return observation.stalled(rollout) or "waits for nothing: the next reconcile decides"
-    return observation.stalled(rollout) or status.waiting_for.removeprefix("the next step ")
+    return observation.stalled(rollout) or status.waiting_for

@@ -72,7 +72,7 @@ UPSTREAMS = (
     Upstream(
         "prometheus",
         "github.com/prometheus/prometheus",
-        {"prometheus": "github.com/prometheus/prometheus/cmd/prometheus"},
+        {name: f"github.com/prometheus/prometheus/cmd/{name}" for name in ("prometheus", "promtool")},
         stamp="github.com/prometheus/common/version.Version={}",
         image="docker.io/prom/prometheus",
         known_as=_of_prometheus,

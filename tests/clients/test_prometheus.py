@@ -92,6 +92,13 @@ async def test_other_results_than_vectors(prometheus: Prometheus, result_type: s
     assert (answer.result_type, answer.series) == (result_type, series)
 
 
+async def test_raw_samples_of_victoria_metrics_come_as_a_stream(prometheus: Prometheus) -> None:
+    body = success("matrix", [{"metric": {"__name__": "x"}, "values": [[AT - 1, "1"], [AT, "2"]]}])
+    async with source(answering(body, content_type="application/stream+json")) as url:
+        answer = await prometheus.raw(Endpoint(url), "x[5s]", AT)
+    assert [one.values for one in answer.series] == [((AT - 1, 1.0), (AT, 2.0))]
+
+
 @pytest.mark.parametrize(
     ("status", "body", "error_type", "message"),
     [
@@ -263,3 +270,13 @@ async def test_the_environment_chooses_no_proxy(prometheus: Prometheus, monkeypa
 
 async def test_an_endpoint_keeps_its_credentials_out_of_logs() -> None:
     assert "t0ken" not in repr(Endpoint("http://x", headers=(("Authorization", "Bearer t0ken"),)))
+
+
+async def test_no_series_of_a_part_of_the_source_does_not_say_that_there_are_none(prometheus: Prometheus) -> None:
+    """Thanos, while a store is away."""
+    for data, warnings, known in (([], [], False), ([{"__name__": "x"}], ["a store is away"], True)):
+        async with source(answering({"status": "success", "data": data, "warnings": warnings})) as url:
+            assert await prometheus.has_series(Endpoint(url), "x", AT - 1, AT) is known
+    async with source(answering({"status": "success", "data": [], "warnings": ["a store is away"]})) as url:
+        with pytest.raises(errors.SourceBadAnswer, match="not all of the source has answered: a store is away"):
+            await prometheus.has_series(Endpoint(url), "x", AT - 1, AT)

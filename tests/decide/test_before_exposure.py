@@ -34,7 +34,7 @@ def test_while_the_metrics_can_not_be_looked_up_nobody_is_exposed_and_nothing_is
     world.unknown_metrics = SILENT
     world.run(120)
     assert (world.percent, world.phase, stalled_for(world.status)) == (0, Phase.WAITING, None)
-    assert "metrics to be looked up: connection refused" in str(world.status.waiting_for)
+    assert "metrics can't be looked up: connection refused" in str(world.status.waiting_for)
     world.unknown_metrics = ()
     world.climb_to(10)
 

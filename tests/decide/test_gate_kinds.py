@@ -311,6 +311,18 @@ def test_a_source_that_fails_stops_the_clock_and_does_not_turn_it_back() -> None
     assert [status.verdict for status in statuses] == [verdict for _, _, verdict in looks]
 
 
+def test_a_clock_that_is_set_back_takes_nothing_from_the_time_without_data() -> None:
+    looks: list[tuple[float, Answer | Failure]] = [
+        (100, answer(at=100)),
+        (40, SILENT),
+        (50, answer(at=50)),
+        (109, answer(at=109)),
+        (110, answer(at=110)),
+    ]
+    statuses = judged(gate(), *((GateAnswer(given), context(at, rule=ROLL_BACK)) for at, given in looks))
+    assert [status.verdict for status in statuses[-2:]] == [NO_DATA, ROLLBACK]
+
+
 @pytest.mark.parametrize(("values", "verdict"), [((), NO_DATA), ((0.05,), ADVANCE), ((0.05, 0.05), NO_DATA)])
 def test_one_series(values: tuple[float, ...], verdict: Verdict) -> None:
     assert said(gate(series="one"), GateAnswer(answer(*values))).verdict is verdict

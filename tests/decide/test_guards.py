@@ -19,7 +19,7 @@ def guard(**fields: Any) -> dict[str, Any]:
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("rollback", [{"gt": 0.15, "confirm": 1}, {"gt": 0.15}, {"gt": 0.15, "for": "30s"}])
-@pytest.mark.parametrize(("said", "verdict", "why"), [(0.9, Verdict.HOLD, "in breach"), (None, Verdict.NO_DATA, "no data")])
+@pytest.mark.parametrize(("said", "verdict", "why"), [(0.9, Verdict.HOLD, "is in breach"), (None, Verdict.NO_DATA, "has no data")])
 def test_before_the_first_exposure_a_guard_is_waited_for_and_never_rolls_back(
     rollback: dict[str, Any], said: float | None, verdict: Verdict, why: str
 ) -> None:
@@ -27,7 +27,7 @@ def test_before_the_first_exposure_a_guard_is_waited_for_and_never_rolls_back(
     world.readings["uptime"] = said
     world.run(3600)
     assert (world.phase, world.status.state, world.percent) == (Phase.WAITING, State.DISABLED, 0)
-    assert f"guard uptime ({why}" in (world.status.waiting_for or "")
+    assert f"guard uptime {why} (" in (world.status.waiting_for or "")
     assert world.status.gates[0].verdict is verdict
     assert Transition.ROLLED_BACK not in world.recorded()
     world.readings["uptime"] = 0.0
@@ -70,7 +70,7 @@ def test_a_breach_out_of_reach_is_recorded_once_and_holds() -> None:
     world.run(3600)
     assert (world.percent, world.phase) == (10, Phase.PROGRESSING)
     assert world.recorded().count(Transition.GUARD_BREACHED) == 1
-    assert "guard uptime (in breach" in (world.status.waiting_for or "")
+    assert "guard uptime is in breach (" in (world.status.waiting_for or "")
     world.readings["uptime"] = 0.0
     world.climb_to(50)
 

@@ -59,12 +59,12 @@ from tidegate.levers.flag.flag_set import (
     FlagSet,
     UnreadableError,
     WriteFlag,
-    merged,
     parse_flag_set,
     read_flag,
     to_config_map,
 )
 from tidegate.levers.flag.mark import to_metadata
+from tidegate.levers.flag.merging import merged
 from tidegate.levers.managed_fields import FIELD_MANAGER
 from tidegate.observe.evidence import Evidence
 from tidegate.observe.parsing import parse_rollout

@@ -19,7 +19,7 @@ UP = rolling(
     50,
     2,
     42,
-    waiting_for="the next step waits for the dwell of 50 % to end",
+    waiting_for="the dwell of 50 % ends at 2026-12-01T09:00:54Z",
     gates=(
         gate("kelly-scale", Verdict.ADVANCE, value="0.5"),
         gate("max-drawdown", Verdict.HOLD, value="0.0741", breached_samples=1),
@@ -48,7 +48,7 @@ def test_the_picture_shows_progress_readings_thresholds_and_what_is_waited_for()
     assert f"ROLLING_OUT Progressing  {'█' * 10}{'░' * 10}  50 %   step 2 of 3   dwell: 28 s of 40 s left" in text
     (row,) = (line for line in text.splitlines() if "max-drawdown" in line and "0.07654" in line)
     assert all(words in row for words in ("advance < 0.05, rollback > 0.07 on 2 samples", "HOLD in breach, 1×"))
-    assert all(words in text for words in ("waits for the dwell of 50 % to end", "uptime – NO_DATA", "look out"))
+    assert all(words in text for words in ("the dwell of 50 % ends at", "uptime – NO_DATA", "look out"))
 
 
 def judged(*readings: Reading) -> tuple[str, str]:

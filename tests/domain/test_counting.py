@@ -49,6 +49,18 @@ def test_a_series_that_was_gone_for_longer_than_an_hour_counts_from_zero() -> No
     assert counted_on(tally, tally.until + 300, [Track("a", ((tally.until + 1, 50.0),))]).total == 50
 
 
+def test_a_sample_that_was_seen_is_not_counted_again() -> None:
+    tally = counted_on(begun(0, [("a", 5.0)]), 300, [Track("a", ((10, 6.0), (290, 3.0)))])
+    again = counted_on(tally, 310, [Track("a", ((10, 6.0), (290, 3.0), (305, 4.0)))])
+    assert (tally.total, again.total) == (1 + 3, 1 + 3 + 1)
+
+
+@pytest.mark.parametrize(("known", "events"), [({"a": 5.0}, 1), ({}, 1)])
+def test_what_a_series_had_come_to_before_the_count_began_may_be_known_only_later(known: dict[str, float], events: float) -> None:
+    tally = counted_on(begun(0, known.items()), 5, [])
+    assert counted_on(tally, 20, [Track("a", ((-3, 6.0), (12, 7.0)))]).total == events
+
+
 def test_two_pods_during_a_rolling_update() -> None:
     """The old pod's series ends, the new one's begins: both are counted, the old one's past is not."""
     tally = begun(0, [("old", 1000.0)])
@@ -68,6 +80,7 @@ def test_two_pods_during_a_rolling_update() -> None:
         ({"kin.....a": 7}, [Track("kin.....a", ((1, 7),)), Track("kin.....b", ((1, 7),))], 7),  # the old one lives on
         ({"kin.....a": 7}, [Track("kin.....b", ((1, 7),)), Track("kin.....c", ((1, 7),))], 7),  # one of them goes on, one is new
         ({"kin.....a": 7}, [Track("kin.....b", ((1, math.nan), (2, 8)))], 1),
+        ({"kin.....a": 7}, [Track("kin.....b", ((2, 7),)), Track("kin.....a", ((1, 7),))], 0),  # it ended before, within the same look
     ],
 )
 def test_a_series_that_was_not_known_before(known: dict[str, float], tracks: list[Track], events: float) -> None:
@@ -99,7 +112,7 @@ def test_however_the_time_is_cut_the_sum_is_that_of_the_events(
 
 
 @settings(deadline=None, derandomize=True, database=None)
-@given(st.lists(st.tuples(st.text("ab", min_size=1, max_size=3), st.floats(0, 1e12)), max_size=5))
-def test_status_keeps_a_tally(series: list[tuple[str, float]]) -> None:
-    tally = Tally(1.0, 1000.5, 7.25, {name: (value, 999.125) for name, value in series})
+@given(st.lists(st.tuples(st.text("ab", min_size=1, max_size=3), st.floats(0, 1e12)), max_size=5), st.sampled_from([7.25, math.inf]))
+def test_status_keeps_a_tally(series: list[tuple[str, float]], total: float) -> None:
+    tally = Tally(1.0, 1000.5, total, {name: (value, 999.125) for name, value in series})
     assert from_status(to_status(tally, "x")) == tally

@@ -36,7 +36,7 @@ async def test_a_query_that_is_empty_while_all_is_well_advances_from_the_first_m
         flow.at(20, code="200")
         await world.answers(ratio(world), 0)
         for name, query in fine_without(world).items():
-            gates: list[Json] = [{"name": "errors", "query": query} | BAND]
+            gates: list[Json] = [{"name": "errors", "query": query, "startsEmpty": "never_total" in query} | BAND]
             await world.rollout(name, canary={"percents": [10, 50, 100], "dwell": "8s"}, gates=gates)
         for name in fine_without(world):
             await world.succeeded(name)

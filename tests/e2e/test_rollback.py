@@ -117,11 +117,13 @@ async def test_without_a_new_revision_it_stays_rejected_and_with_one_it_starts_o
         await world.exposed(canary=HELD, gates=[world.errors(confirm=1)], revision="v1")
         await world.set("errors", 0.9)
         await world.rolled_back(rejectedRevision="v1")
-        for kind, status in (("Ready", "False"), ("Stalled", "True"), ("Completed", "False")):
+        for kind, status in (("Ready", "False"), ("Stalled", "True"), ("Finished", "True")):
             assert (await world.condition("feature", kind, "RolledBack"))["status"] == status
-        remedy = "set spec.revision to a new value, or raise spec.retry to try it again"
+        remedy = "Set spec.revision to a new value, or raise spec.retry to try again: revision v1 stays rejected"
         stalled = await world.condition("feature", "Stalled", "RolledBack")
-        assert stalled["message"] == f"rolled back: {remedy}; revision v1 stays rejected"
+        assert stalled["message"].startswith("gate errors: 0.9 (advance < ")
+        assert stalled["message"].endswith(remedy)
+        assert (await world.status())["waitingFor"] == stalled["message"]
         await world.measured("errors", 0.01)
         await world.hasten()
 

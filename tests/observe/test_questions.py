@@ -16,6 +16,7 @@ from tidegate.domain.liveness import ages
 from tidegate.domain.queries import compile_query
 from tidegate.observe.questions import KEPT_FOR, Questions, Source
 from tidegate.observe.silence import FAILURES_IN_A_ROW, PROBE_EVERY
+from tidegate.report.policy_metrics import SOURCE_ERRORS
 
 AT = 1_800_000_000.0
 SOURCE = Source("production", Endpoint("http://prometheus:9090"))
@@ -269,3 +270,37 @@ async def test_a_source_that_answers_with_errors_is_not_dead() -> None:
     for tick in range(20):
         await questions.answer(SOURCE, "up", AT + tick)
     assert len(prometheus.asked) == 40
+
+
+# what is counted
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        (SourceUnreachable("refused"), Reason.PROMETHEUS_UNREACHABLE),
+        (SourceTimeout("no answer"), Reason.PROMETHEUS_TIMEOUT),
+        (SourceRefused(500, "", "internal error"), Reason.PROMETHEUS_ERROR),
+        (SourceBadAnswer("not JSON"), Reason.PROMETHEUS_ERROR),
+        (SourceRefused(422, "execution", "many-to-many"), Reason.QUERY_REFUSED),
+        (vector(0.5, warnings=("a store is missing",)), Reason.PROMETHEUS_WARNING),
+        (HALF, None),
+    ],
+)
+@in_virtual_time
+async def test_what_got_no_answer_is_told_once_with_its_policy_and_reason(said: Said, reason: Reason | None) -> None:
+    failed: list[tuple[str, Reason]] = []
+    questions = Questions(ScriptedPrometheus(said, FRESH), failed=lambda policy, why: failed.append((policy, why)))
+    await asyncio.gather(*(questions.answer(SOURCE, "up", AT) for _ in range(3)))
+    assert failed == ([] if reason is None else [("production", reason)])
+    assert reason is None or reason in SOURCE_ERRORS, "it begins at 0"
+
+
+@in_virtual_time
+async def test_a_silent_source_counts_for_each_policy_that_would_ask_it() -> None:
+    failed: list[str] = []
+    questions = Questions(ScriptedPrometheus(SourceTimeout("no answer"), FRESH), failed=lambda policy, _: failed.append(policy))
+    for tick in range(FAILURES_IN_A_ROW):
+        await questions.vector(SOURCE, "up", AT + tick)
+    await questions.vector(Source("staging", SOURCE.endpoint), "up", AT + FAILURES_IN_A_ROW)
+    assert failed == ["production"] * FAILURES_IN_A_ROW + ["staging"]

@@ -21,6 +21,14 @@ SERIES_KEPT = 101
 """Of an instant vector: more than a hundred series are never judged, so only that there are more has to be known."""
 _NOTE_LIMIT = 100
 _INFO = "PromQL info"
+_JSON = ("application/json", "application/stream+json")
+"""VictoriaMetrics calls the raw samples of a range selector a stream; they are one JSON object all the same."""
+_MEANING = {
+    401: "the source wants credentials or a tenant: give them in spec.prometheus.secretRef, basicAuth or headers",
+    403: "the source refuses these credentials, or this tenant: see spec.prometheus.secretRef, basicAuth and headers",
+    404: "there is no query API: spec.prometheus.url is the base URL, without /api/v1",
+}
+"""Of a refusal that doesn't say anything itself."""
 _MESSAGE_LENGTH = 200
 
 ResultType = Literal["vector", "scalar", "string", "matrix"]
@@ -116,6 +124,9 @@ class Prometheus:
         answer = await self._data(endpoint, "series", {"match[]": selector, "start": f"{since:.3f}", "end": f"{at:.3f}", "limit": "1"})
         if answer.get("status") != "success" or not isinstance(answer.get("data"), list):
             raise SourceBadAnswer("the answer is not a list of series")
+        warnings = _warnings(answer)
+        if warnings and not answer["data"]:
+            raise SourceBadAnswer(f"no series, but not all of the source has answered: {warnings[0]}")
         return bool(answer["data"])
 
     async def _data(self, endpoint: Endpoint, call: str, form: dict[str, str]) -> dict[str, Any]:
@@ -173,12 +184,12 @@ def _without_address(error: Exception) -> object:
 
 
 def _refusal(status: int, answer: dict[str, Any]) -> SourceRefused:
-    message = answer.get("error") or ("redirects are not followed" if 300 <= status < 400 else f"HTTP {status}")
+    message = answer.get("error") or ("redirects are not followed" if 300 <= status < 400 else _MEANING.get(status, f"HTTP {status}"))
     return SourceRefused(status, short(answer.get("errorType") or "", 50), short(message, _MESSAGE_LENGTH))
 
 
 def _json_object(content_type: str, body: bytes) -> dict[str, Any] | None:
-    if content_type != "application/json":
+    if content_type not in _JSON:
         return None
     try:
         answer = json.loads(body)

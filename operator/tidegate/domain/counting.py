@@ -14,7 +14,7 @@ _REMEMBERED = 200
 
 
 KIN = 8
-"""Digits at the beginning of a series' name that those have in common whose labels differ only in what tells exporters apart."""
+"""Digits at the beginning of a series' name that those have in common which one target may give by turns, such as through two exporters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,19 +45,19 @@ def begun(since: float, values: Iterable[tuple[str, float]]) -> Tally:
 
 
 def counted_on(tally: Tally, until: float, tracks: Iterable[Track]) -> Tally:
-    """The tally after the samples in (tally.until, until]. A fall is a reset: what the counter shows after it is new. A series that was not
-    known before counts from its base, or goes on from one of its kin that has ended, or else is new as a whole."""
-    tracks = list(tracks)
+    """The tally after the samples up to `until`, those that were seen before left out. A fall is a reset: what the counter shows after it
+    is new. A series that was not known before counts from its base, or goes on from one of its kin that has ended, or is new as a whole. A
+    sample from before the count began, which was there to be read only later, says what the series had come to."""
     total, last = tally.total, dict(tally.last)
-    ended = {series: value for series, (value, _) in tally.last.items() if all(series != track.series for track in tracks)}
-    for track in tracks:
-        finite = [(at, sample) for at, sample in track.samples if math.isfinite(sample)]
-        if not finite:
+    for track in sorted(tracks, key=lambda track: track.series not in tally.last):  # by then it is known which of the others have ended
+        samples = _unseen(tally, track)
+        if not samples:
             continue
-        value, seen = last.get(track.series) or (_begins_at(track, finite[0][1], ended), tally.until)
-        for at, sample in finite:
-            total += sample - value if sample >= value else sample
-            value, seen = sample, at
+        value, seen = last.get(track.series) or (_begins_at(track, samples[0], last), tally.since)
+        for at, sample in samples:
+            if at > tally.since:
+                total += sample - value if sample >= value else sample
+            value, seen = sample, max(at, tally.since)
         last[track.series] = (value, seen)
     kept = {series: known for series, known in last.items() if known[1] > until - KEPT_FOR}
     if len(kept) > _REMEMBERED:
@@ -65,14 +65,20 @@ def counted_on(tally: Tally, until: float, tracks: Iterable[Track]) -> Tally:
     return replace(tally, until=until, total=total, last=kept)
 
 
-def _begins_at(track: Track, first: float, ended: dict[str, float]) -> float:
-    """What a series that was not known before counts from. The one whose history it goes on with is taken out of `ended`."""
+def _unseen(tally: Tally, track: Track) -> list[tuple[float, float]]:
+    _, seen = tally.last.get(track.series, (0.0, tally.since))
+    return [(at, sample) for at, sample in track.samples if (at > seen or seen == tally.since) and math.isfinite(sample)]
+
+
+def _begins_at(track: Track, first: tuple[float, float], last: Mapping[str, tuple[float, float]]) -> float:
+    """What a series that was not known before counts from. While one of its kin lives it can't be that one which goes on."""
+    at, sample = first
     if track.base is not None:
-        return min(track.base, first)
-    kin = {series: value for series, value in ended.items() if series[:KIN] == track.series[:KIN] and value <= first}
-    if not kin:
+        return min(track.base, sample)
+    kin = [known for series, known in last.items() if series[:KIN] == track.series[:KIN]]
+    if any(seen >= at for _, seen in kin):
         return 0.0
-    return ended.pop(max(kin, key=lambda series: kin[series]))
+    return max((value for value, _ in kin if value <= sample), default=0.0)
 
 
 def to_status(tally: Tally, counter: str) -> Counted:
@@ -96,4 +102,4 @@ def from_status(stored: Counted) -> Tally:
 
 
 def _text(value: float) -> str:
-    return str(int(value)) if value == int(value) and abs(value) < 1e15 else repr(value)
+    return str(int(value)) if abs(value) < 1e15 and value == int(value) else repr(value)

@@ -14,6 +14,9 @@ from tidegate.observe.questions import Questions, Source
 
 PIECE = 300.0
 """Seconds of raw samples that one question asks for, at most."""
+LATE = 60.0
+"""Seconds by which a sample may be there to be read later than its own time says: a scrape takes a while, and its samples have the time at
+which it began; VictoriaMetrics and remote writes take longer. Without it, scrapes that begin just before each tick would never be seen."""
 PIECES_PER_LOOK = 12
 _MOST = 20_000
 
@@ -46,8 +49,8 @@ class Counts:
         for _ in range(PIECES_PER_LOOK):
             if tally.until >= at:
                 break
-            until = min(at, tally.until + PIECE)
-            raw = await self._questions.raw(source, f"{counter.selector}[{math.ceil((until - tally.until) * 1000)}ms]", until)
+            begins, until = tally.until - LATE, min(at, tally.until + PIECE)
+            raw = await self._questions.raw(source, f"{counter.selector}[{math.ceil((until - begins) * 1000)}ms]", until)
             if isinstance(raw, Failure):
                 return raw
             tracks = await self._tracks(source, counter, tally, raw.series, until)

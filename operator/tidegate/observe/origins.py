@@ -11,8 +11,8 @@ from tidegate.domain.counting import KIN
 from tidegate.domain.queries import renamed, target_matchers
 from tidegate.observe.questions import Questions, Source
 
-_OF_AN_EXPORTER = frozenset({"job", "instance", "endpoint", "exporter", "host", "hostname", "prometheus", "prometheus_replica", "replica"})
-"""Labels that may change while it is still the same that is counted: those that tell exporters apart."""
+_OF_AN_EXPORTER = frozenset({"exporter", "prometheus", "prometheus_replica"})
+"""Labels that may change while it is still the same target that counts. No others: one replica that ends must not hide another's event."""
 Labels = tuple[tuple[str, str], ...]
 Target = tuple[str, str]
 

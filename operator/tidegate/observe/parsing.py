@@ -19,6 +19,7 @@ from tidegate.domain.snapshot import Policy, Rollout, RunView
 from tidegate.levers.choosing import lever_for
 
 _log = logging.getLogger(__name__)
+_SECRETIVE = frozenset({"url", "caBundle", "headers"})
 
 
 def parse_rollout(raw: Mapping[str, Any]) -> Rollout:
@@ -39,6 +40,7 @@ def parse_rollout(raw: Mapping[str, Any]) -> Rollout:
         status=status,
         last_valid_spec=None if problem is None or status.valid_spec is None else _spec(status.valid_spec)[0],
         created=str(metadata.get("creationTimestamp") or ""),
+        managed=tuple(metadata.get("managedFields") or ()),
     )
 
 
@@ -93,6 +95,7 @@ def parse_run(raw: Mapping[str, Any]) -> RunView:
         part=spec.get("part", 1),
         target=_identity(spec.get("target")),
         created=None if created is None else parse_time(created),
+        version=metadata.get("resourceVersion", ""),
     )
 
 
@@ -105,7 +108,10 @@ def _identity(target: Any) -> str | None:
 
 
 def explained(error: ValidationError, root: str) -> str:
-    """The first fault of a validation, as `spec.strategy.canary.steps[0].percent: Input should be …, not 0`."""
+    """The first fault of a validation, as `spec.strategy.canary.steps[0].percent: Input should be …, not 0`. What may hold a secret is not
+    repeated."""
     first = error.errors(include_url=False, include_context=False)[0]
     path = root + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"])
-    return f"{path}: {first['msg']}, not {first['input']!r}"[:1024]
+    fault = f"{path}: {first['msg'].removeprefix('Value error, ')}"
+    is_said = repr(first["input"]) in fault or _SECRETIVE & {*map(str, first["loc"])}
+    return (fault if is_said else f"{fault}, not {first['input']!r}")[:1024]

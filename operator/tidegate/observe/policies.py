@@ -40,17 +40,17 @@ class Policies:
         self._last_known: dict[tuple[str, str], str | None] = {}
 
     async def resolve(self, rollout: Rollout, spec: FeatureRolloutSpec) -> Policy | Problem:
-        """The pinned policy of the running attempt, or the one that the spec or the default names."""
+        """The pinned policy of an attempt that has exposed anybody, or the one that the spec or the default names."""
         everything = await self._all.get("")
         name = self._wanted(rollout, spec, everything)
         if isinstance(name, Problem):
             return name
         if name not in everything:
-            return Problem(Reason.POLICY_MISSING, f"RolloutPolicy {name} does not exist: create it, or name another in spec.policyRef.name")
+            return Problem(Reason.POLICY_MISSING, f"RolloutPolicy {name} does not exist: create it, {_or_another(rollout)}")
         policy = parse_policy(everything[name])
         if isinstance(policy, Problem):
             return policy
-        return await self._not_allowed(policy, rollout.namespace) or policy
+        return await self._not_allowed(policy, rollout) or policy
 
     async def source(self, policy: Policy) -> Source | Problem:
         """Where and how to ask the policy's Prometheus."""
@@ -109,8 +109,8 @@ class Policies:
         self._all.forget("")
 
     def _wanted(self, rollout: Rollout, spec: FeatureRolloutSpec, everything: Mapping[str, JsonObject]) -> str | Problem:
-        if rollout.status.policy is not None:
-            return rollout.status.policy.name
+        if rollout.pinned_policy is not None:
+            return rollout.pinned_policy
         if spec.policy_ref is not None:
             return spec.policy_ref.name
         defaults = sorted(name for name, raw in everything.items() if _is_default(raw))
@@ -122,16 +122,16 @@ class Policies:
         remedy = f"name one in spec.policyRef.name, or annotate one with {DEFAULT_POLICY_ANNOTATION}=true"
         return Problem(Reason.POLICY_MISSING, f"no RolloutPolicy is annotated as default: {remedy}")
 
-    async def _not_allowed(self, policy: Policy, namespace: str) -> Problem | None:
+    async def _not_allowed(self, policy: Policy, rollout: Rollout) -> Problem | None:
         selector = policy.spec.namespace_selector
         if selector is None:
             return None
-        labels = ((await self.namespaces.get(namespace)).get("metadata") or {}).get("labels") or {}
+        labels = ((await self.namespaces.get(rollout.namespace)).get("metadata") or {}).get("labels") or {}
         missing = [f"{key}={value}" for key, value in selector.match_labels.items() if labels.get(key) != value]
         if not missing:
             return None
-        text = f"RolloutPolicy {policy.name} is not for namespace {namespace}: the namespace lacks the label {', '.join(missing)}"
-        return Problem(Reason.POLICY_NOT_ALLOWED, text)
+        text = f"RolloutPolicy {policy.name} is not for namespace {rollout.namespace}: the namespace lacks the label {', '.join(missing)}"
+        return Problem(Reason.POLICY_NOT_ALLOWED, f"{text}: label it, {_or_another(rollout)}"[:1024])
 
     def _no_credentials(self, policy: str, missing: Reference) -> Problem:
         where = f"Secret {missing.name} with key {missing.key} is not in namespace {self._own_namespace}, or is no line of printable ASCII"
@@ -159,6 +159,13 @@ class Policies:
             raise
         self._last_known[ref] = decoded(secret, key)
         return self._last_known[ref]
+
+
+def _or_another(rollout: Rollout) -> str:
+    """What else helps. A policy that has let anybody see the feature can't be changed for a milder one on the way."""
+    if rollout.pinned_policy is None:
+        return "or name another in spec.policyRef.name"
+    return "or name another in spec.policyRef.name and set spec.revision to a new value: this attempt keeps its policy"
 
 
 def _is_default(raw: Mapping[str, Any]) -> bool:

@@ -45,11 +45,13 @@ class Source:
 
 
 class Questions:
-    """Asks, and shares the answers of a tick among all who ask the same."""
+    """Asks, and shares the answers of a tick among all who ask the same. `failed` hears of each question that got no answer, by its policy
+    and reason; also of one that wasn't sent, because the source is known to be silent."""
 
-    def __init__(self, prometheus: Prometheus, keep: int = 20_000) -> None:
+    def __init__(self, prometheus: Prometheus, keep: int = 20_000, failed: Callable[[str, Reason], None] = lambda *_: None) -> None:
         self._prometheus = prometheus
         self._keep = keep
+        self._failed = failed
         self._asked: OrderedDict[tuple[Any, ...], tuple[float, asyncio.Task[Any]]] = OrderedDict()
         self._silence = Silence()
         self._samples = 0
@@ -134,6 +136,7 @@ class Questions:
         if key not in self._asked:
             dead = await self._silence.known(source.endpoint, now)
             if dead is not None:
+                self._failed(source.policy, dead.reason)
                 return dead
         if key not in self._asked:  # another caller may have asked while this one waited
             self._forget_before(now - KEPT_FOR)
@@ -143,6 +146,12 @@ class Questions:
         return answer
 
     async def _fetch(self, source: Source, call: Callable[[], Awaitable[T]]) -> T | Failure:
+        answer = await self._answer_of(source, call)
+        if isinstance(answer, Failure):
+            self._failed(source.policy, answer.reason)
+        return answer
+
+    async def _answer_of(self, source: Source, call: Callable[[], Awaitable[T]]) -> T | Failure:
         clock = asyncio.get_running_loop().time
         self.requests += 1
         asked_at = clock()

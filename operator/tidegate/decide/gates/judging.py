@@ -7,7 +7,7 @@ from tidegate.api.conditions import Reason
 from tidegate.api.gates import Gate, Guard, OnBreach
 from tidegate.api.records import Transition
 from tidegate.api.rollout_status import GateSource, GateStatus, HeldBy, Phase, StartMedian, Verdict
-from tidegate.api.types import format_duration
+from tidegate.api.types import format_duration, format_second
 from tidegate.decide.gates.assess import Surroundings
 from tidegate.decide.gates.verdict import Context, judge, unjudgeable
 from tidegate.decide.numbers import number, single_value
@@ -122,7 +122,8 @@ def rollback_cause(draft: Draft) -> str | None:
         if gate.verdict is Verdict.ROLLBACK:
             kind = "guard" if gate.source is GateSource.POLICY else "gate"
             value = f" {float(gate.value):.4g}" if gate.value is not None else ""
-            return f"{kind} {gate.name}:{value} ({gate.threshold}): {gate.message}"
+            since = f" since {format_second(gate.breached_since)}" if value and gate.breached_since is not None else ""
+            return f"{kind} {gate.name}:{value} ({gate.threshold}){since}: {gate.message}"
     return None
 
 
@@ -157,8 +158,8 @@ def unready(draft: Draft) -> Problem | None:
         if relative is not None and relative.baseline is not None and relative.baseline not in policy.baselines:
             text = f"gate {gate.name}: RolloutPolicy {policy.name} has not measured a baseline {relative.baseline}"
             return Problem(Reason.BASELINE_MISSING, text)
-        if relative is not None and relative.start is not None and gate.name not in medians:
-            why = single_value(draft.snapshot.medians.get(gate.name))
+        if relative is not None and relative.start is not None and gate.name not in medians and gate.name in draft.snapshot.medians:
+            why = single_value(draft.snapshot.medians[gate.name])
             text = f"gate {gate.name}: the median of its query over {format_duration(relative.start.over)} can't be read: {why}"
             return Problem(Reason.BASELINE_MISSING, text[:1024])
     return None

@@ -179,7 +179,7 @@ def _seconds_without(before: GateStatus | None, now: datetime) -> int | None:
     if before is None or (before.no_data_since is None and before.no_data_before is None):
         return None
     running = now - before.no_data_since if before.no_data_since is not None else timedelta(0)
-    return (before.no_data_before or 0) + int(running.total_seconds())
+    return (before.no_data_before or 0) + max(0, int(running.total_seconds()))  # the clock may have been set back
 
 
 def _without_data(missing: NoData, before: GateStatus | None, context: Context) -> Fields:

@@ -183,10 +183,10 @@ class Draft:
         """The status with the records of this decision behind those not appended yet."""
         return self.status.model_copy(update={"pending": Pending(records=tuple(self.pending)) if self.pending else None})
 
-    def reject(self, revision: str) -> None:
+    def reject(self, revision: str, cause: str) -> None:
         """The revision stays rejected until a person lifts that; the newest are kept here, and all by the RolloutRuns."""
         others = tuple(one for one in self.status.rejected if one != revision)
-        self.set(rejected_revision=revision, rolled_back_at=self.now)
+        self.set(rejected_revision=revision, rolled_back_at=self.now, rolled_back_because=cause[:1024])
         self.keep_rejected((*others, revision))
 
     def keep_rejected(self, revisions: tuple[str, ...]) -> None:

@@ -50,7 +50,7 @@ def is_confirmed(draft: Draft, found: tuple[Blocker, ...]) -> bool:
 
 def roll_back(draft: Draft, cause: str) -> None:
     """Down to 0 %, allow list included. The revision stays rejected until another one is asked for."""
-    draft.reject(draft.status.revision or "")
+    draft.reject(draft.status.revision or "", cause)
     draft.head_for_zero(State.ROLLBACK, Phase.ROLLING_BACK)
     draft.record(Transition.ROLLED_BACK, cause, to_percent=0)
 
