@@ -6,7 +6,7 @@ Not here: TidegateReconcilesLate, since no trouble makes a small release late.
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import quote
 
@@ -85,6 +85,11 @@ class Watched(World):
         await self.rollout(name, **{"canary": HELD, "gates": [gate]} | spec)
         await self.until(name, percent=10, pending=None)
 
+    async def let_go(self) -> None:
+        """The operator has no rights any more by which it would."""
+        for rollout in await self.api.list("featurerollouts", self.namespace):
+            await self.api.patch("featurerollouts", self.namespace, rollout["metadata"]["name"], {"metadata": {"finalizers": None}})
+
     def kubectl(self, *arguments: str) -> None:
         """In the release's own namespace."""
         answer = self.release.kubectl("-n", self.release.namespace, *arguments)
@@ -101,17 +106,16 @@ def _groups(release: Release) -> list[Json]:
 
 
 @pytest.fixture
-def release(cluster: Cluster) -> Iterator[Release]:
+async def watched(api: Api, cluster: Cluster) -> AsyncIterator[Watched]:
+    """The namespace outlives the release, which cleans up in it."""
     with installed(cluster) as release:
-        yield release
-
-
-@pytest.fixture
-async def watched(api: Api, release: Release) -> AsyncIterator[Watched]:
-    watched = Watched(api, release)
-    await watched.scrape()
-    await watched.policy()
-    yield watched
+        watched = Watched(api, release)
+        try:
+            await watched.scrape()
+            await watched.policy()
+            yield watched
+        finally:
+            await watched.let_go()
     await watched.end()
 
 
