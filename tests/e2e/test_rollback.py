@@ -34,7 +34,7 @@ async def test_a_breach_that_lasts_rolls_back(world: World) -> None:
     assert trace.percents == [10, 0]
     assert not await world.sees("alice"), "nobody sees a feature that was rolled back, the allow list included"
     told = await world.told("RolledBack")
-    assert told["message"].startswith("gate errors: 0.9 (advance < 0.1, rollback > 0.5 for 4s): in breach for")
+    assert told["message"].startswith("gate errors: 0.9 (advance < 0.1, rollback > 0.5 for 4s) since ")
     assert (told["fromPercent"], told["toPercent"]) == (10, 0)
     assert [(one["value"], one["verdict"]) for one in told["readings"]] == [("0.9", "ROLLBACK")]
     assert [(one["type"], one["note"]) for one in await world.events("RolledBack")] == [("Warning", told["message"])]

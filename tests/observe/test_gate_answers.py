@@ -214,7 +214,7 @@ async def test_all_series_that_a_gate_reads_are_looked_for_within_a_week_but_tho
     gate: dict[str, Any], metrics: set[str]
 ) -> None:
     missing, looked_for = await unknown(not_exposed(gate), policy(gateTemplates=[TEMPLATE]))
-    assert looked_for == {(metric, -WEEK, 0) for metric in metrics}
+    assert looked_for == {(metric, -WEEK, 10) for metric in metrics}
     assert set(missing) == metrics if isinstance(missing, tuple) else pytest.fail(str(missing))
 
 

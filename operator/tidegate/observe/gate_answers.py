@@ -111,7 +111,8 @@ class GateReadings:
             except Exception as error:  # noqa: BLE001 - the safe reconcile is for what nobody foresaw
                 why = _failure(asked, error)
                 return Failure(why.reason, f"gate {asked.gate.name}: {why.message}")
-        found = await asyncio.gather(*(self._questions.exists(source, metric, at - KNOWN_WITHIN, at) for metric in wanted))
+        until = at + policy.spec.prometheus.interval.total_seconds()  # the series may be younger than the tick
+        found = await asyncio.gather(*(self._questions.exists(source, metric, at - KNOWN_WITHIN, until) for metric in wanted))
         for one in found:
             if isinstance(one, Failure):
                 return one
