@@ -4,7 +4,7 @@ numbers and epochs from the newest one on; revisions by whether they are asked f
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from search.codec import Ages, encoder, relative
@@ -136,11 +136,15 @@ class Canon:
         )
 
 
+_LONGER_THAN_ALL = timedelta(days=1)
+"""A deadline that no scope gets to: where none is given, it is a week."""
+
+
 def ages_of(library: Library) -> Ages:
     """When times are old in a scope: later than anything that is counted from them."""
     scope = library.scope
     spec = library.written(Choice()).spec
-    deadline = int(spec.step_deadline.total_seconds())
+    deadline = 0 if spec.step_deadline >= _LONGER_THAN_ALL else int(spec.step_deadline.total_seconds())
     reach = max((int(guard.reach.total_seconds()) for guard in library.policy.spec.guards if guard.reach is not None), default=0)
     lasting = max((int(rule.for_.total_seconds()) for rule in library.lasting.values() if rule.for_ is not None), default=0)
     gap = max(lasting, STALENESS) + INTERVAL if lasting else INTERVAL
