@@ -238,7 +238,7 @@ async def test_a_query_that_only_prometheus_can_refuse_stalls_and_harms_nobody_e
     await world.rollout("joined", canary=QUICK, gates=[joined])
     await world.rollout("fine", canary=QUICK, gates=[world.errors()])
     stalled = await world.condition("joined", "Stalled", "QueryRefused")
-    assert "gate joined can never be judged: execution: found duplicate series" in stalled["message"]
+    assert stalled["message"].startswith("gate joined can never be judged: execution: ")
     await world.condition("joined", "MetricsAvailable", "Answering")
     await world.until("fine", phase="Succeeded")
     assert (await world.status("joined"))["percent"] == 0
