@@ -31,7 +31,6 @@ _UNASKED: tuple[tuple[type[BaseModel], str], ...] = (
     (FeatureRolloutStatus, "step_entered_at"),
     (FeatureRolloutStatus, "rolled_back_at"),
     (FeatureRolloutStatus, "overdue_since"),
-    (FeatureRolloutStatus, "without_data_since"),
     (Raise, "decided_at"),
     (Condition, "last_transition_time"),
     (Rehearsal, "at"),
@@ -108,8 +107,8 @@ def _recent(times: tuple[datetime, ...], now: datetime) -> tuple[int, ...]:
 
 
 def _text(text: str, now: datetime) -> str:
-    """Which run a sentence names, and which moment, other fields say too."""
-    return _TIME.sub("@", _RUN.sub("RolloutRun", text))
+    """Which run a sentence names, which moment, revision and percent, other fields say too. What a gate read is told of no place."""
+    return _without_numbers(_TIME.sub("@", _RUN.sub("RolloutRun", text)))
 
 
 @lru_cache(maxsize=65_536)
