@@ -202,7 +202,7 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--stage", choices=STAGES, default="auto", help=stages)
     found.add_argument("--name", help="which local cluster (default: $TIDEGATE_CLUSTER, else 'default')")
     for name, least, most, default, metavar, what in (
-        ("--seconds-per-day", 10, 3600, 25, "N", "how long a day takes"),
+        ("--seconds-per-day", 10, 3600, 20, "N", "how long a day takes"),
         ("--interval", 1, 30, 1, "SECONDS", "how often gates are evaluated"),
         ("--requests-per-second", 20, 1000, 200, "N", "the traffic"),
     ):
