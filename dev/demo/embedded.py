@@ -42,7 +42,7 @@ class Embedded:
         "start the trading service and its traffic",
     )
     setup = timedelta(seconds=20)
-    first_time = "4 minutes on two cores and 6 GB"
+    first_time = "5 minutes on two cores and 6 GB"
     stays = False
     begun = False
 
