@@ -17,7 +17,7 @@ from demo.api import NoAnswerError
 from demo.embedded import Embedded
 from demo.installation import Installation
 from demo.lines import Lines
-from demo.live import Ending, play
+from demo.live import Ending, play, read_once
 from demo.observing import Observation
 from demo.scaling import Clock
 from demo.screen import Screen
@@ -105,8 +105,11 @@ def _run(stage: Stage, options: argparse.Namespace, console: Console) -> int:
     watch = f"watch the two rollouts; a day of the plan lasts {options.seconds_per_day} s"
     steps = Steps((*stage.names, watch, "tell what happened", "let it go on running" if options.keep else "tidy up"))
     stage.prepare(steps)
+    stage.make(options.requests_per_second, steps)
+    with progress.step("waiting for Prometheus to read the application"):
+        asyncio.run(read_once(stage.ends()))
     wanted = plan.load(clock, stage.prometheus())
-    stage.make(wanted, options.requests_per_second, steps)
+    stage.apply(wanted)
     steps.next()
     progress.close()
     ending = _watched(stage, wanted, console, plain=options.plain)
@@ -199,7 +202,7 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--stage", choices=STAGES, default="auto", help=stages)
     found.add_argument("--name", help="which local cluster (default: $TIDEGATE_CLUSTER, else 'default')")
     for name, least, most, default, metavar, what in (
-        ("--seconds-per-day", 10, 3600, 25, "N", "how long a day takes"),
+        ("--seconds-per-day", 10, 3600, 20, "N", "how long a day takes"),
         ("--interval", 1, 30, 1, "SECONDS", "how often gates are evaluated"),
         ("--requests-per-second", 20, 1000, 200, "N", "the traffic"),
     ):

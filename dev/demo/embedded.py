@@ -42,7 +42,7 @@ class Embedded:
         "start the trading service and its traffic",
     )
     setup = timedelta(seconds=20)
-    first_time = "4 minutes on two cores and 6 GB"
+    first_time = "5 minutes on two cores and 6 GB"
     stays = False
     begun = False
 
@@ -80,7 +80,7 @@ class Embedded:
     def ends(self) -> Ends:
         return Ends(self.kubeconfig, self.prometheus(), tuple(f"http://{LOOPBACK}:{port}" for port in self._trading))
 
-    def make(self, wanted: Plan, requests_per_second: float, steps: Steps) -> None:
+    def make(self, requests_per_second: float, steps: Steps) -> None:
         steps.next()
         with progress.step("starting the API server"):
             self._plane.start_api_server(self._kube, self.kubeconfig)
@@ -97,6 +97,8 @@ class Embedded:
         steps.next()
         with progress.step("starting the application"):
             self._start_application(requests_per_second)
+
+    def apply(self, wanted: Plan) -> None:
         self._apply(wanted.manifests)
 
     def check(self) -> None:

@@ -64,7 +64,7 @@ class Installation:
     def ends(self) -> Ends:
         return Ends(self.kubeconfig)
 
-    def make(self, wanted: Plan, requests_per_second: float, steps: Steps) -> None:
+    def make(self, requests_per_second: float, steps: Steps) -> None:
         self.begun = True
         steps.next()
         with progress.step("installing the operator and the flag server"):
@@ -75,6 +75,8 @@ class Installation:
         with progress.step("starting the demo's application"):
             self._apply([plan.namespace(), *plan.application(self._image, requests_per_second)])
             self._kube.wait_rolled_out(plan.NAMESPACE, "trading", READY_SECONDS)
+
+    def apply(self, wanted: Plan) -> None:
         self._apply(wanted.manifests)
 
     def check(self) -> None:

@@ -2,19 +2,21 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from demo.api import Api, Ends, NoAnswerError
 from demo.measuring import Fall, last_seen_on, measure
 from demo.observing import Observation, observe, read_run
-from demo.plan import FALLS, NAMESPACE, Plan
+from demo.plan import FALLS, NAMESPACE, REPLICAS, Plan
 from demo.story import Act, Story
 from demo.words import Headline
 from tidegate.api.records import Record
 
 LOOK_EVERY_SECONDS = 0.5
 SETTLE_SECONDS = 30.0
+_READ = f'max_drawdown{{namespace="{NAMESPACE}"}}'
 
 
 Show = Callable[[Observation, Headline], None]
@@ -42,6 +44,19 @@ async def play(ends: Ends, plan: Plan, show: Show) -> Ending:
             failure = f"requests still saw {FALLS} on {SETTLE_SECONDS:.0f} s after it was taken back"
             return Ending(replace(story, failure=failure), runs, None)
         return Ending(story, runs, await measure(api, plan, seen.statuses[FALLS], story.bad_at, last_on))
+
+
+async def read_once(ends: Ends) -> None:
+    """Returns when Prometheus has read every replica: before, a gate's series would be missed, and that told. Raises NoAnswerError."""
+    clock = asyncio.get_running_loop().time
+    give_up = clock() + SETTLE_SECONDS
+    async with Api.connect(ends) as api:
+        while clock() < give_up:
+            with suppress(NoAnswerError):
+                if len(await api.prometheus(_READ)) >= REPLICAS:
+                    return
+            await asyncio.sleep(LOOK_EVERY_SECONDS)
+    raise NoAnswerError(f"Prometheus has not read {REPLICAS} replicas of the application within {SETTLE_SECONDS:.0f} s")
 
 
 async def _watch(api: Api, plan: Plan, show: Show) -> tuple[Story, Observation]:

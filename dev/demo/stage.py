@@ -53,8 +53,11 @@ class Stage(Protocol):
     def ends(self) -> Ends:
         """How the demo itself reaches things."""
 
-    def make(self, wanted: Plan, requests_per_second: float, steps: Steps) -> None:
-        """Operator, flag server, application and rollouts."""
+    def make(self, requests_per_second: float, steps: Steps) -> None:
+        """Operator, flag server and application."""
+
+    def apply(self, wanted: Plan) -> None:
+        """The policy and the rollouts, which begin at once."""
 
     def check(self) -> None:
         """Raises ClusterError where something that must run has ended."""

@@ -91,5 +91,5 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _packages_in(log: Path) -> str:
-    lines = log.read_bytes().count(b"\n") if log.exists() else 0
-    return f"{lines} packages"
+    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+    return f"{sum(not line.startswith('go: ') for line in lines)} packages"

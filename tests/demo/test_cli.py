@@ -68,7 +68,7 @@ def test_plain_processes_unless_docker_makes_a_cluster_fast_or_one_is_asked_for(
 
 @pytest.mark.parametrize("stage", [Embedded, Installation])
 def test_it_says_at_first_what_it_does_and_how_long_that_takes(stage: Callable[[settings.Settings], Stage]) -> None:
-    text = cli.beginning(stage(settings.load("default")), Clock(timedelta(seconds=25), timedelta(seconds=1)))
+    text = cli.beginning(stage(settings.load("default")), Clock(timedelta(seconds=20), timedelta(seconds=1)))
     assert re.search(r"climbs to 100 %; .* its numbers take it back\. That takes about \d minutes; the first time .* \d+ minutes", text)
 
 

@@ -57,7 +57,8 @@ def installation(tmp_path: Path) -> Installation:
 def made(installation: Installation) -> None:
     steps = Steps(installation.names)
     installation.prepare(steps)
-    installation.make(PLAN, 200, steps)
+    installation.make(200, steps)
+    installation.apply(PLAN)
 
 
 @pytest.mark.parametrize(("name", "command"), [("default", "dev/cluster down"), ("second", "dev/cluster --name second down")])

@@ -13,6 +13,7 @@ import pytest_asyncio
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from demo import live
 from demo.api import Api, Ends, NoAnswerError, Series
 from demo.live import make_bad, play
 from demo.measuring import first_beyond, last_seen_on
@@ -159,6 +160,22 @@ async def test_what_is_not_behind_the_api_server_is_asked_past_it_and_not_told_w
             assert await api.prometheus("up") == []
             await make_bad(api)
     assert told == [("/api/v1/query?query=up", None), (f"/bad?feature={FALLS}", None)]
+
+
+async def test_the_rollouts_begin_once_every_replica_was_read(kubeconfig: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def series(query: str) -> list[dict[str, Any]]:
+        asked.append(query)
+        return [{"metric": {"pod": pod}, "value": [1, "0.03"]} for pod in PODS[: len(asked)]]
+
+    monkeypatch.setattr(cluster, "_series", series)
+    await live.read_once(Ends(kubeconfig))
+    assert len(asked) == len(PODS)
+    monkeypatch.setattr(live, "SETTLE_SECONDS", 0.1)
+    monkeypatch.setattr(cluster, "_series", lambda _: [])
+    with pytest.raises(NoAnswerError, match="has not read 2 replicas of the application"):
+        await live.read_once(Ends(kubeconfig))
 
 
 @pytest.mark.parametrize(
