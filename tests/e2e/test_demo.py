@@ -17,6 +17,7 @@ DEMO = [sys.executable, str(ROOT / "dev/demo/run.py"), "--stage", "embedded", "-
 
 def begun(folder: Path, *options: str) -> subprocess.Popen[str]:
     """Its folder for temporary files is the test's own, so that whatever stays is seen."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts in the background ignores it, and so would its children
     environment = {**os.environ, "TMPDIR": str(folder)}
     return subprocess.Popen([*DEMO, *options], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 

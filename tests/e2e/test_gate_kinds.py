@@ -233,7 +233,8 @@ async def test_a_query_that_only_prometheus_can_refuse_stalls_and_harms_nobody_e
     for side in ("a", "b"):
         await world.set("left", 1, side=side)
         await world.set("right", 1, side=side)
-    await world.measured("errors", 0.01)
+    await world.set("errors", 0.01)
+    await world.answers(f"{world.errors()['query']} offset 1s", 0.01)  # gates are asked at the last tick of the interval
     joined = {"name": "joined", "query": f"{world.selector('left')} / on (test) {world.selector('right')}", "advance": {"lt": 2}}
     await world.rollout("joined", canary=QUICK, gates=[joined])
     await world.rollout("fine", canary=QUICK, gates=[world.errors()])
