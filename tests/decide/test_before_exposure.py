@@ -23,7 +23,9 @@ def test_a_metric_that_nobody_knows_exposes_nobody() -> None:
     world.unknown_metrics = ("errros{}",)
     world.run(300)
     assert (world.percent, world.phase, stalled_for(world.status)) == (0, Phase.PENDING, Reason.NO_SUCH_SERIES)
-    assert "no series of errros{} within 7 days" in str(world.status.waiting_for)
+    told = str(world.status.waiting_for)
+    assert "no series of errros{} within 7 days" in told
+    assert all(remedy in told for remedy in ("correct names", "or vector(0)", "startsEmpty: true"))
     world.unknown_metrics = ()
     world.climb_to(10)
     assert stalled_for(world.status) is None

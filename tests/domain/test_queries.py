@@ -163,6 +163,7 @@ def test_any_label_and_any_value_come_through(name: str, value: str, offset: int
 
 
 CONFINED = [
+    ('x{ns="shop"}', 'x{ns="shop"}'),
     ("x", 'x{ns="shop"}'),
     ('x{a="b"}', 'x{a="b", ns="shop"}'),
     ('x{ns="other"}', 'x{ns="other", ns="shop"}'),  # nothing matches both: nobody else's series

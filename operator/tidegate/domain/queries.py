@@ -250,7 +250,7 @@ def _selector_text(selector: Any, also: str = "") -> str:
     """The selector as PromQL, without offset; `also` is a further matcher for each of its alternatives."""
     alternatives = [matchers for matchers in (selector.matchers.matchers, *selector.matchers.or_matchers) if matchers] or [[]]
     further = [also] if also else []
-    inside = " or ".join(", ".join([*(_matcher_text(one) for one in matchers), *further]) for matchers in alternatives)
+    inside = " or ".join(", ".join(dict.fromkeys([*(_matcher_text(one) for one in matchers), *further])) for matchers in alternatives)
     return f"{selector.name or ''}{{{inside}}}"
 
 

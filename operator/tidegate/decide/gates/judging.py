@@ -136,6 +136,12 @@ def refused_query(draft: Draft) -> Problem | None:
     return None
 
 
+_NO_SUCH_SERIES_REMEDY = (
+    " within 7 days: correct names and labels; for what is empty while all is well, write (…) or vector(0); for what comes with the "
+    "feature, give the gate startsEmpty: true"
+)
+
+
 def unready(draft: Draft) -> Problem | None:
     """What a gate needs before the first exposure: series that exist, queries that Prometheus takes and whose answers have the right form,
     and the baselines that it is relative to."""
@@ -146,8 +152,7 @@ def unready(draft: Draft) -> Problem | None:
         return None
     unknown = draft.snapshot.unknown_metrics
     if unknown and not isinstance(unknown, Failure):
-        text = f"no series of {', '.join(unknown)} within 7 days: correct names and labels, or give the gate startsEmpty: true"
-        return Problem(Reason.NO_SUCH_SERIES, text[:1024])
+        return Problem(Reason.NO_SUCH_SERIES, f"no series of {', '.join(unknown)}"[:800] + _NO_SUCH_SERIES_REMEDY)
     for source, gate, context in (*_own_gates(draft, policy), *to_judge(draft, policy)):
         never = unjudgeable(gate, draft.snapshot.answers.get((source, gate.name)), context)
         if never is not None:
