@@ -143,7 +143,7 @@ def test_why_comes_before_how_in_ready_stalled_and_waiting_for() -> None:
     assert said == {world.status.waiting_for}
     (text,) = said
     assert text.startswith("gate errors: 0.9 (advance < 0.1, rollback > 0.15 on 1 samples) since 2026-12-01T09:")
-    assert "; rolled back at 2026-12-01T09:" in text
+    assert ' of 1 samples, at pod="0"; rolled back at 2026-12-01T09:' in text
     assert text.endswith(". Set spec.revision to a new value, or raise spec.retry to try again: revision v7 stays rejected")
 
 

@@ -130,7 +130,9 @@ async def test_the_worst_of_eight_regimes_rolls_back(world: World) -> None:
         await world.set("accuracy", 0.7, regime="regime-5", variant="on")
         status = await world.rolled_back(pending=None)
     assert trace.percents == [0, 10, 0]
-    assert (await world.told("RolledBack"))["message"].startswith("gate accuracy: -0.125 ")
+    told = (await world.told("RolledBack"))["message"]
+    assert told.startswith("gate accuracy: -0.125 ")
+    assert told.endswith('of 2 samples, at regime="regime-5"')
     assert 'regime="regime-5"' in status["gates"][0]["worstSeries"]
 
 

@@ -123,7 +123,8 @@ def rollback_cause(draft: Draft) -> str | None:
             kind = "guard" if gate.source is GateSource.POLICY else "gate"
             value = f" {float(gate.value):.4g}" if gate.value is not None else ""
             since = f" since {format_second(gate.breached_since)}" if value and gate.breached_since is not None else ""
-            return f"{kind} {gate.name}:{value} ({gate.threshold}){since}: {gate.message}"
+            where = f", at {gate.worst_series[:200]}" if value and gate.worst_series else ""
+            return f"{kind} {gate.name}:{value} ({gate.threshold}){since}: {gate.message}{where}"
     return None
 
 
