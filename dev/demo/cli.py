@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import math
 import signal
 import sys
 import time
@@ -122,10 +123,10 @@ def _run(stage: Stage, options: argparse.Namespace, console: Console) -> int:
 
 def beginning(stage: Stage, clock: Clock) -> str:
     """What will happen, and how long it takes."""
-    minutes = (stage.setup + plan.DAYS * clock.day) / timedelta(minutes=1)
+    minutes = math.ceil((stage.setup + plan.DAYS * clock.day) / timedelta(minutes=1))
     return (
         f"{stage.about} Two features are turned on over steps: {plan.CLIMBS} climbs to 100 %; {plan.FALLS} is made bad on its way, and "
-        f"its numbers take it back. That takes about {minutes:.0f} minutes; the first time on a machine programs are built before, "
+        f"its numbers take it back. That takes about {minutes} minutes; the first time on a machine programs are built before, "
         f"which takes {stage.first_time}."
     )
 
