@@ -257,3 +257,4 @@ def test_the_notes_command_can_be_pasted_into_a_shell(chart: Chart) -> None:
     policy = yaml.safe_load(done.stdout)
     assert policy["kind"] == "RolloutPolicy"
     assert RolloutPolicySpec.model_validate(policy["spec"])
+    assert "annotations" not in policy["metadata"], "others' rollouts would come under it"
