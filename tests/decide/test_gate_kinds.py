@@ -49,6 +49,7 @@ def counted(total: float, *, age: float | None = 1, caught_up: bool = True, seri
         (counted(0, age=None), NO_DATA),  # no series, and no target that could tell of an event
         (counted(0, caught_up=False), NO_DATA),
         (counted(0, series=101), NO_DATA),
+        (counted(math.inf), NO_DATA),
         (SILENT, NO_DATA),
     ],
 )
@@ -103,6 +104,8 @@ def buckets(*, within_2: float, within_5: float, total: float = 1000, per: float
         (Buckets(START, (), START - 1, 60), NO_DATA, None),
         (Buckets(START, ((2.0, 10.0), (5.0, 10.0), (math.inf, 10.0)), START - 31, 60), NO_DATA, None),
         (Buckets(START, ((2.0, 10.0), (5.0, 10.0), (math.inf, 10.0)), None, 60), NO_DATA, None),
+        (Buckets(START, ((2.0, math.nan), (5.0, 10.0), (math.inf, 10.0)), START - 1, 60), NO_DATA, None),
+        (Buckets(START, ((2.0, 10.0), (5.0, 10.0), (math.inf, 1e308)), START - 1, 60), NO_DATA, None),
     ],
 )
 def test_latencies(given: Buckets, verdict: Verdict, value: float | None) -> None:
@@ -220,6 +223,9 @@ def relative_gate(**to: Any) -> Gate:
         (answer(130, 1), answer(100), ROLLBACK, 0.3),
         (answer(1, 130), answer(1, 200), HOLD, 0),  # a base for each
         (answer(1), answer(0), NO_DATA, None),
+        (answer(1e308), answer(-1e308), NO_DATA, None),  # no number holds how far apart they are
+        (answer(1e308), answer(5e-324), NO_DATA, None),
+        (answer(1e308, 9), answer(5e-324, 1), ROLLBACK, 8),
         (answer(1), answer(), NO_DATA, None),
         (answer(1), answer(math.nan), NO_DATA, None),
         (answer(1), answer(1, math.nan), HOLD, 0),  # the base of a series that there is none of

@@ -3,6 +3,7 @@
 import pytest
 
 from tidegate.domain.problems import QueryProblem
+from tidegate.domain.queries import compile_query
 from tidegate.domain.truth import truth_of
 
 
@@ -30,3 +31,17 @@ def test_what_is_let_through_is_1(query: str, asked: str) -> None:
 def test_what_is_no_query_is_refused() -> None:
     with pytest.raises(QueryProblem):
         truth_of("m ==")
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        '(x{b="} or secret #"} * 1) and y{a="tidegate_operand_0_"}',
+        '(x{b="} or secret #"} * 1) and y{a="tidegate\\x5foperand_0_"}',
+        '(x * 1) and tidegate_operand_0_{a="tidegate_operand_x0_"}',
+        '(x{a="tidegate_operand_1_tidegate_operand_1_"} * 1) and (y{a="tidegate_operand_0_"} * 1)',
+    ],
+)
+def test_no_text_of_a_query_is_taken_for_one_of_its_operands(query: str) -> None:
+    """Else the value of a label would leave its quotes, and the confinement with them; or double itself with each operand."""
+    assert [one.text for one in compile_query(truth_of(query)).selectors] == [one.text for one in compile_query(query).selectors]

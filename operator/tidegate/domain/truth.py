@@ -1,5 +1,6 @@
 """When a `when` holds. In PromQL a comparison without `bool` filters: what it lets through keeps its value, be that 0."""
 
+import re
 from functools import lru_cache
 from typing import Any
 
@@ -21,6 +22,7 @@ def truth_of(query: str) -> str:
     Comparisons are looked for through brackets, `and`, `or`, `unless`, aggregations and functions. Arithmetic makes a number of what was
     let through, so it is left as it is. QueryProblem as `compile_query`.
     """
+    stand_in = _unused(str(parsed(query).prettify()))
     operands: list[str] = []
 
     def visit(node: Any) -> Any:
@@ -28,12 +30,18 @@ def truth_of(query: str) -> str:
             return None
         text = node.prettify()
         operands.append(f"group without () ({text})" if _filters(node) else f"({text})")
-        return promql.parse(f"{_STAND_IN}{len(operands) - 1}_")
+        return promql.parse(f"{stand_in}{len(operands) - 1}_")
 
     text = str(promql.transform(parsed(query), pre_visit=visit).prettify())
-    for number, operand in enumerate(operands):
-        text = text.replace(f"{_STAND_IN}{number}_", operand)
-    return text
+    return re.sub(rf"{stand_in}(\d+)_", lambda found: operands[int(found[1])], text)
+
+
+def _unused(text: str) -> str:
+    """How stand-ins begin: with nothing that a query has in it, be it in the value of a label, where an operand would close the quotes."""
+    stand_in = _STAND_IN
+    while stand_in in text:
+        stand_in += "x"
+    return stand_in
 
 
 def _is_operand(node: Any) -> bool:

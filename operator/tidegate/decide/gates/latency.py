@@ -66,12 +66,15 @@ def read_latency(gate: Gate, answer: Buckets | Failure, staleness: timedelta) ->
         if bound is not None and bound not in rates:
             return missing(NoDataReason.NO_SUCH_BUCKET, f"{number(bound)} is no bound of a bucket; there are {_listed(rates)}")
     all_of_them = rates[math.inf]
+    requests = all_of_them * gate.latency.over.total_seconds()
+    if not all(map(math.isfinite, (requests, *rates.values()))):
+        return missing(NoDataReason.NOT_A_NUMBER, "a bucket's rate is not a finite number")
     shares = [None if bound is None else _share(rates[bound], all_of_them) for bound in bounds]
     return Shares(
         to_advance=shares[0],
         to_roll_back=shares[1],
         allowed=allowed_share(gate.latency),
-        requests=all_of_them * gate.latency.over.total_seconds(),
+        requests=requests,
         sample_time=answer.oldest_sample,
         window_start=answer.at - answer.reach,
     )

@@ -129,6 +129,8 @@ def read_count(answer: CountAnswer | Failure, staleness: timedelta) -> Value | N
         text = "the counter has no series, and no target of its job is up: name the job in the selector, or export the counter from 0 on"
         return missing(NoDataReason.EMPTY, text)
     old = stale(answer.at, answer.oldest_sample, staleness)
+    if old is None and not math.isfinite(answer.tally.total):
+        return missing(NoDataReason.NOT_A_NUMBER, "more events were counted than a number can hold")
     return old or Value((SeriesValue("", answer.tally.total),), None, answer.oldest_sample, None)
 
 
@@ -178,8 +180,9 @@ def compared(value: Value | NoData, base: Value | NoData) -> Value | NoData:
     ratios, lacking = [], value.not_finite
     for one in value.series:
         against = alone if alone is not None else by_labels.get(one.labels)
-        if against:
-            ratios.append(SeriesValue(one.labels, (one.value - against) / abs(against)))
+        ratio = (one.value - against) / abs(against) if against else math.inf
+        if math.isfinite(ratio):
+            ratios.append(SeriesValue(one.labels, ratio))
         else:
             lacking = lacking or _without_base(one, against, base)
     if not ratios and lacking is not None:
