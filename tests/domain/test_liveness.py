@@ -11,6 +11,7 @@ QUERIES = [
     'rate(x{a="q\\"uote"}[5m] offset 90s) / y{"status.code"="500"}',
     "max_over_time(rate(x[5m] offset 1m)[1h:1m] offset 12d1s)",
     'x{a="1" or b="2"} or vector(0)',
+    'sum(rate({variant="on", code="500"}[2m])) or vector(0)',  # without name and target there are no others of its kind
     " + ".join(f"m{number}" for number in range(MAX_SELECTORS)),
     " or ".join(f"m{number}" for number in range(MAX_SELECTORS)),
 ]

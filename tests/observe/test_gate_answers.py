@@ -205,6 +205,8 @@ async def unknown(given: Rollout, used: Policy, *known: str) -> tuple[tuple[str,
         ({"name": "count", "count": {"counter": 'violations_total{job="a"}'}, "rollback": {"gte": 1}}, {'violations_total{job="a"}'}),
         ({"name": "late", "latency": {"histogram": 'seconds_bucket{job="a"}'}, "rollback": {"gt": 5}}, {'seconds_bucket{job="a"}'}),
         (raw_gate(query='errors{job="a", variant="on"} or vector(0)'), {"errors{}"}),  # may be empty: any series of its metric will do
+        (raw_gate(query='errors{feature="search"}'), {"errors{}"}),  # what names the rollout may come with it
+        (raw_gate(query='errors{feature="other"}'), {'errors{feature="other"}'}),
         (raw_gate(query='errors{variant="on", path!="/"}'), {'errors{path!="/"}'}),  # of those that are exposed there are none yet
         ({"use": "slow"}, {"slow_ratio{}"}),
         (raw_gate(startsEmpty=True), set()),

@@ -123,9 +123,11 @@ def test_a_base_url_may_have_a_path(url: str) -> None:
         {"url": "http://me:geheim@prometheus"},
         PROMETHEUS | {"caBundle": "geheim"},
         PROMETHEUS | {"headers": [{"name": "X-Token", "value": " geheim"}]},
+        PROMETHEUS | {"password": "geheim"},
+        "http://me:geheim@prometheus",
     ],
 )
-def test_what_may_be_a_secret_is_not_repeated(prometheus: dict[str, Any]) -> None:
+def test_what_may_be_a_secret_is_not_repeated(prometheus: Any) -> None:
     found = parse_policy({"metadata": {"name": "p", "uid": "u", "generation": 1}, "spec": {"prometheus": prometheus}})
     assert isinstance(found, Problem)
     assert "geheim" not in found.message

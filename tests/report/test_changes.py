@@ -98,3 +98,8 @@ def test_an_event_about_an_object_without_a_namespace_stands_where_the_api_serve
     assert "namespace" not in event["regarding"]
     assert len(event["metadata"]["name"]) <= 253
     assert (event["type"], event["reason"], event["note"]) == ("Warning", "PolicyInvalid", change.message)
+
+
+def test_an_event_says_no_more_than_the_api_server_takes_in_bytes() -> None:
+    (event,) = change_events(ABOUT, [ConditionChange(READY, "PolicyInvalid", True, "→" * 700)], T0)
+    assert event["note"] == "→" * 341

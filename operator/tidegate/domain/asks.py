@@ -73,8 +73,8 @@ class Wording:
         return "" if self.confine is None else self.confine[0]
 
     def is_new(self, label: str, value: str) -> bool:
-        """Whether a matcher is about what this attempt exposes, of which there can be no series before."""
-        return "variant" in label or (value != "" and value == self.rollout.status.revision)
+        """Whether a matcher is about what this attempt exposes, by the name of the rollout too, of which there can be no series before."""
+        return "variant" in label or (value != "" and value in (self.rollout.status.revision, self.rollout.name))
 
     def __call__(self, query: str) -> str:
         """The query for this attempt. QueryProblem as `render`."""

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from functools import lru_cache
 
-from tidegate.domain.queries import Selector, offset_text, target_matchers
+from tidegate.domain.queries import Selector, is_selector, offset_text, target_matchers
 
 TARGET_LABELS = frozenset({"job", "namespace", "instance", "pod", "service"})
 """What Prometheus and its operators call a target by."""
@@ -44,7 +44,8 @@ def _signs(selectors: Sequence[Selector], empty: Selector, kept: str) -> Iterato
     instead = [f"timestamp({_moved(one)})" for one in _others(selectors, empty, named)]
     if of_target is not None:
         same = target_matchers(empty.text, labels | {"__name__"}) or {}
-        yield f"timestamp({{{', '.join(same.values())}}}{offset})"
+        if is_selector(relatives := f"{{{', '.join(same.values())}}}"):
+            yield f"timestamp({relatives}{offset})"
         confined = [text for label, text in named.items() if label == kept]
         yield f"({_is_up(confined, offset)}) and on ({', '.join(_KIND)}) {lately}"
         if named.keys() - {"namespace", kept}:

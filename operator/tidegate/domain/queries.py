@@ -158,6 +158,14 @@ def expected(selector: Selector, is_new: Callable[[str, str], bool]) -> str | No
     return f"{tree.name or ''}{{{' or '.join(', '.join(map(_matcher_text, matchers)) for matchers in kept)}}}"
 
 
+def is_selector(text: str) -> bool:
+    """Whether PromQL takes it for a selector: it wants a matcher that the empty value doesn't match."""
+    try:
+        return isinstance(parsed(text), promql.VectorSelector)
+    except QueryProblem:
+        return False
+
+
 def matched_labels(selector: str) -> frozenset[str]:
     """The labels that a bare selector has matchers for."""
     return frozenset(one.name for one in parsed(selector).matchers.matchers)

@@ -20,6 +20,8 @@ from tidegate.levers.choosing import lever_for
 
 _log = logging.getLogger(__name__)
 _SECRETIVE = frozenset({"url", "caBundle", "headers"})
+_OUT_OF_PLACE = frozenset({"extra_forbidden", "model_type", "model_attributes_type", "dict_type"})
+"""Faults in which a value stands where none of its kind belongs: nobody knows what it is."""
 
 
 def parse_rollout(raw: Mapping[str, Any]) -> Rollout:
@@ -113,5 +115,5 @@ def explained(error: ValidationError, root: str) -> str:
     first = error.errors(include_url=False, include_context=False)[0]
     path = root + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"])
     fault = f"{path}: {first['msg'].removeprefix('Value error, ')}"
-    is_said = repr(first["input"]) in fault or _SECRETIVE & {*map(str, first["loc"])}
+    is_said = repr(first["input"]) in fault or first["type"] in _OUT_OF_PLACE or _SECRETIVE & {*map(str, first["loc"])}
     return (fault if is_said else f"{fault}, not {first['input']!r}")[:1024]

@@ -26,6 +26,8 @@ WARNINGS = frozenset(
 )
 OF_THE_CLUSTER = "default"
 """Where the API server takes Events about objects that have no namespace."""
+_NOTE_BYTES = 1024
+"""The longest note that the API server takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ def _event(about: About, what: str, at: datetime, *, reason: str, is_warning: bo
         "action": "Reconcile",
         "reason": reason,
         "type": "Warning" if is_warning else "Normal",
-        "note": note[:1000] or reason,
+        "note": note.encode()[:_NOTE_BYTES].decode(errors="ignore") or reason,
         "regarding": {"apiVersion": API_VERSION, "kind": about.kind, **place, "name": about.name, "uid": about.uid},
     }
 
