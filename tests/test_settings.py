@@ -9,3 +9,4 @@ def test_the_first_line_says_what_is_looked_after_and_how() -> None:
         "looks after namespaces: shop, team-*; own namespace tidegate-system; candidate pod-1 for Lease tidegate of 10 s;"
     )
     assert "namespaces: all;" in OperatorSettings(own_namespace="a", candidate="b").in_words()
+    assert "RolloutRuns: all;" in OperatorSettings(own_namespace="a", candidate="b", run_history_limit=0).in_words()

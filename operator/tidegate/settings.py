@@ -23,10 +23,11 @@ class OperatorSettings:
     def in_words(self) -> str:
         """For the first line of the log."""
         watched = ", ".join(self.namespaces) or "all"
+        kept = f"those of {self.run_history_limit} attempts" if self.run_history_limit else "all"
         return (
             f"looks after namespaces: {watched}; own namespace {self.own_namespace}; candidate {self.candidate} "
             f"for Lease {self.lease_name} of {self.lease_duration:g} s; {self.workers} workers; grace {self.grace:g} s; "
-            f"port {self.port}; kubeconfig: {self.kubeconfig or 'the default'}"
+            f"keeps RolloutRuns: {kept}; port {self.port}; kubeconfig: {self.kubeconfig or 'the default'}"
         )
 
     def __post_init__(self) -> None:

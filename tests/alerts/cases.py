@@ -79,8 +79,8 @@ ROLLOUTS = (
     ),
     Case(
         "TidegateRolloutStuck",
-        "beyond its deadline",
-        {phase("Progressing"): ALWAYS, stalled("StepDeadlineExceeded"): ALWAYS},
+        "beyond its deadline, at which it pauses itself",
+        {phase("Paused"): ALWAYS, stalled("StepDeadlineExceeded"): ALWAYS},
         (ROLLOUT | {"reason": "StepDeadlineExceeded"},),
     ),
     Case("TidegateRolloutStuck", "for a few minutes", {phase("Progressing"): ALWAYS, stalled("NotWritable"): AGES}, at=30),

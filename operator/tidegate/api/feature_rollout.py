@@ -56,7 +56,9 @@ class FeatureRolloutSpec(ApiModel):
     initial_percent: Percent = Field(
         default=0, description="Exposure to begin with if the target does not exist yet: 100 for a feature that is live already."
     )
-    revision: Revision | None = Field(default=None, description="A change begins a new attempt. Needed to try again after a rollback.")
+    revision: Revision | None = Field(
+        default=None, description="A change begins a new attempt. One that was rolled back stays rejected: see retry."
+    )
     retry: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
         default=0,
         description="Raise this number to try a revision again that was rolled back: its rejection is lifted once, and that is recorded.",

@@ -246,7 +246,8 @@ class FeatureRolloutStatus(StatusModel):
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["gate"]},
     )
     waiting_for: Message | None = Field(
-        default=None, description="What stands between now and the next step, in one sentence. Absent where there is no next step."
+        default=None,
+        description="What stands between now and the next step, in one sentence; after a rollback its cause, and how to try again.",
     )
     conditions: Conditions = Field(default=(), json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]})
     seq: int = Field(default=0, description="Number of the newest record of this attempt.")
