@@ -48,10 +48,10 @@ e2e: $(UV)  ## Tests on a real cluster, which is brought up first and stays up
 	dev/cluster up --load-image
 	$(RUN) pytest tests/e2e -q -n 4 -m "not proof" --durations=30
 
-demo: $(UV)  ## A feature climbs, another is taken back by its numbers: 2 minutes, the first time 7, no root (KEEP=1: goes on running)
+demo: $(UV)  ## A feature climbs, another is taken back by its numbers: 2 minutes, the first time 6, no root (KEEP=1: goes on running)
 	$(RUN) python dev/demo/run.py $(if $(KEEP),--keep)
 
-demo-cluster: $(UV)  ## The same on a whole cluster, as root or with Docker: 3 minutes, the first time 10
+demo-cluster: $(UV)  ## The same on a whole cluster, as root or with Docker: 2 minutes, the first time 10
 	$(RUN) python dev/demo/run.py --stage cluster $(if $(KEEP),--keep)
 
 image: $(UV)  ## Build the image of operator and flag server, and what a plain `docker build -f Dockerfile build/image` needs

@@ -31,7 +31,7 @@ class Installation:
         "start the trading service and its traffic",
     )
     setup = timedelta(seconds=75)
-    first_time = "8 minutes on two cores and 11 GB, less with Docker"
+    first_time = "8 minutes on two cores and 10 GB, less with Docker"
     stays = True
     begun = False
 
