@@ -180,7 +180,7 @@ def _ended(stage: Stage, keep: bool, console: Console, code: int) -> int:
         return code or 1
     progress.close()
     if not keep:
-        console.print("To look around with kubectl, let it go on running: make demo KEEP=1. docs/demo.md says what there is to see.")
+        console.print(f"To look around with kubectl, let it go on running: {stage.command} KEEP=1. docs/demo.md says what there is to see.")
     console.print(stage.farewell())
     return code
 

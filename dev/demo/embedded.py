@@ -33,6 +33,7 @@ NEEDS_NODES = frozenset({"Deployment", "Service", "NetworkPolicy", "PodDisruptio
 class Embedded:
     """All of it lives in a temporary folder and in children of this process, and goes with it."""
 
+    command = "make demo"
     names: tuple[str, ...] = (
         "get the programs",
         "start etcd and kube-apiserver",

@@ -29,6 +29,8 @@ class Steps:
 class Stage(Protocol):
     """`prepare`, `make` and `remove` raise ClusterError, and may take minutes."""
 
+    command: str
+    """What begins it."""
     names: tuple[str, ...]
     """The steps of `prepare` and `make`."""
     setup: timedelta
