@@ -65,6 +65,26 @@ UP = 'timestamp(up{job="a"}) and up{job="a"} == 1'
         ('(x{job="a"} or vector(0)) / y{job="b"}', "timestamp(y", False),  # says nothing of other targets
         ("x or y", "max((timestamp(y{})) unless on () last_over_time(x{}[3600s]))", True),
         ("(x offset 5m) or vector(0)", 'timestamp({__name__="x"} offset 300000ms)', True),
+        # what the query reads beside it, of the same kind of targets, lives: there is no `up` of what is pushed
+        ("(x or vector(0)) / y", "timestamp(y{})) and on (job, namespace, service) last_over_time(x{}[3600s])", True),
+        # labels that no `up` has are about what a target reports
+        (
+            'x{job="a", service="s"} or vector(0)',
+            '(timestamp(up{job="a", service=""}) and up{job="a", service=""} == 1) and on (job, names',
+            True,
+        ),
+        ('x{job="a", service="s"} or vector(0)', 'or timestamp(up{job="a", service=""}) and up{job="a", service=""} == 1) unless', True),
+        ('x{job="a"} or vector(0)', 'timestamp(up{job="a", service=""}) and up{job="a", service=""} == 1) unless', False),
+        # a target that is named has to be up itself, if there has been one
+        ('x{instance="i"} or vector(0)', '(timestamp(up{instance="i"}) and up{instance="i"} == 1) and on (job, namespace, service)', True),
+        ('x{instance="i"} or vector(0)', 'unless on () last_over_time(up{instance="i"}[3600s])', True),
+        # what Prometheus itself writes of a scrape is there for a dead target too
+        ('(x{job="a"} or vector(0)) / y{job="a"}', 'timestamp(y{job="a"})', True),
+        ('x{job="a"} or 0 * scrape_duration_seconds{job="a"}', "max(timestamp(scrape", False),
+        ('x or 0 * up{zone="b"}', 'timestamp(up{zone="b"}) and up{zone="b"} == 1', True),
+        ('{code="500"} or vector(0)', "timestamp({})", False),  # not valid: it selects everything
+        ('{code="500", job="a"} or vector(0)', 'timestamp({job="a"})', False),  # `up` among them
+        ('{__name__="x", code="500", job="a"} or vector(0)', 'timestamp({__name__="x", job="a"})', True),
     ],
 )
 def test_what_shows_that_an_empty_selector_is_so_by_right(query: str, asked: str, is_asked: bool) -> None:
@@ -73,7 +93,12 @@ def test_what_shows_that_an_empty_selector_is_so_by_right(query: str, asked: str
 
 @pytest.mark.parametrize(
     "query",
-    ['x{ns="shop", code="500"} or vector(0)', '(x{ns="shop"} or vector(0)) / y{ns="shop"}', 'x{job="a", ns="shop"} unless y{ns="shop"}'],
+    [
+        'x{ns="shop", pod="a", service="b"} or vector(0)',
+        'x{ns="shop", code="500"} or vector(0)',
+        '(x{ns="shop"} or vector(0)) / y{ns="shop"}',
+        'x{job="a", ns="shop"} unless y{ns="shop"}',
+    ],
 )
 def test_no_sign_leaves_the_confinement(query: str) -> None:
     found = compile_query(signs(query, "ns")).selectors
