@@ -3,7 +3,7 @@
 import promql_parser as promql
 import pytest
 
-from tidegate.domain.liveness import ages, signs_of_life
+from tidegate.domain.liveness import ages, samples_of_several, signs_of_life
 from tidegate.domain.queries import MAX_SELECTORS, Need, compile_query
 
 QUERIES = [
@@ -33,6 +33,13 @@ def test_what_nothing_rests_on_is_not_asked_for() -> None:
     assert ages(compile_query("absent(x) or vector(0)").selectors) == ""
     assert "timestamp(y{})" in ages(compile_query("absent(x) or y").selectors)
     assert "timestamp(x{})" not in ages(compile_query("absent(x) or y").selectors)
+
+
+def test_samples_of_several_metrics_are_asked_for_as_they_are() -> None:
+    """`timestamp` drops their names: Prometheus refuses what is the same without them."""
+    selectors = compile_query('max({__name__=~"x|y"} offset 5m) + z + (absent({a="b"}) or {"w"})').selectors
+    assert samples_of_several(selectors) == {0: '{__name__=~"x|y"}[300s] offset 300000ms'}
+    assert [f'"{number}"' in ages(selectors) for number in range(4)] == [False, True, False, True]
 
 
 def signs(query: str, kept: str = "") -> str:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.virtual_time import in_virtual_time
 from tidegate.api.conditions import Reason
 from tidegate.clients.errors import SourceBadAnswer, SourceRefused, SourceTimeout, SourceUnreachable
-from tidegate.clients.prometheus import Endpoint, InstantVector, Prometheus, Series
+from tidegate.clients.prometheus import Endpoint, InstantVector, Prometheus, RangeVector, Samples, Series
 from tidegate.domain.answers import Answer, Buckets, Failure, SeriesValue
 from tidegate.domain.liveness import ages
 from tidegate.domain.queries import compile_query
@@ -91,6 +91,18 @@ def test_an_answer_carries_its_series_and_how_far_back_it_looks() -> None:
     value = InstantVector("vector", (Series((("pod", "a"), ("zone", "b")), 0.5), Series((), 2.0)), 2)
     answer = asked(RATIO, value, newest_samples(AT, AT))
     assert answer == Answer(AT, "vector", (SeriesValue('pod="a", zone="b"', 0.5), SeriesValue("", 2.0)), AT, 300.0, 2)
+
+
+@pytest.mark.parametrize(("times", "found"), [([(-90, -60), (-50, -20)], AT - 20 + 60), ([], None)])
+def test_samples_of_several_metrics_are_as_old_as_the_newest(times: list[tuple[float, float]], found: float | None) -> None:
+    class Raw(ScriptedPrometheus):
+        async def raw(self, endpoint: Endpoint, query: str, at: float) -> RangeVector:
+            assert query == '{__name__=~"x|y"}[300s] offset 60000ms'
+            return RangeVector(tuple(Samples((), tuple((at + when, 1.0) for when in samples)) for samples in times))
+
+    prometheus = Raw()
+    answer = asyncio.run(Questions(prometheus).answer(SOURCE, 'max({__name__=~"x|y"} offset 1m)', AT))
+    assert (oldest(answer), [query for _, query, _ in prometheus.asked]) == (found, ['max({__name__=~"x|y"} offset 1m)'])
 
 
 def test_long_labels_are_cut() -> None:

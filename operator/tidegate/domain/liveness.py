@@ -15,6 +15,8 @@ TARGET_LABELS = frozenset({"job", "namespace", "instance", "pod", "service"})
 CAME_AND_WENT = timedelta(hours=1)
 """For so long after its last sample a selector's own targets have to be up; later it is as if it had never had any."""
 _AN_HOUR = f"{int(CAME_AND_WENT.total_seconds())}s"
+_LOOKBACK = "300s"
+"""For so long Prometheus takes a sample for the present one."""
 _MOST_OTHERS = 4
 _KIND = ("job", "namespace", "service")
 """What targets have in common that replace each other."""
@@ -26,8 +28,16 @@ _NOT_OF_TARGETS: tuple[tuple[str, ...], ...] = ((), ("service",), ("namespace",)
 @lru_cache(maxsize=8192)
 def ages(selectors: Sequence[Selector]) -> str:
     """The query for the newest sample of each selector that has any, as series labelled selector="0", "1", …; "" where no number rests on
-    one."""
-    return " or ".join(_newest(number, one, [f"timestamp({_moved(one)})"]) for number, one in enumerate(selectors) if one.need)
+    one. Without those of several metrics: `timestamp` drops their names, and what is the same without its name is refused."""
+    asked = ((number, one) for number, one in enumerate(selectors) if one.need and metric_of(one.text) is not None)
+    return " or ".join(_newest(number, one, [f"timestamp({_moved(one)})"]) for number, one in asked)
+
+
+@lru_cache(maxsize=8192)
+def samples_of_several(selectors: Sequence[Selector]) -> Mapping[int, str]:
+    """What to ask for the raw samples of the selectors that `ages` leaves out, by number."""
+    asked = {number: one for number, one in enumerate(selectors) if one.need and metric_of(one.text) is None}
+    return {number: f"{one.text}[{_LOOKBACK}]{offset_text(one.offset)}" for number, one in asked.items()}
 
 
 @lru_cache(maxsize=8192)
@@ -97,7 +107,7 @@ def _living(selector: Selector) -> str | None:
     moved, metric = _moved(selector), metric_of(selector.text)
     if metric == "up":
         return f"timestamp({moved}) and {moved} == 1"
-    return None if metric is not None and _is_of_scrapes(metric) else f"timestamp({moved})"
+    return None if metric is None or _is_of_scrapes(metric) else f"timestamp({moved})"
 
 
 def _is_of_scrapes(metric: str) -> bool:

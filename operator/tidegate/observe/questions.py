@@ -13,7 +13,7 @@ from tidegate.api.conditions import Reason
 from tidegate.clients.errors import SourceError, SourceRefused, SourceTimeout, SourceUnreachable
 from tidegate.clients.prometheus import SERIES_LIMIT, Endpoint, InstantVector, Prometheus, RangeVector, Series
 from tidegate.domain.answers import Answer, Buckets, Failure, SeriesValue
-from tidegate.domain.liveness import ages, signs_of_life
+from tidegate.domain.liveness import ages, samples_of_several, signs_of_life
 from tidegate.domain.problems import QueryProblem
 from tidegate.domain.queries import Need, Selector, compile_query
 from tidegate.observe.silence import Silence
@@ -125,7 +125,7 @@ class Questions:
     async def _age(self, source: Source, selectors: tuple[Selector, ...], at: float, kept: str) -> Age | Failure:
         """Signs of life are asked for only where a selector is empty that may be, or has nothing but old samples: a series that nobody told
         the source the end of is there for minutes more."""
-        found = await self._times(source, ages(selectors), at)
+        found = await self._newest(source, selectors, at)
         if isinstance(found, Failure):
             return found
         empty = tuple(number for number, one in enumerate(selectors) if one.need and number not in found)
@@ -140,6 +140,20 @@ class Questions:
         if empty:
             return Age(None, max((selectors[number] for number in empty), key=lambda one: one.need).text)
         return Age(min(found.values(), default=at))
+
+    async def _newest(self, source: Source, selectors: tuple[Selector, ...], at: float) -> Mapping[int, float] | Failure:
+        """When the newest sample of each selector was taken, by its number."""
+        several, found = samples_of_several(selectors), await self._times(source, ages(selectors), at)
+        if isinstance(found, Failure):
+            return found
+        raw, times = await asyncio.gather(*(self.raw(source, samples, at) for samples in several.values())), dict(found)
+        for number, samples in zip(several, raw, strict=True):
+            if isinstance(samples, Failure):
+                return samples
+            if samples.series:
+                newest = max((one.values[-1][0] for one in samples.series if one.values), default=-math.inf)
+                times[number] = newest + selectors[number].offset.total_seconds()
+        return times
 
     async def _times(self, source: Source, query: str, at: float) -> Mapping[int, float] | Failure:
         """Sample times by the number of the selector."""
