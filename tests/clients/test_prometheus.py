@@ -161,13 +161,18 @@ async def test_a_redirect_leads_nowhere(prometheus: Prometheus) -> None:
         success("vector", [{"metric": {}, "value": [10**400, "1"]}]),
         success("vector", [{"metric": {}, "value": [math.inf, "1"]}]),
         success("vector", [{"metric": {}, "value": [AT]}]),
-        success("vector", [element() for _ in range(10_001)]),
         success("scalar", []),
     ],
 )
 async def test_garbage_is_a_bad_answer(prometheus: Prometheus, body: object) -> None:
     async with source(answering(body)) as url:
         with pytest.raises(errors.SourceBadAnswer):
+            await prometheus.instant(Endpoint(url), "x", AT)
+
+
+async def test_more_series_than_can_be_read_are_the_querys_fault(prometheus: Prometheus) -> None:
+    async with source(answering(success("vector", [element() for _ in range(10_001)]))) as url:
+        with pytest.raises(errors.SourceTooMuch, match="10001 series, more than 10000: aggregate them"):
             await prometheus.instant(Endpoint(url), "x", AT)
 
 

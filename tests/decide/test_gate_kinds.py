@@ -221,6 +221,7 @@ def relative_gate(**to: Any) -> Gate:
         (answer(130, 1), answer(100), ROLLBACK, 0.3),
         (answer(1, 130), answer(1, 200), HOLD, 0),  # a base for each
         (answer(1), answer(0), NO_DATA, None),
+        (answer(1), answer(1e-320), NO_DATA, None),  # no number is so much larger
         (answer(1), answer(), NO_DATA, None),
         (answer(1), answer(math.nan), NO_DATA, None),
         (answer(1), answer(1, math.nan), HOLD, 0),  # the base of a series that there is none of

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.virtual_time import in_virtual_time
 from tidegate.api.conditions import Reason
-from tidegate.clients.errors import SourceBadAnswer, SourceRefused, SourceTimeout, SourceUnreachable
+from tidegate.clients.errors import SourceBadAnswer, SourceRefused, SourceTimeout, SourceTooMuch, SourceUnreachable
 from tidegate.clients.prometheus import Endpoint, InstantVector, Prometheus, RangeVector, Samples, Series
 from tidegate.domain.answers import Answer, Buckets, Failure, SeriesValue
 from tidegate.domain.liveness import ages
@@ -166,6 +166,10 @@ def test_a_selector_that_may_be_empty_and_has_old_samples_alone_needs_a_sign_of_
         (SourceTimeout("no answer"), Failure(Reason.PROMETHEUS_TIMEOUT, "no answer")),
         (REFUSED, Failure(Reason.PROMETHEUS_ERROR, "HTTP 500: internal error")),
         (SourceBadAnswer("not JSON"), Failure(Reason.PROMETHEUS_ERROR, "not JSON")),
+        (
+            SourceTooMuch("10001 series"),
+            Failure(Reason.QUERY_REFUSED, "10001 series"),
+        ),  # nobody is exposed to a gate that asks for too much
         (vector(0.0, warnings=("a store is away", "another")), Failure(Reason.PROMETHEUS_WARNING, "a store is away")),
     ],
 )

@@ -14,7 +14,7 @@ from typing import Any, Literal, Self
 import aiohttp
 
 from tidegate.clients.bounded import TooLargeError, read_at_most
-from tidegate.clients.errors import SourceBadAnswer, SourceRefused, SourceTimeout, SourceUnreachable, short
+from tidegate.clients.errors import SourceBadAnswer, SourceRefused, SourceTimeout, SourceTooMuch, SourceUnreachable, short
 
 SERIES_LIMIT = 10_000
 SERIES_KEPT = 101
@@ -136,7 +136,7 @@ class Prometheus:
         except TimeoutError as error:
             raise SourceTimeout(f"no complete answer within {endpoint.timeout:g} s") from error
         except TooLargeError as error:
-            raise SourceBadAnswer(str(error)) from error
+            raise SourceTooMuch(f"{error}: aggregate the series in the query") from error
         except (aiohttp.ClientError, ValueError) as error:
             raise SourceUnreachable(f"the connection failed: {short(_without_address(error), _MESSAGE_LENGTH)}") from error
         answer = _json_object(content_type, body)
@@ -241,7 +241,7 @@ def _vector(result: Sequence[Any], keep: int) -> tuple[Series, ...]:
 
 def _elements(result: Sequence[Any]) -> Iterator[dict[str, Any]]:
     if len(result) > SERIES_LIMIT:
-        raise SourceBadAnswer(f"the answer has {len(result)} series, more than {SERIES_LIMIT}")
+        raise SourceTooMuch(f"the answer has {len(result)} series, more than {SERIES_LIMIT}: aggregate them in the query")
     for element in result:
         if not isinstance(element, dict) or not isinstance(element.get("metric"), dict):
             raise SourceBadAnswer("an element of the answer has no labels")

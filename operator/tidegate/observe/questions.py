@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from tidegate.api.conditions import Reason
-from tidegate.clients.errors import SourceError, SourceRefused, SourceTimeout, SourceUnreachable
+from tidegate.clients.errors import SourceError, SourceRefused, SourceTimeout, SourceTooMuch, SourceUnreachable
 from tidegate.clients.prometheus import SERIES_LIMIT, Endpoint, InstantVector, Prometheus, RangeVector, Series
 from tidegate.domain.answers import Answer, Buckets, Failure, SeriesValue
 from tidegate.domain.liveness import ages, samples_of_several, signs_of_life
@@ -195,8 +195,7 @@ class Questions:
             return failure
         except SourceError as error:
             self._silence.answered(source.endpoint, clock())
-            is_refused = isinstance(error, SourceRefused) and error.status in _REFUSED and error.error_type != ""
-            return Failure(Reason.QUERY_REFUSED if is_refused else Reason.PROMETHEUS_ERROR, str(error))
+            return Failure(Reason.QUERY_REFUSED if _is_of_the_query(error) else Reason.PROMETHEUS_ERROR, str(error))
         finally:
             self._silence.probed(source.endpoint)
         self._silence.answered(source.endpoint, clock())
@@ -217,6 +216,13 @@ class Questions:
 
     def _is_too_much(self, is_old: bool) -> bool:
         return is_old or len(self._asked) >= self._keep or self._samples > KEPT_SAMPLES
+
+
+def _is_of_the_query(error: SourceError) -> bool:
+    """Whether the query is at fault, and not the source."""
+    if isinstance(error, SourceRefused):
+        return error.status in _REFUSED and error.error_type != ""
+    return isinstance(error, SourceTooMuch)
 
 
 def _weight(answered: asyncio.Task[Any]) -> int:

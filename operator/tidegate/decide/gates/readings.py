@@ -185,8 +185,8 @@ def compared(value: Value | NoData, base: Value | NoData) -> Value | NoData:
     ratios, lacking = [], value.not_finite
     for one in value.series:
         against = alone if alone is not None else by_labels.get(one.labels)
-        if against:
-            ratios.append(SeriesValue(one.labels, (one.value - against) / abs(against)))
+        if against and math.isfinite(ratio := (one.value - against) / abs(against)):
+            ratios.append(SeriesValue(one.labels, ratio))
         else:
             lacking = lacking or _without_base(one, against, base)
     if not ratios and lacking is not None:
@@ -196,7 +196,7 @@ def compared(value: Value | NoData, base: Value | NoData) -> Value | NoData:
 
 
 def _without_base(one: SeriesValue, against: float | None, base: Value) -> NoData:
-    if against is not None:
+    if against is not None:  # or so close to 0 that the ratio is no number
         text = f"relativeTo is {number(against)} for {one.labels or '{}'}: nothing can be compared with it"
         return missing(NoDataReason.BASELINE_ZERO, text)
     if base.not_finite is not None:
