@@ -31,7 +31,7 @@ class Dial(Prometheus):
     def __init__(self, value: float) -> None:
         self.value = value
 
-    async def instant(self, endpoint: Endpoint, query: str, at: float) -> InstantVector:
+    async def instant(self, endpoint: Endpoint, query: str, at: float, keep: int = 0) -> InstantVector:
         ages = tuple(Series((("selector", number),), at) for number in re.findall(r'"selector", "([0-9]+)"', query))
         return InstantVector("vector", ages or (Series((), self.value),), len(ages) or 1)
 

@@ -92,6 +92,13 @@ async def test_other_results_than_vectors(prometheus: Prometheus, result_type: s
     assert (answer.result_type, answer.series) == (result_type, series)
 
 
+async def test_native_histograms_are_no_numbers(prometheus: Prometheus) -> None:
+    """That is the query's fault, not the source's: it has to be seen before anybody is exposed."""
+    async with source(answering(success("vector", [element(), {"metric": {"a": "b"}, "histogram": [AT, {}]}]))) as url:
+        answer = await prometheus.instant(Endpoint(url), "rate(seconds[5m])", AT)
+    assert (answer.result_type, answer.series) == ("native histogram", ())
+
+
 async def test_raw_samples_of_victoria_metrics_come_as_a_stream(prometheus: Prometheus) -> None:
     body = success("matrix", [{"metric": {"__name__": "x"}, "values": [[AT - 1, "1"], [AT, "2"]]}])
     async with source(answering(body, content_type="application/stream+json")) as url:
@@ -154,14 +161,18 @@ async def test_a_redirect_leads_nowhere(prometheus: Prometheus) -> None:
         success("vector", [{"metric": {}, "value": [10**400, "1"]}]),
         success("vector", [{"metric": {}, "value": [math.inf, "1"]}]),
         success("vector", [{"metric": {}, "value": [AT]}]),
-        success("vector", [{"metric": {}, "histogram": [AT, {}]}]),
-        success("vector", [element() for _ in range(10_001)]),
         success("scalar", []),
     ],
 )
 async def test_garbage_is_a_bad_answer(prometheus: Prometheus, body: object) -> None:
     async with source(answering(body)) as url:
         with pytest.raises(errors.SourceBadAnswer):
+            await prometheus.instant(Endpoint(url), "x", AT)
+
+
+async def test_more_series_than_can_be_read_are_the_querys_fault(prometheus: Prometheus) -> None:
+    async with source(answering(success("vector", [element() for _ in range(10_001)]))) as url:
+        with pytest.raises(errors.SourceTooMuch, match="10001 series, more than 10000: aggregate them"):
             await prometheus.instant(Endpoint(url), "x", AT)
 
 

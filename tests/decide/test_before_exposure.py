@@ -129,9 +129,10 @@ def test_another_query_was_not_answered_before() -> None:
         REFUSED,
         Answer(START, "string", (), None, 0, 0),
         Answer(START, "matrix", (), None, 0, 0),
+        Answer(START, "native histogram", (), START, 0, 0),
         answer(*range(101)),
     ],
-    ids=["refused", "string", "matrix", "too many series"],
+    ids=["refused", "string", "matrix", "native histogram", "too many series"],
 )
 def test_a_gate_that_can_never_be_judged_exposes_nobody(reading: Failure | Answer) -> None:
     world = World(gates=[raw_gate()])

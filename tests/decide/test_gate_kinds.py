@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
-from tests.builders import START, after, answer, context, gate
+from tests.builders import START, after, answer, context, gate, series
 from tests.decide.judging import judged, said
 from tidegate.api.conditions import Reason
 from tidegate.api.feature_rollout import NoData as NoDataRule
 from tidegate.api.gates import Gate
 from tidegate.api.rollout_status import Verdict
+from tidegate.decide.gates.verdict import unjudgeable
 from tidegate.domain.answers import Answer, Buckets, CountAnswer, Failure, GateAnswer, SeriesValue
 from tidegate.domain.counting import Tally
 
@@ -229,6 +230,7 @@ def relative_gate(**to: Any) -> Gate:
         (answer(1), answer(), NO_DATA, None),
         (answer(1), answer(math.nan), NO_DATA, None),
         (answer(1), answer(1, math.nan), HOLD, 0),  # the base of a series that there is none of
+        (answer(9), replace(answer(1, math.nan), series=(SeriesValue("", 1), *series(math.nan))), NO_DATA, None),  # not one for all
         (answer(1, 2), answer(1, math.nan), NO_DATA, None),  # the other is no data alone: it is compared, and nothing advances
         (answer(1, 9), answer(2, math.nan), NO_DATA, None),
         (answer(9, 2), answer(1, math.nan), ROLLBACK, 8),
@@ -249,6 +251,15 @@ def test_the_sample_of_a_comparison_is_the_older_one() -> None:
     status = said(relative_gate(query="base"), GateAnswer(answer(90, age=2), base=answer(100, age=9)))
     assert status.sample_time is not None
     assert status.sample_time.timestamp() == START - 9
+
+
+@pytest.mark.parametrize(("value", "verdict"), [(900, ROLLBACK), (1, HOLD), (0.5, ADVANCE)])
+def test_a_base_of_last_week_makes_nothing_of_the_value_old(value: float, verdict: Verdict) -> None:
+    """The attempt exposed somebody a minute ago; the base is of a week ago, and was fresh then."""
+    status = said(relative_gate(offset="7d"), GateAnswer(answer(value, age=2), base=answer(1, at=-7 * 86400, age=9)))
+    assert status.verdict is verdict
+    assert status.sample_time == after(-9)
+    assert said(relative_gate(offset="7d"), GateAnswer(answer(value), base=answer(1, at=-7 * 86400, age=31))).verdict is NO_DATA
 
 
 @pytest.mark.parametrize(
@@ -283,11 +294,23 @@ def test_when_everybody_has_the_feature_nobody_is_left_to_compare_with() -> None
         (answer(1, age=31), NO_DATA),
         (answer(0, age=31), NO_DATA),
         (answer(math.nan), NO_DATA),
+        (answer(kind="string"), NO_DATA),  # holds no series either, and says nothing
+        (answer(kind="matrix"), NO_DATA),
         (SILENT, NO_DATA),
     ],
 )
 def test_when(when: Answer | Failure, verdict: Verdict) -> None:
     assert said(gate(when="open"), GateAnswer(answer(0.05), when=when)).verdict is verdict
+
+
+@pytest.mark.parametrize("part", ["samples", "when"])
+@pytest.mark.parametrize(
+    "wrong", [answer(*range(101)), answer(kind="native histogram"), REFUSED], ids=["too many", "histograms", "refused"]
+)
+def test_what_a_gate_asks_beside_its_value_can_be_unjudgeable_too(part: str, wrong: Answer | Failure) -> None:
+    given = GateAnswer(answer(0.05), **{part: wrong})
+    assert unjudgeable(gate(), given, context()) is not None
+    assert unjudgeable(gate(), GateAnswer(answer(0.05), **{part: answer()}), context()) is None
 
 
 def test_a_gate_that_does_not_apply_keeps_what_it_saw_of_a_breach() -> None:

@@ -28,6 +28,7 @@ def read(given: Answer | Failure) -> Value | NoData:
         (answer(*range(500)), NoDataReason.TOO_MANY_SERIES),
         (answer(1, kind="matrix"), NoDataReason.WRONG_TYPE),
         (answer(kind="string"), NoDataReason.WRONG_TYPE),
+        (answer(kind="native histogram"), NoDataReason.WRONG_TYPE),
         (answer(1, age=30.001), NoDataReason.STALE),
         (Answer(1000, "vector", series(1), None, 0, 1), NoDataReason.STALE),
         (answer(math.nan, age=31), NoDataReason.STALE),
@@ -95,3 +96,10 @@ def test_a_number_of_samples_that_is_not_finite_is_no_number(values: tuple[float
     counted = read_samples(answer(*values), STALENESS)
     assert isinstance(counted, NoData)
     assert not counted.from_source
+
+
+@pytest.mark.parametrize("kind", ["string", "matrix", "native histogram"])
+def test_what_is_no_number_is_no_number_of_samples_either(kind: str) -> None:
+    counted = read_samples(answer(kind=kind), STALENESS)
+    assert isinstance(counted, NoData)
+    assert counted.reason == NoDataReason.WRONG_TYPE

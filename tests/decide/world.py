@@ -570,7 +570,9 @@ class World:
                 samples=self._plain(self.samples.get(one.name, math.inf), word.at)
                 if one.samples is not None and one.latency is None
                 else None,
-                base=self._plain(self.bases.get(one.name, 1.0), word.at) if one.relative_to and needs_base(one.relative_to) else None,
+                base=self._plain(self.bases.get(one.name, 1.0), word.at - (one.relative_to.offset or timedelta(0)))
+                if one.relative_to and needs_base(one.relative_to)
+                else None,
                 when=self._plain(self.whens.get(one.name, 1.0), word.at) if one.when is not None else None,
             )
         return out

@@ -1,7 +1,7 @@
 """Counting events from raw samples: nothing is missed, nothing is counted twice, whatever the counter does."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pytest
 from hypothesis import given, settings
@@ -12,9 +12,13 @@ from tidegate.domain.counting import KEPT_FOR, Tally, Track, begun, counted_on, 
 Samples = Sequence[tuple[float, float]]
 
 
+def known_at_0(values: Mapping[str, float]) -> Tally:
+    return begun(0, ((series, value, 0) for series, value in values.items()))
+
+
 def count(known: dict[str, float], **series: Samples) -> float:
     tracks = [Track(name, tuple(samples)) for name, samples in series.items()]
-    return counted_on(begun(0, known.items()), 300, tracks).total
+    return counted_on(known_at_0(known), 300, tracks).total
 
 
 @pytest.mark.parametrize(
@@ -36,34 +40,34 @@ def test_events_of_one_series(known: dict[str, float], samples: Samples, events:
 
 
 def test_a_restarted_target_that_comes_back_with_the_same_labels_goes_on_from_its_last_value() -> None:
-    first = counted_on(begun(0, [("a", 40.0)]), 300, [Track("a", ((10, 42.0),))])
+    first = counted_on(known_at_0({"a": 40.0}), 300, [Track("a", ((10, 42.0),))])
     away = counted_on(first, 600, [])
     back = counted_on(away, 900, [Track("a", ((700, 1.0), (710, 2.0)))])
     assert (first.total, away.total, back.total) == (2, 2, 4)
 
 
 def test_a_series_that_was_gone_for_longer_than_an_hour_counts_from_zero() -> None:
-    tally = counted_on(begun(0, [("a", 40.0)]), 300, [Track("a", ((10, 40.0),))])
+    tally = counted_on(known_at_0({"a": 40.0}), 300, [Track("a", ((10, 40.0),))])
     tally = counted_on(tally, 10 + KEPT_FOR, [])
     assert "a" not in tally.last
     assert counted_on(tally, tally.until + 300, [Track("a", ((tally.until + 1, 50.0),))]).total == 50
 
 
 def test_a_sample_that_was_seen_is_not_counted_again() -> None:
-    tally = counted_on(begun(0, [("a", 5.0)]), 300, [Track("a", ((10, 6.0), (290, 3.0)))])
+    tally = counted_on(known_at_0({"a": 5.0}), 300, [Track("a", ((10, 6.0), (290, 3.0)))])
     again = counted_on(tally, 310, [Track("a", ((10, 6.0), (290, 3.0), (305, 4.0)))])
     assert (tally.total, again.total) == (1 + 3, 1 + 3 + 1)
 
 
 @pytest.mark.parametrize(("known", "events"), [({"a": 5.0}, 1), ({}, 1)])
 def test_what_a_series_had_come_to_before_the_count_began_may_be_known_only_later(known: dict[str, float], events: float) -> None:
-    tally = counted_on(begun(0, known.items()), 5, [])
+    tally = counted_on(known_at_0(known), 5, [])
     assert counted_on(tally, 20, [Track("a", ((-3, 6.0), (12, 7.0)))]).total == events
 
 
 def test_two_pods_during_a_rolling_update() -> None:
     """The old pod's series ends, the new one's begins: both are counted, the old one's past is not."""
-    tally = begun(0, [("old", 1000.0)])
+    tally = known_at_0({"old": 1000.0})
     tally = counted_on(tally, 300, [Track("old", ((100, 1001.0),)), Track("new", ((200, 0.0), (290, 2.0)))])
     tally = counted_on(tally, 600, [Track("new", ((310, 3.0),))])
     assert tally.total == 1 + 3
@@ -84,7 +88,7 @@ def test_two_pods_during_a_rolling_update() -> None:
     ],
 )
 def test_a_series_that_was_not_known_before(known: dict[str, float], tracks: list[Track], events: float) -> None:
-    assert counted_on(begun(0, known.items()), 300, tracks).total == events
+    assert counted_on(known_at_0(known), 300, tracks).total == events
 
 
 increments = st.lists(st.tuples(st.integers(0, 5), st.booleans()), max_size=40)
@@ -101,7 +105,7 @@ def test_however_the_time_is_cut_the_sum_is_that_of_the_events(
         value = more if resets and more < value else value + more
         events += more
         samples.append((number + 1.0, float(value)))
-    tally = begun(0, [("a", float(at_start))])
+    tally = known_at_0({"a": float(at_start)})
     for until in [*sorted(set(cuts)), 40]:
         part = tuple(sample for sample in samples if tally.until < sample[0] <= until)
         tally = counted_on(tally, until, [Track("a", part)] if part else [])

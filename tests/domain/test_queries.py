@@ -135,6 +135,8 @@ def test_sixteen_selectors_are_enough() -> None:
         ("absent(x) or y", "NL"),
         ('count(ALERTS{alertname="Slow"}) or vector(0)', "N"),
         ("ALERTS_FOR_STATE", "N"),
+        ('count({__name__="ALERTS", alertname="Slow"}) or vector(0)', "N"),
+        ('count({"ALERTS", alertname="Slow"}) or vector(0)', "N"),
         ("x or x / y", "LL"),
         ("(x or vector(0)) / x", "S"),  # what is needed at one place is needed
         ("sum(rate(x[5m] offset 1h) or vector(0))", "L"),
@@ -188,6 +190,12 @@ def test_a_namespace_matcher_is_in_every_selector_and_in_each_of_its_alternative
     assert compile_query(result).reach == compile_query(query).reach
 
 
+def test_what_reads_other_series_than_it_names_is_refused_where_queries_are_confined() -> None:
+    with pytest.raises(QueryProblem, match=r"info\(\) of one argument"):
+        confined("sum(info(x))", "ns", "shop")
+    assert compile_query(confined('info(x, {a=~".+"})', "ns", "shop")).selectors[1].text == '{a=~".+", ns="shop"}'
+
+
 @settings(deadline=None, derandomize=True, database=None)
 @given(st.text(max_size=20))
 def test_no_value_leaves_the_matcher(value: str) -> None:
@@ -233,6 +241,7 @@ def test_the_matchers_of_a_selectors_targets(text: str, found: dict[str, str] | 
         ('(x{code="500"} or vector(0)) / x', ("x{}", "x{}")),  # rightly empty: its metric will do
         ('absent(x{a="1"})', ("x{}",)),
         ("ALERTS or vector(0)", (None,)),
+        ('{"ALERTS"} or vector(0)', (None,)),
         ('{__name__=~"x|y", a="b"}', ('{__name__=~"x|y", a="b"}',)),
         ('{__name__=~"x|y", a="b"} or vector(0)', ('{__name__=~"x|y"}',)),
         ('{a="b"} or vector(0)', ('{a="b"}',)),

@@ -22,6 +22,14 @@ from tidegate.domain.truth import truth_of
         ("max_over_time((m == 0)[10m:1m])", "max_over_time((group without () (m == 0))[10m:1m])"),
         ("(m == 0) * 2", "((m == 0) * 2)"),
         ("rate((m == 0)[5m:1m])", "(rate((m == 0)[5m:1m]))"),
+        ("stddev_over_time((m > 0)[5m:1m])", "(stddev_over_time((m > 0)[5m:1m]))"),  # of ones it is 0
+        ("stddev by (a) (m > 0) and (n == 0)", "(stddev by (a) (m > 0)) and (group without () (n == 0))"),
+        ("ln(m > 0)", "(ln(m > 0))"),
+        ("-(m == 0)", "-(group without () (m == 0))"),
+        ("count(m == 0) > 0", "group without () (count(m == 0) > 0)"),
+        ("m == on (a) group_left () n", "group without () (m == on (a) group_left () n)"),
+        ("(m == 0) == 0", "group without () ((m == 0) == 0)"),
+        ("m offset 5m == 0", "group without () (m offset 5m == 0)"),
     ],
 )
 def test_what_is_let_through_is_1(query: str, asked: str) -> None:

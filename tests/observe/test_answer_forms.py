@@ -77,6 +77,7 @@ FORMS = (
     ),
     Form("VictoriaMetrics", '503 `"503"`: too many requests at once', 503, error("503", "search.maxConcurrentRequests"), ERROR),
     Form("a proxy", "302, 502, 200 with a page", 200, "<html>log in</html>", ERROR, "text/html"),
+    Form("a proxy", "400 or 422 with a page", 400, "<html>The plain HTTP request was sent to HTTPS port</html>", ERROR, "text/html"),
 )
 
 

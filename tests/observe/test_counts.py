@@ -2,13 +2,16 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+import pytest
 
 from tidegate.api.conditions import Reason
-from tidegate.clients.prometheus import Endpoint, InstantVector, RangeVector, Samples, Series
+from tidegate.clients.prometheus import SERIES_KEPT, Endpoint, InstantVector, RangeVector, Samples, Series
 from tidegate.domain.answers import CountAnswer, Failure
 from tidegate.domain.counting import to_status
 from tidegate.observe.counts import LATE, PIECE, PIECES_PER_LOOK, Counter, Counts
+from tidegate.observe.origins import Found
 from tidegate.observe.questions import Questions, Source
 
 SOURCE = Source("production", Endpoint("http://prometheus:9090"))
@@ -26,6 +29,11 @@ class Stored(Questions):
     silent: bool = False
 
     async def vector(self, source: Source, query: str, at: float) -> InstantVector | Failure:
+        """As the client does: no more series than can be judged."""
+        found = await self.every_series(source, query, at)
+        return found if isinstance(found, Failure) else replace(found, series=found.series[:SERIES_KEPT])
+
+    async def every_series(self, source: Source, query: str, at: float) -> InstantVector | Failure:
         self.asked.append(query)
         if self.silent:
             return SILENT
@@ -33,8 +41,9 @@ class Stored(Questions):
             return InstantVector("vector", (), 0)  # a target that nothing is known of
         if query.startswith("label_replace("):
             return self._ages(query, at)
-        assert query == f"last_over_time({SELECTOR}[3600s])"
-        found = [(pod, [value for when, value in samples if at - 3600 < when <= at]) for pod, samples in self.samples.items()]
+        assert query in (SELECTOR, f"last_over_time({SELECTOR}[3600s])")
+        since = at - (3600 if query != SELECTOR else 300)
+        found = [(pod, [value for when, value in samples if since < when <= at]) for pod, samples in self.samples.items()]
         series = [Series((("pod", pod),), values[-1]) for pod, values in found if values]
         return InstantVector("vector", tuple(series), len(series))
 
@@ -150,3 +159,40 @@ async def test_series_that_live_are_counted_for_the_limit() -> None:
     store = Stored(samples={f"pod-{number}": [(1010.0, 1.0)] for number in range(120)})
     answer = await look(Counts(store), 1015)
     assert (answer.series, answer.tally.total) == (120, 120)
+
+
+async def test_series_that_ended_before_make_none_of_those_that_live_new() -> None:
+    """A hundred and sixty pods were replaced within the hour before the count began, by sixty with a history of their own."""
+    ended = {f"old-{number}": every(15, 400, 5.0) for number in range(160)}
+    store = Stored(samples=ended | {f"pod-{number}": [*every(60, 1150, 7.0), (1155.0, 7.0 + (number == 0))] for number in range(60)})
+    counts = Counts(store)
+    first, last = await look(counts, 1020), await look(counts, 1160)
+    assert (first.series, first.tally.total) == (60, 0), "what has ended is none too many"
+    assert (last.series, last.tally.total) == (60, 1)
+
+
+TARGET = (("instance", "a:80"), ("job", "engine"))
+RUNNING = Found({}, {("engine", "a:80"): 10.0}, frozenset({("engine", "a:80")}), frozenset({("engine", "a:80")}))
+
+
+def one(*values: tuple[float, float], **labels: str) -> Samples:
+    return Samples(tuple(sorted((*TARGET, *labels.items()))), values)
+
+
+@pytest.mark.parametrize(
+    ("beside", "base"),
+    [
+        ([one((1010, 7.0), code="500")], 7),  # relabelled: a label was added
+        ([one((1010, 7.0), code="500", zone="b", rack="c")], 7),  # or taken away
+        ([one((1010, 6.0), code="500")], 6),
+        ([one((1010, 8.0), code="500")], None),  # shows less: another history
+        ([one((1010, 7.0), (1030, 7.0), code="500")], None),  # lives on
+        ([one((1010, 7.0), code="404")], None),  # another series of the counter
+        ([one((1010, 7.0), code="500", instance="b:80")], None),
+        ([one((1010, 7.0), code="500"), one((1010, 5.0))], None),  # nobody knows which
+        ([], None),
+    ],
+)
+def test_a_series_that_was_relabelled_goes_on(beside: list[Samples], base: float | None) -> None:
+    new = one((1025, 7.0), (1040, 8.0), code="500", zone="b")
+    assert RUNNING.base(new, 1000, [new, *beside]) == base

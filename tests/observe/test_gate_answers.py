@@ -20,6 +20,7 @@ WEEK, DAY = 7 * 86400, 86400
 NOW = after(3)
 SOURCE = Source("production", Endpoint("http://prometheus:9090"))
 TEMPLATE = raw_gate("slow", query="slow_ratio")
+RATES = "rate(seconds_bucket[2m])"
 Asked = set[tuple[str, float]]
 
 
@@ -32,7 +33,7 @@ class Listening(Prometheus):
         self.ages: list[str] = []
         self.looked_for: set[tuple[str, float, float]] = set()
 
-    async def instant(self, endpoint: Endpoint, query: str, at: float) -> InstantVector:
+    async def instant(self, endpoint: Endpoint, query: str, at: float, keep: int = 0) -> InstantVector:
         if "timestamp(" in query:
             self.ages.append(query)
         else:
@@ -101,7 +102,7 @@ async def test_the_age_of_every_selector_is_asked_for_too() -> None:
         (raw_gate(relativeTo={"baseline": "normal"}), {("errors", 0)}),
         (
             {"name": "slow", "latency": {"histogram": "seconds_bucket", "over": "2m"}, "rollback": {"gt": 5}},
-            {("sum by (le) (rate(seconds_bucket[2m]))", 0)},
+            {(f'sum by (le) ({RATES}) or label_replace(count by (le) ({RATES}), "counted", "series", "", "")', 0)},
         ),
         ({"use": "slow"}, {("slow_ratio", 0)}),
         ({"use": "slow", "name": "mine"}, {("slow_ratio", 0)}),

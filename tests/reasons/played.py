@@ -41,7 +41,7 @@ class Source(Dial):
     warnings: tuple[str, ...] = ()
     unknown: str = "\0"
 
-    async def instant(self, endpoint: Endpoint, query: str, at: float) -> InstantVector:
+    async def instant(self, endpoint: Endpoint, query: str, at: float, keep: int = 0) -> InstantVector:
         for word, failure in self.failures.items():
             if word in query:
                 raise failure

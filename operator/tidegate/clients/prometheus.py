@@ -14,7 +14,7 @@ from typing import Any, Literal, Self
 import aiohttp
 
 from tidegate.clients.bounded import TooLargeError, read_at_most
-from tidegate.clients.errors import SourceBadAnswer, SourceRefused, SourceTimeout, SourceUnreachable, short
+from tidegate.clients.errors import SourceBadAnswer, SourceRefused, SourceTimeout, SourceTooMuch, SourceUnreachable, short
 
 SERIES_LIMIT = 10_000
 SERIES_KEPT = 101
@@ -31,7 +31,7 @@ _MEANING = {
 """Of a refusal that doesn't say anything itself."""
 _MESSAGE_LENGTH = 200
 
-ResultType = Literal["vector", "scalar", "string", "matrix"]
+ResultType = Literal["vector", "scalar", "string", "matrix", "native histogram"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +59,8 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class InstantVector:
-    """What an instant query returned. A scalar is one series without labels; a string or a matrix holds no series. `total` is how many
-    series there were; `series` holds the first of them.
+    """What an instant query returned. A scalar is one series without labels; a string, a matrix and native histograms hold no series.
+    `total` is how many series there were; `series` holds the first of them.
 
     `warnings` say that the numbers may be wrong or incomplete.
     """
@@ -111,9 +111,9 @@ class Prometheus:
         ) as session:
             yield cls(session, answer_limit)
 
-    async def instant(self, endpoint: Endpoint, query: str, at: float) -> InstantVector:
-        """The value of `query` at `at` (seconds since 1970). Raises the SourceErrors of `clients.errors`."""
-        return _instant(await self._data(endpoint, "query", _evaluation(endpoint, query, at)))
+    async def instant(self, endpoint: Endpoint, query: str, at: float, keep: int = SERIES_KEPT) -> InstantVector:
+        """The value of `query` at `at` (seconds since 1970), of so many series. Raises the SourceErrors of `clients.errors`."""
+        return _instant(await self._data(endpoint, "query", _evaluation(endpoint, query, at)), keep)
 
     async def raw(self, endpoint: Endpoint, query: str, at: float) -> RangeVector:
         """The raw samples of a range selector, such as `x[5m]`, at `at`. Raises the SourceErrors of `clients.errors`."""
@@ -136,7 +136,7 @@ class Prometheus:
         except TimeoutError as error:
             raise SourceTimeout(f"no complete answer within {endpoint.timeout:g} s") from error
         except TooLargeError as error:
-            raise SourceBadAnswer(str(error)) from error
+            raise SourceTooMuch(f"{error}: aggregate the series in the query") from error
         except (aiohttp.ClientError, ValueError) as error:
             raise SourceUnreachable(f"the connection failed: {short(_without_address(error), _MESSAGE_LENGTH)}") from error
         answer = _json_object(content_type, body)
@@ -208,11 +208,13 @@ def _result(answer: dict[str, Any]) -> tuple[ResultType, list[Any]]:
     return result_type, result
 
 
-def _instant(answer: dict[str, Any]) -> InstantVector:
+def _instant(answer: dict[str, Any], keep: int) -> InstantVector:
     result_type, result = _result(answer)
     series: tuple[Series, ...] = ()
-    if result_type == "vector":
-        series = _vector(result)
+    if result_type == "vector" and any(isinstance(one, dict) and "value" not in one and "histogram" in one for one in result):
+        result_type = "native histogram"
+    elif result_type == "vector":
+        series = _vector(result, keep)
     elif result_type == "scalar":
         series = (Series((), _sample(result)[1]),)
     total = len(result) if result_type == "vector" else len(series)
@@ -232,18 +234,14 @@ def _range(answer: dict[str, Any]) -> RangeVector:
     return RangeVector(tuple(series), _warnings(answer))
 
 
-def _vector(result: Sequence[Any]) -> tuple[Series, ...]:
-    series = []
-    for element in itertools.islice(_elements(result), SERIES_KEPT):
-        if "value" not in element and "histogram" in element:
-            raise SourceBadAnswer("the query returns native histograms; reduce them to a number, as with histogram_quantile")
-        series.append(Series(_labels(element["metric"]), _sample(element.get("value"))[1]))
-    return tuple(series)
+def _vector(result: Sequence[Any], keep: int) -> tuple[Series, ...]:
+    elements = itertools.islice(_elements(result), keep)
+    return tuple(Series(_labels(element["metric"]), _sample(element.get("value"))[1]) for element in elements)
 
 
 def _elements(result: Sequence[Any]) -> Iterator[dict[str, Any]]:
     if len(result) > SERIES_LIMIT:
-        raise SourceBadAnswer(f"the answer has {len(result)} series, more than {SERIES_LIMIT}")
+        raise SourceTooMuch(f"the answer has {len(result)} series, more than {SERIES_LIMIT}: aggregate them in the query")
     for element in result:
         if not isinstance(element, dict) or not isinstance(element.get("metric"), dict):
             raise SourceBadAnswer("an element of the answer has no labels")

@@ -11,7 +11,7 @@ from tidegate.api.gates import Gate, Measure
 from tidegate.api.rollout_policy import RolloutPolicySpec
 from tidegate.api.rollout_status import FeatureRolloutStatus, GateSource, Phase, State
 from tidegate.api.types import format_duration
-from tidegate.domain.placeholders import render, window_since
+from tidegate.domain.placeholders import literal, render, window_since
 from tidegate.domain.problems import QueryProblem
 from tidegate.domain.queries import bare_selector, compile_query, confined, expected, matched_labels
 from tidegate.domain.snapshot import Rollout
@@ -74,7 +74,8 @@ class Wording:
 
     def is_new(self, label: str, value: str) -> bool:
         """Whether a matcher is about what this attempt exposes, by the name of the rollout too, of which there can be no series before."""
-        return "variant" in label or (value != "" and value in (self.rollout.status.revision, self.rollout.name))
+        names = [one for one in (self.rollout.status.revision, self.rollout.name) if one]
+        return "variant" in label or value in (*names, *map(literal, names))
 
     def __call__(self, query: str) -> str:
         """The query for this attempt. QueryProblem as `render`."""

@@ -1,7 +1,7 @@
 """Counting events from a counter's raw samples. PromQL's `increase` extrapolates, and misses the first event of a counter born at 1."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -39,12 +39,12 @@ class Tally:
     last: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
-def begun(since: float, values: Iterable[tuple[str, float]]) -> Tally:
-    """A tally that knows what each series had come to when the count began, so that nothing of it is counted."""
-    return Tally(since, since, 0.0, {series: (value, since) for series, value in values if math.isfinite(value)})
+def begun(since: float, values: Iterable[tuple[str, float, float]]) -> Tally:
+    """A tally that knows what each series had come to when the count began, and when that was seen, so that nothing of it is counted."""
+    return Tally(since, since, 0.0, {series: (value, seen) for series, value, seen in values if math.isfinite(value)})
 
 
-def counted_on(tally: Tally, until: float, tracks: Iterable[Track]) -> Tally:
+def counted_on(tally: Tally, until: float, tracks: Collection[Track]) -> Tally:
     """The tally after the samples up to `until`, those that were seen before left out. A fall is a reset: what the counter shows after it
     is new. A series that was not known before counts from its base, or goes on from one of its kin that has ended, or is new as a whole. A
     sample from before the count began, which was there to be read only later, says what the series had come to."""
@@ -61,7 +61,8 @@ def counted_on(tally: Tally, until: float, tracks: Iterable[Track]) -> Tally:
         last[track.series] = (value, seen)
     kept = {series: known for series, known in last.items() if known[1] > until - KEPT_FOR}
     if len(kept) > _REMEMBERED:
-        kept = dict(sorted(kept.items(), key=lambda item: item[1][1])[-_REMEMBERED:])
+        alive = {track.series for track in tracks}
+        kept = dict(sorted(kept.items(), key=lambda item: (item[0] in alive, item[1][1]))[-_REMEMBERED:])
     return replace(tally, until=until, total=total, last=kept)
 
 

@@ -101,6 +101,10 @@ def confined(query: str, label: str, value: str) -> str:
     """The query with `label="value"` in every selector, in each of its alternatives. QueryProblem as `compile_query`."""
 
     def confine(node: Any) -> Any:
+        if isinstance(node, promql.Call) and node.func.name == "info" and len(node.args) < 2:
+            raise QueryProblem(
+                f'info() of one argument reads target_info of every {label}: name what it joins, such as info(x, {{a=~".+"}})'
+            )
         if not isinstance(node, promql.VectorSelector):
             return None
         matchers = _selector_text(node, also=f"{label}={_quoted(value)}")
@@ -145,7 +149,7 @@ def expected(selector: Selector, is_new: Callable[[str, str], bool]) -> str | No
     """What of a selector should have had series before, as a selector: its metric, and where without samples there is no number all of its
     matchers but those, by label and value, that are about what is to come. None for alerts, which may never have fired."""
     tree = parsed(selector.text)
-    if tree.name in _ALERTS:
+    if _metric(tree) in _ALERTS:
         return None
 
     def stays(one: Any) -> bool:
@@ -158,12 +162,9 @@ def expected(selector: Selector, is_new: Callable[[str, str], bool]) -> str | No
     return f"{tree.name or ''}{{{' or '.join(', '.join(map(_matcher_text, matchers)) for matchers in kept)}}}"
 
 
-def is_selector(text: str) -> bool:
-    """Whether PromQL takes it for a selector: it wants a matcher that the empty value doesn't match."""
-    try:
-        return isinstance(parsed(text), promql.VectorSelector)
-    except QueryProblem:
-        return False
+def metric_of(selector: str) -> str | None:
+    """The metric that a selector is about; None where it names none, or several."""
+    return _metric(parsed(selector))
 
 
 def matched_labels(selector: str) -> frozenset[str]:
@@ -218,7 +219,7 @@ def _selectors(node: Any, offset: timedelta, reach: timedelta, need: Need) -> It
     match node:
         case promql.VectorSelector():
             moved = offset + _moved_back(node)
-            rests_on = Need.NOTHING if node.name in _ALERTS else need
+            rests_on = Need.NOTHING if _metric(node) in _ALERTS else need
             yield Selector(_selector_text(node), moved, rests_on), reach + _moved_back(node)
         case promql.MatrixSelector():
             yield from _selectors(node.vector_selector, offset, reach + (node.range or _NOTHING), need)
@@ -243,6 +244,12 @@ def _selectors(node: Any, offset: timedelta, reach: timedelta, need: Need) -> It
             raise QueryProblem(f"{type(node).__name__} is not supported")
     for child, needed in children:
         yield from _selectors(child, offset, reach, needed)
+
+
+def _metric(selector: Any) -> str | None:
+    if selector.name is not None or selector.matchers.or_matchers:
+        return None if selector.name is None else str(selector.name)
+    return next((str(one.value) for one in selector.matchers.matchers if one.name == "__name__" and one.op == promql.MatchOp.Equal), None)
 
 
 def _moved_back(node: Any) -> timedelta:

@@ -11,6 +11,10 @@ from tidegate.domain.queries import bounded, parsed
 _COMPARISONS = frozenset({"==", "!=", "<", "<=", ">", ">="})
 _SETS = frozenset({"and", "or", "unless"})
 _OF_CHANGES = frozenset({"rate", "irate", "increase", "delta", "idelta", "deriv", "changes", "resets"})
+_OF_VALUES = frozenset(
+    {"stddev", "stdvar", "stddev_over_time", "stdvar_over_time", "mad_over_time", "ln", "log2", "log10", "acos", "acosh", "minute", "hour"}
+)
+"""What makes 0 of ones."""
 _STAND_IN = "tidegate_operand_"
 
 
@@ -26,7 +30,7 @@ def truth_of(query: str) -> str:
     operands: list[str] = []
 
     def visit(node: Any) -> Any:
-        if not isinstance(node, promql.BinaryExpr | promql.Call) or not _is_operand(node):
+        if not isinstance(node, promql.BinaryExpr | promql.Call | promql.AggregateExpr) or not _is_operand(node):
             return None
         text = node.prettify()
         operands.append(f"group without () ({text})" if _filters(node) else f"({text})")
@@ -46,7 +50,10 @@ def _unused(text: str) -> str:
 
 def _is_operand(node: Any) -> bool:
     """Whether what is inside a node is used by its values."""
-    return node.func.name in _OF_CHANGES if isinstance(node, promql.Call) else str(node.op) not in _SETS
+    if isinstance(node, promql.BinaryExpr):
+        return str(node.op) not in _SETS
+    name = node.func.name if isinstance(node, promql.Call) else str(node.op)
+    return name in _OF_CHANGES | _OF_VALUES
 
 
 def _filters(node: Any) -> bool:

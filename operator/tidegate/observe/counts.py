@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from tidegate.api.rollout_status import Counted
-from tidegate.clients.prometheus import InstantVector, Samples
+from tidegate.clients.prometheus import Samples
 from tidegate.domain.answers import CountAnswer, Failure
 from tidegate.domain.counting import KEPT_FOR, Tally, Track, begun, counted_on, from_status
 from tidegate.observe.origins import Origins, series_name
@@ -74,11 +74,18 @@ class Counts:
         return max(known, key=lambda tally: tally.until, default=None)
 
     async def _begun(self, source: Source, counter: Counter) -> Tally | Failure:
-        query = f"last_over_time({counter.selector}[{int(KEPT_FOR)}s])"
-        values: InstantVector | Failure = await self._questions.vector(source, query, counter.since)
+        """Series that have ended are known as well: after a rollout of the application they are as many as those that live."""
+        lately = f"last_over_time({counter.selector}[{int(KEPT_FOR)}s])"
+        values = await self._questions.every_series(source, lately, counter.since)
         if isinstance(values, Failure):
             return values
-        return begun(counter.since, ((series_name(one.labels), one.value) for one in values.series))
+        living = await self._questions.every_series(source, counter.selector, counter.since)
+        if isinstance(living, Failure):
+            return living
+        alive = {series_name(one.labels) for one in living.series}
+        known = ((series_name(one.labels), one.value) for one in values.series)
+        ended = counter.since - PIECE
+        return begun(counter.since, ((name, value, counter.since if name in alive else ended) for name, value in known))
 
     async def _tracks(self, source: Source, counter: Counter, tally: Tally, series: Sequence[Samples], at: float) -> list[Track] | Failure:
         """The samples by series. Where some were not known before it is asked whether they are news."""
@@ -89,7 +96,7 @@ class Counts:
         if isinstance(origins, Failure):
             return origins
         return [
-            track if track.series in tally.last else replace(track, base=origins.base(one, counter.since))
+            track if track.series in tally.last else replace(track, base=origins.base(one, counter.since, series))
             for track, one in zip(tracks, series, strict=True)
         ]
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from tidegate.clients.prometheus import InstantVector, Samples
@@ -26,16 +26,20 @@ class Found:
     up_before: frozenset[Target]
     up_now: frozenset[Target]
 
-    def base(self, series: Samples, since: float) -> float | None:
+    def base(self, series: Samples, since: float, beside: Iterable[Samples] = ()) -> float | None:
         """What a series had come to by `since`: nothing where it, or its process, is younger; what it shows first where it is older, or its
-        target is new; None where nothing tells."""
+        target is new; what one of those `beside` it had come to that ended as it began, and was the same before labels were added or taken
+        away; None where nothing tells."""
         target = _target(series.labels)
         born = self.created.get(series_name(series.labels))
         if born is not None:
             return 0.0 if born >= since else _first(series)
         if self.started.get(target, 0.0) >= since:
             return 0.0
-        return _first(series) if target in self.up_now and target not in self.up_before else None
+        if target in self.up_now and target not in self.up_before:
+            return _first(series)
+        before = [one.values[-1][1] for one in beside if _is_relabelled(one, series)]
+        return before[0] if len(before) == 1 else None
 
 
 class Origins:
@@ -67,6 +71,14 @@ class Origins:
             up_before=frozenset(_target(one.labels) for one in before.series),
             up_now=frozenset(_target(one.labels) for one in now.series),
         )
+
+
+def _is_relabelled(old: Samples, new: Samples) -> bool:
+    """Whether one series ended before the other began, which goes on from its value for the same target, with more labels or fewer."""
+    if not old.values or not new.values or old.values[-1][0] >= new.values[0][0] or old.values[-1][1] > new.values[0][1]:
+        return False
+    before, after = frozenset(old.labels), frozenset(new.labels)
+    return _target(old.labels) == _target(new.labels) and (before < after or after < before)
 
 
 def series_name(labels: Labels) -> str:

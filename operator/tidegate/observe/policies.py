@@ -62,7 +62,8 @@ class Policies:
                 return self._no_credentials(policy.name, reference)
             values[reference] = value
         headers = headers_of(prometheus, values)
-        return Source(policy.name, Endpoint(prometheus.url, prometheus.timeout.total_seconds(), headers, prometheus.ca_bundle))
+        endpoint = Endpoint(prometheus.url, prometheus.timeout.total_seconds(), headers, prometheus.ca_bundle)
+        return Source(policy.name, endpoint, prometheus.staleness.total_seconds())
 
     async def view(self, name: str, questions: Questions, at: float) -> PolicyView | None:
         """One policy for its own reconcile, or None where it no longer exists."""

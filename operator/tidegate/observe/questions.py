@@ -10,10 +10,10 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from tidegate.api.conditions import Reason
-from tidegate.clients.errors import SourceError, SourceRefused, SourceTimeout, SourceUnreachable
-from tidegate.clients.prometheus import Endpoint, InstantVector, Prometheus, RangeVector, Series
+from tidegate.clients.errors import SourceError, SourceRefused, SourceTimeout, SourceTooMuch, SourceUnreachable
+from tidegate.clients.prometheus import SERIES_LIMIT, Endpoint, InstantVector, Prometheus, RangeVector, Series
 from tidegate.domain.answers import Answer, Buckets, Failure, SeriesValue
-from tidegate.domain.liveness import ages, signs_of_life
+from tidegate.domain.liveness import ages, samples_of_several, signs_of_life
 from tidegate.domain.problems import QueryProblem
 from tidegate.domain.queries import Need, Selector, compile_query
 from tidegate.observe.silence import Silence
@@ -24,7 +24,7 @@ KEPT_SAMPLES = 200_000
 """Samples in all remembered answers together: some hundred bytes each, labels included."""
 _LABELS_SHOWN = 512
 _REFUSED = (400, 422)
-"""Prometheus can't evaluate the query: not its own fault."""
+"""Prometheus can't evaluate the query: not its own fault. It says so in its own words; what has none comes from a proxy before it."""
 T = TypeVar("T")
 
 
@@ -38,10 +38,12 @@ class Age:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A policy's Prometheus. Answers are shared among policies with the same endpoint, credentials included."""
+    """A policy's Prometheus, and for how many seconds a sample is fresh. Answers are shared among policies with the same endpoint,
+    credentials included."""
 
     policy: str
     endpoint: Endpoint
+    staleness: float = math.inf
 
 
 class Questions:
@@ -68,12 +70,17 @@ class Questions:
         return Answer(at, value.result_type, series, age.oldest, reach, value.total, age.lacking)
 
     async def buckets(self, source: Source, query: str, at: float) -> Buckets | Failure:
-        """The rates of a histogram's buckets."""
-        asked = await self._asked_with_age(source, query, at)
+        """The rates of a histogram's buckets, without those that a part of its series lacks, such as an application's next version: the
+        requests of that part would look like slower ones."""
+        numbers = f'label_replace(count{query.removeprefix("sum")}, "counted", "series", "", "")'
+        asked = await self._asked_with_age(source, query, at, beside=numbers)
         if isinstance(asked, Failure):
             return asked
         value, age, reach = asked
-        return Buckets(at, tuple(sorted(_bounds(value.series).items())), age.oldest, reach, age.lacking)
+        rates = _bounds(one for one in value.series if ("counted", "series") not in one.labels)
+        counted = _bounds(one for one in value.series if ("counted", "series") in one.labels)
+        whole = {bound: rate for bound, rate in rates.items() if counted.get(bound, 0.0) == max(counted.values(), default=0.0)}
+        return Buckets(at, tuple(sorted(whole.items())), age.oldest, reach, age.lacking)
 
     async def life(self, source: Source, selector: str, at: float, kept: str) -> Age | Failure:
         """The age of a selector that may rightly be empty: its newest sample, else the newest sign that what would export it lives."""
@@ -82,6 +89,11 @@ class Questions:
     async def vector(self, source: Source, query: str, at: float) -> InstantVector | Failure:
         """The query's own series."""
         return await self._ask(source, ("vector", query, at), lambda: self._prometheus.instant(source.endpoint, query, at))
+
+    async def every_series(self, source: Source, query: str, at: float) -> InstantVector | Failure:
+        """The query's own series, also where they are more than can be judged."""
+        call = lambda: self._prometheus.instant(source.endpoint, query, at, SERIES_LIMIT)  # noqa: E731
+        return await self._ask(source, ("every", query, at), call)
 
     async def raw(self, source: Source, query: str, at: float) -> RangeVector | Failure:
         """The raw samples of a range selector."""
@@ -93,9 +105,9 @@ class Questions:
         return await self._ask(source, ("exists", selector, at), call)
 
     async def _asked_with_age(
-        self, source: Source, query: str, at: float, *, kept: str = "", with_age: bool = True
+        self, source: Source, query: str, at: float, *, kept: str = "", with_age: bool = True, beside: str = ""
     ) -> tuple[InstantVector, Age, float] | Failure:
-        """(value, age, seconds that the query looks back)."""
+        """(value, age, seconds that the query looks back). `beside`: what is asked in the same breath of the same selectors."""
         try:
             compiled = compile_query(query)
         except QueryProblem as problem:
@@ -104,25 +116,44 @@ class Questions:
         if not with_age:
             value = await self.vector(source, query, at)
             return value if isinstance(value, Failure) else (value, Age(at), reach)
-        value, age = await asyncio.gather(self.vector(source, query, at), self._age(source, compiled.selectors, at, kept))
+        asking = self.every_series(source, f"{query} or {beside}", at) if beside else self.vector(source, query, at)
+        value, age = await asyncio.gather(asking, self._age(source, compiled.selectors, at, kept))
         if isinstance(value, Failure):
             return value
         return age if isinstance(age, Failure) else (value, age, reach)
 
     async def _age(self, source: Source, selectors: tuple[Selector, ...], at: float, kept: str) -> Age | Failure:
-        """Signs of life are asked for only where a selector is empty that may be."""
-        found = await self._times(source, ages(selectors), at)
+        """Signs of life are asked for only where a selector is empty that may be, or has nothing but old samples: a series that nobody told
+        the source the end of is there for minutes more."""
+        found = await self._newest(source, selectors, at)
         if isinstance(found, Failure):
             return found
         empty = tuple(number for number, one in enumerate(selectors) if one.need and number not in found)
-        if empty and all(selectors[number].need is Need.LIFE for number in empty):
-            signs = await self._times(source, signs_of_life(selectors, empty, kept), at)
+        may_be = frozenset(number for number, one in enumerate(selectors) if one.need is Need.LIFE)
+        old = tuple(number for number, when in found.items() if number in may_be and at - when > source.staleness)
+        if (empty or old) and may_be.issuperset(empty):
+            signs = await self._times(source, signs_of_life(selectors, tuple(sorted(empty + old)), kept), at)
             if isinstance(signs, Failure):
                 return signs
-            found, empty = {**found, **signs}, tuple(number for number in empty if number not in signs)
+            found = {**found, **{number: max(when, found.get(number, when)) for number, when in signs.items()}}
+            empty = tuple(number for number in empty if number not in signs)
         if empty:
             return Age(None, max((selectors[number] for number in empty), key=lambda one: one.need).text)
         return Age(min(found.values(), default=at))
+
+    async def _newest(self, source: Source, selectors: tuple[Selector, ...], at: float) -> Mapping[int, float] | Failure:
+        """When the newest sample of each selector was taken, by its number."""
+        several, found = samples_of_several(selectors), await self._times(source, ages(selectors), at)
+        if isinstance(found, Failure):
+            return found
+        raw, times = await asyncio.gather(*(self.raw(source, samples, at) for samples in several.values())), dict(found)
+        for number, samples in zip(several, raw, strict=True):
+            if isinstance(samples, Failure):
+                return samples
+            if samples.series:
+                newest = max((one.values[-1][0] for one in samples.series if one.values), default=-math.inf)
+                times[number] = newest + selectors[number].offset.total_seconds()
+        return times
 
     async def _times(self, source: Source, query: str, at: float) -> Mapping[int, float] | Failure:
         """Sample times by the number of the selector."""
@@ -164,8 +195,7 @@ class Questions:
             return failure
         except SourceError as error:
             self._silence.answered(source.endpoint, clock())
-            is_refused = isinstance(error, SourceRefused) and error.status in _REFUSED
-            return Failure(Reason.QUERY_REFUSED if is_refused else Reason.PROMETHEUS_ERROR, str(error))
+            return Failure(Reason.QUERY_REFUSED if _is_of_the_query(error) else Reason.PROMETHEUS_ERROR, str(error))
         finally:
             self._silence.probed(source.endpoint)
         self._silence.answered(source.endpoint, clock())
@@ -186,6 +216,13 @@ class Questions:
 
     def _is_too_much(self, is_old: bool) -> bool:
         return is_old or len(self._asked) >= self._keep or self._samples > KEPT_SAMPLES
+
+
+def _is_of_the_query(error: SourceError) -> bool:
+    """Whether the query is at fault, and not the source."""
+    if isinstance(error, SourceRefused):
+        return error.status in _REFUSED and error.error_type != ""
+    return isinstance(error, SourceTooMuch)
 
 
 def _weight(answered: asyncio.Task[Any]) -> int:

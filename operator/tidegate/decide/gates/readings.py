@@ -12,6 +12,9 @@ from tidegate.domain.answers import Answer, CountAnswer, Failure, SeriesValue
 from tidegate.domain.counting import MAX_SERIES as MAX_COUNTED
 
 MAX_SERIES = 100
+_NUMBERS = frozenset({"vector", "scalar"})
+"""Types of a result that hold numbers at one instant."""
+_NO_NUMBERS = "it must give numbers at one instant"
 
 
 class NoDataReason(StrEnum):
@@ -84,8 +87,8 @@ def read_value(answer: Answer | Failure, staleness: timedelta, series: SeriesRul
     """The value of a query."""
     if isinstance(answer, Failure):
         return failed(answer)
-    if answer.result_type not in ("vector", "scalar"):
-        return missing(NoDataReason.WRONG_TYPE, f"the query gives a {answer.result_type}: it must give numbers at one instant")
+    if answer.result_type not in _NUMBERS:
+        return missing(NoDataReason.WRONG_TYPE, f"the query gives a {answer.result_type}: {_NO_NUMBERS}")
     if not answer.series:
         return missing(NoDataReason.EMPTY, _nothing(answer.lacking))
     if series is SeriesRule.ONE and answer.total != 1:
@@ -138,6 +141,8 @@ def read_samples(answer: Answer | Failure, staleness: timedelta) -> float | NoDa
     """The number of samples behind a value: the sum over the series; none yet is 0."""
     if isinstance(answer, Failure):
         return failed(answer)
+    if answer.result_type not in _NUMBERS:
+        return missing(NoDataReason.WRONG_TYPE, f"samples.count gives a {answer.result_type}: {_NO_NUMBERS}")
     if not answer.series:
         return 0.0
     old = stale(answer.at, answer.oldest_sample, staleness, answer.lacking)
@@ -156,6 +161,8 @@ def read_when(answer: Answer | Failure, staleness: timedelta) -> bool | NoData:
     """Whether a gate applies: any series that isn't 0. A selector without a living series says nothing either way."""
     if isinstance(answer, Failure):
         return failed(answer)
+    if answer.result_type not in _NUMBERS:  # it holds no series, which is not to say that none is let through
+        return missing(NoDataReason.WRONG_TYPE, f"when gives a {answer.result_type}: {_NO_NUMBERS}")
     old = stale(answer.at, answer.oldest_sample, staleness, answer.lacking)
     if old is not None:
         return replace(old, message=f"when: {old.message}")
@@ -175,13 +182,12 @@ def compared(value: Value | NoData, base: Value | NoData) -> Value | NoData:
         return value
     if isinstance(base, NoData):
         return replace(base, message=f"relativeTo: {base.message}")
-    alone = base.series[0].value if len(base.series) == 1 and not base.series[0].labels else None
+    alone = base.series[0].value if len(base.series) == 1 and not base.series[0].labels and base.not_finite is None else None
     by_labels = {one.labels: one.value for one in base.series}
     ratios, lacking = [], value.not_finite
     for one in value.series:
         against = alone if alone is not None else by_labels.get(one.labels)
-        ratio = (one.value - against) / abs(against) if against else math.inf
-        if math.isfinite(ratio):
+        if against and math.isfinite(ratio := (one.value - against) / abs(against)):
             ratios.append(SeriesValue(one.labels, ratio))
         else:
             lacking = lacking or _without_base(one, against, base)
@@ -192,7 +198,7 @@ def compared(value: Value | NoData, base: Value | NoData) -> Value | NoData:
 
 
 def _without_base(one: SeriesValue, against: float | None, base: Value) -> NoData:
-    if against is not None:
+    if against is not None:  # or so close to 0 that the ratio is no number
         text = f"relativeTo is {number(against)} for {one.labels or '{}'}: nothing can be compared with it"
         return missing(NoDataReason.BASELINE_ZERO, text)
     if base.not_finite is not None:

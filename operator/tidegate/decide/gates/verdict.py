@@ -10,7 +10,7 @@ from tidegate.api.feature_rollout import NoDataAction
 from tidegate.api.gates import Gate, RollbackRule
 from tidegate.api.rollout_status import GateSource, GateStatus, HeldBy, Verdict
 from tidegate.decide.gates.assess import Assessment, Surroundings, assess, least_samples, sample_count
-from tidegate.decide.gates.readings import NoData, NoDataReason, failed, read_when
+from tidegate.decide.gates.readings import NoData, NoDataReason, failed, read_samples, read_when
 from tidegate.decide.gates.thresholds import confirmations, thresholds_in_words
 from tidegate.decide.numbers import number
 from tidegate.domain.answers import Answer, CountAnswer, Failure, GateAnswer, SeriesValue
@@ -79,9 +79,10 @@ def unjudgeable(gate: Gate, answer: GateAnswer | None, context: Context) -> str 
     """Why an answer of this form can never be judged; None where it can, or may be once the feature is exposed."""
     if answer is None:
         return None
-    found = assess(gate, answer, context.staleness, context.surroundings)
-    others = (part for part in (answer.samples, answer.base, answer.when) if isinstance(part, Failure))
-    missing = [found, *map(failed, others)]
+    found: object = assess(gate, answer, context.staleness, context.surroundings)
+    missing = [found, *([failed(answer.base)] if isinstance(answer.base, Failure) else [])]
+    missing += [] if answer.samples is None else [read_samples(answer.samples, context.staleness)]
+    missing += [] if answer.when is None else [read_when(answer.when, context.staleness)]
     return next((one.message for one in missing if isinstance(one, NoData) and one.reason in _NEVER), None)
 
 
