@@ -14,7 +14,7 @@ import pytest
 from aiohttp import web
 
 from tidegate.clients import errors
-from tidegate.clients.prometheus import Endpoint, Prometheus, Series
+from tidegate.clients.prometheus import SERIES_KEPT, SERIES_LIMIT, Endpoint, Prometheus, Series
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 AT = 1_700_000_000.25
@@ -72,6 +72,14 @@ async def test_a_query_is_a_form_with_its_time_and_the_credentials(prometheus: P
     assert math.isnan(answer.series[1].value)
     assert [series.value for series in answer.series[2:]] == [math.inf, -math.inf]
     assert (answer.result_type, answer.warnings) == ("vector", ())
+
+
+async def test_an_answer_that_is_judged_is_cut_and_one_that_is_known_of_is_whole(prometheus: Prometheus) -> None:
+    body = success("vector", [element("1", pod=str(number)) for number in range(300)])
+    async with source(answering(body)) as url:
+        cut, whole = await prometheus.instant(Endpoint(url), "x", AT), await prometheus.instant(Endpoint(url), "x", AT, SERIES_LIMIT)
+    assert (len(cut.series), cut.total) == (SERIES_KEPT, 300)
+    assert (len(whole.series), whole.total) == (300, 300)
 
 
 async def test_infos_are_not_warnings(prometheus: Prometheus) -> None:

@@ -14,7 +14,7 @@ from tidegate.api.gates import Gate
 from tidegate.api.rollout_status import Verdict
 from tidegate.decide.gates.verdict import unjudgeable
 from tidegate.domain.answers import Answer, Buckets, CountAnswer, Failure, GateAnswer, SeriesValue
-from tidegate.domain.counting import Tally
+from tidegate.domain.counting import IN_STATUS, Tally
 
 ADVANCE, HOLD, ROLLBACK, NO_DATA, NOT_APPLICABLE = (
     Verdict.ADVANCE,
@@ -51,6 +51,7 @@ def counted(total: float, *, age: float | None = 1, caught_up: bool = True, seri
         (counted(0, caught_up=False), NO_DATA),
         (counted(0, series=101), NO_DATA),
         (counted(math.inf), NO_DATA),
+        (replace(counted(7), tally=Tally(START - 100, START, 7, is_lost=True)), NO_DATA),
         (SILENT, NO_DATA),
     ],
 )
@@ -68,6 +69,17 @@ def test_a_count_is_kept_in_status() -> None:
     status = said(count_gate(), GateAnswer(counted(3)))
     assert status.counted is not None
     assert (status.value, status.counted.total, status.counted.series) == ("3", "3", {"a": f"3@{START:.3f}"})
+
+
+CROWDED = replace(counted(5), tally=Tally(START - 100, START, 5, {str(number): (1.0, START) for number in range(IN_STATUS + 1)}))
+
+
+@pytest.mark.parametrize("given", [CROWDED, SILENT])
+def test_what_status_held_of_a_count_stays_where_it_can_hold_nothing_newer(given: CountAnswer | Failure) -> None:
+    before, after_it = judged(count_gate(), (GateAnswer(counted(3)), context()), (GateAnswer(given), context()))
+    assert before.counted is not None
+    assert after_it.counted == before.counted
+    assert said(count_gate(), GateAnswer(given)).counted is None
 
 
 @pytest.mark.parametrize(("total", "verdict"), [(99, HOLD), (100, ADVANCE), (150, ADVANCE)])

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tidegate.domain.counting import KEPT_FOR, Tally, Track, begun, counted_on, from_status, to_status
+from tidegate.domain.counting import IN_STATUS, KEPT_FOR, REMEMBERED, Tally, Track, begun, counted_on, from_status, to_status
 
 Samples = Sequence[tuple[float, float]]
 
@@ -91,6 +91,74 @@ def test_a_series_that_was_not_known_before(known: dict[str, float], tracks: lis
     assert counted_on(known_at_0(known), 300, tracks).total == events
 
 
+TWINS = "kin.....twin...."
+
+
+@pytest.mark.parametrize("base", [None, 0.0, 5.0])
+@pytest.mark.parametrize(
+    ("known", "first", "second", "events"),
+    [
+        ({TWINS + "a": 7}, (9, 7), (5, 7), 0),
+        ({TWINS + "a": 7}, (9, 8), (5, 7), 1),
+        ({TWINS + "a": 7}, (9, 8), (5, 8), 1),
+        ({TWINS + "a": 7}, (5, 7), (5, 8), 1),  # the second has seen more
+        ({TWINS + "a": 7}, (5, 7), (9, 7), 0),  # it is scraped later
+        ({TWINS + "a": 7}, (5, 7), (9, 8), 1),
+        ({TWINS + "a": 7}, (5, 7), (9, 3), 3),  # reset
+        ({TWINS + "a": 7}, (9, 2), (5, 2), 2),
+        ({}, (9, 1), (5, 1), 1),  # born at 1
+        ({}, (5, 1), (9, 1), 1),
+    ],
+)
+def test_a_counter_that_is_shown_through_a_second_replica_counts_nothing_again(
+    known: dict[str, float], first: tuple[float, float], second: tuple[float, float], events: float, base: float | None
+) -> None:
+    """Whatever is known of where the second one comes from."""
+    tracks = [Track(TWINS + "a", (first,)), Track(TWINS + "b", (second,), base)]
+    assert counted_on(known_at_0(known), 300, tracks).total == events
+
+
+def test_while_another_of_its_kin_lives_a_series_that_is_no_twin_is_new() -> None:
+    """A label `exporter` may be the target's own: the first event through a second exporter is an event."""
+    tracks = [Track("kin.....one.....a", ((9, 1),)), Track("kin.....other...b", ((5, 1),))]
+    assert counted_on(known_at_0({"kin.....one.....a": 1}), 300, tracks).total == 1
+
+
+def crowd(number: int, at: float, value: float = 5.0) -> list[Track]:
+    return [Track(f"{one:08x}", ((at, value),)) for one in range(number)]
+
+
+def test_no_series_that_lives_is_forgotten_however_many_there_are() -> None:
+    tally = known_at_0({track.series: 5.0 for track in crowd(250, 0)})
+    for until in (30, 60, 90):
+        tally = counted_on(tally, until, crowd(250, until - 5))
+    assert counted_on(tally, 120, crowd(90, 115, 6.0)).total == 90
+
+
+def test_a_count_of_too_many_series_is_lost_until_it_begins_anew() -> None:
+    tally = counted_on(known_at_0({}), 30, crowd(REMEMBERED, 25))
+    assert (tally.is_lost, tally.total, len(tally.last)) == (False, 5 * REMEMBERED, REMEMBERED)
+    tally = counted_on(tally, 60, [Track("one more", ((55, 0.0),))])
+    assert (tally.is_lost, len(tally.last)) == (True, 0)
+    assert counted_on(tally, 60 + KEPT_FOR, crowd(1, 61)).is_lost
+    assert known_at_0({track.series: 5.0 for track in crowd(REMEMBERED + 1, 0)}).is_lost
+
+
+def test_status_takes_a_tally_whole_or_not_at_all() -> None:
+    """Rather what is older and complete: what happened since can be asked again."""
+    tally = counted_on(known_at_0({}), 30, crowd(IN_STATUS, 25))
+    assert len(stored(tally).last) == IN_STATUS
+    assert to_status(counted_on(tally, 60, [Track("one more", ((55, 0.0),))]), "x") is None
+    assert to_status(Tally(0, 30, 5, is_lost=True), "x") is None
+
+
+def stored(tally: Tally) -> Tally:
+    """As status gives it back."""
+    counted = to_status(tally, "x")
+    assert counted is not None
+    return from_status(counted)
+
+
 increments = st.lists(st.tuples(st.integers(0, 5), st.booleans()), max_size=40)
 
 
@@ -110,7 +178,7 @@ def test_however_the_time_is_cut_the_sum_is_that_of_the_events(
         part = tuple(sample for sample in samples if tally.until < sample[0] <= until)
         tally = counted_on(tally, until, [Track("a", part)] if part else [])
         if through_status:
-            tally = from_status(to_status(tally, "x"))
+            tally = stored(tally)
     assert tally.until == 40
     assert tally.total == events
 
@@ -119,4 +187,4 @@ def test_however_the_time_is_cut_the_sum_is_that_of_the_events(
 @given(st.lists(st.tuples(st.text("ab", min_size=1, max_size=3), st.floats(0, 1e12)), max_size=5), st.sampled_from([7.25, math.inf]))
 def test_status_keeps_a_tally(series: list[tuple[str, float]], total: float) -> None:
     tally = Tally(1.0, 1000.5, total, {name: (value, 999.125) for name, value in series})
-    assert from_status(to_status(tally, "x")) == tally
+    assert stored(tally) == tally

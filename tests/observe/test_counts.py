@@ -9,7 +9,7 @@ import pytest
 from tidegate.api.conditions import Reason
 from tidegate.clients.prometheus import SERIES_KEPT, Endpoint, InstantVector, RangeVector, Samples, Series
 from tidegate.domain.answers import CountAnswer, Failure
-from tidegate.domain.counting import to_status
+from tidegate.domain.counting import IN_STATUS, MAX_SERIES, REMEMBERED, to_status
 from tidegate.observe.counts import LATE, PIECE, PIECES_PER_LOOK, Counter, Counts
 from tidegate.observe.origins import Found
 from tidegate.observe.questions import Questions, Source
@@ -21,10 +21,12 @@ SILENT = Failure(Reason.PROMETHEUS_TIMEOUT, "no complete answer within 5 s")
 
 @dataclass
 class Stored(Questions):
-    """A store of raw samples that answers the few questions that counting asks, and remembers them."""
+    """A store of raw samples that answers the few questions that counting asks, and remembers them. `targets`: what it knows of the pods
+    as targets, by what the question begins with."""
 
     samples: Mapping[str, list[tuple[float, float]]] = field(default_factory=dict)
     up: float | None = None
+    targets: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     silent: bool = False
 
@@ -37,14 +39,15 @@ class Stored(Questions):
         self.asked.append(query)
         if self.silent:
             return SILENT
-        if "and on (job, instance)" in query or query.startswith("violations_created"):
-            return InstantVector("vector", (), 0)  # a target that nothing is known of
+        if query.startswith(("up{", "process_start", "count(up{", "violations_created")):
+            known = next((known for begins, known in self.targets.items() if query.startswith(begins)), {})
+            return InstantVector("vector", tuple(Series((("instance", pod),), value) for pod, value in known.items()), len(known))
         if query.startswith("label_replace("):
             return self._ages(query, at)
         assert query in (SELECTOR, f"last_over_time({SELECTOR}[3600s])")
         since = at - (3600 if query != SELECTOR else 300)
         found = [(pod, [value for when, value in samples if since < when <= at]) for pod, samples in self.samples.items()]
-        series = [Series((("pod", pod),), values[-1]) for pod, values in found if values]
+        series = [Series(labels(pod), values[-1]) for pod, values in found if values]
         return InstantVector("vector", tuple(series), len(series))
 
     async def raw(self, source: Source, query: str, at: float) -> RangeVector | Failure:
@@ -55,13 +58,20 @@ class Stored(Questions):
         assert match is not None
         since = at - int(match[1]) / 1000
         found = [(pod, tuple(one for one in samples if since < one[0] <= at)) for pod, samples in self.samples.items()]
-        return RangeVector(tuple(Samples((("__name__", "violations_total"), ("pod", pod)), values) for pod, values in found if values))
+        return RangeVector(tuple(Samples((("__name__", "violations_total"), *labels(pod)), values) for pod, values in found if values))
 
     def _ages(self, query: str, at: float) -> InstantVector:
         times = [when for samples in self.samples.values() for when, _ in samples if at - 300 < when <= at]
         newest = self.up if "up{" in query else max(times, default=None)
         found = () if newest is None else (Series((("selector", "0"),), newest),)
         return InstantVector("vector", found, len(found))
+
+
+def labels(pod: str) -> tuple[tuple[str, str], ...]:
+    """`pod-1 exporter=2` has a second label."""
+    instance, _, more = pod.partition(" ")
+    name, _, value = more.partition("=")
+    return (("instance", instance), (name, value)) if more else (("instance", instance),)
 
 
 def counter(since: float = 1000.0, fingerprint: str = "f") -> Counter:
@@ -172,7 +182,7 @@ async def test_series_that_ended_before_make_none_of_those_that_live_new() -> No
 
 
 TARGET = (("instance", "a:80"), ("job", "engine"))
-RUNNING = Found({}, {("engine", "a:80"): 10.0}, frozenset({("engine", "a:80")}), frozenset({("engine", "a:80")}))
+RUNNING = Found({}, {("engine", "a:80"): 10.0}, frozenset({("engine", "a:80")}), frozenset({("engine", "a:80")}), is_start_known=True)
 
 
 def one(*values: tuple[float, float], **labels: str) -> Samples:
@@ -196,3 +206,74 @@ def one(*values: tuple[float, float], **labels: str) -> Samples:
 def test_a_series_that_was_relabelled_goes_on(beside: list[Samples], base: float | None) -> None:
     new = one((1025, 7.0), (1040, 8.0), code="500", zone="b")
     assert RUNNING.base(new, 1000, [new, *beside]) == base
+
+
+def pods(
+    number: int, value: float, *, since: int = 0, until: int = 2000, step: int = 15, name: str = "pod"
+) -> dict[str, list[tuple[float, float]]]:
+    return {f"{name}-{one}": [(float(at), value) for at in range(since, until, step)] for one in range(number)}
+
+
+async def test_the_history_of_replaced_pods_takes_no_living_ones_place() -> None:
+    """Sixty pods were replaced some minutes before: with both lots there are more series than are judged. Scrapes are so far apart that the
+    last one before the count began isn't read again."""
+    store = Stored(samples=pods(60, 5.0, until=700, step=150, name="old") | pods(60, 5.0, step=150))
+    counts = Counts(store)
+    answers = [await look(counts, at) for at in (1060.0, 1360.0)]
+    assert [answer.tally.total for answer in answers] == [0, 0]
+    assert answers[-1].series == 60 <= MAX_SERIES
+
+
+async def test_more_series_than_status_holds_are_counted_on_and_after_a_restart_from_what_it_held_last() -> None:
+    samples = pods(90, 5.0) | pods(IN_STATUS, 0.0, since=1045, until=1105, name="short")
+    samples["pod-3"] = [(at, value + (at > 1070)) for at, value in samples["pod-3"]]
+    counts = Counts(Stored(samples=samples))
+    kept = await look(counts, 1030)
+    crowded = await look(counts, 1060)
+    assert (to_status(kept.tally, "f") is None, to_status(crowded.tally, "f") is None) == (False, True)
+    assert (await look(counts, 1600)).tally.total == 1
+    assert (await look(Counts(Stored(samples=samples)), 1600, before=kept)).tally.total == 1
+
+
+async def test_a_count_of_too_many_series_is_lost_and_nothing_more_is_asked_for_it() -> None:
+    store = Stored(samples=pods(REMEMBERED + 1, 5.0, since=1020, until=1100))
+    counts = Counts(store)
+    assert (await look(counts, 1030)).tally.is_lost
+    store.asked.clear()
+    assert (await look(counts, 1500)).tally.is_lost
+    assert not any("ms]" in query for query in store.asked)
+    assert (await look(counts, 1500, since=1490)).tally.is_lost, "their series ended within the hour"
+    assert not (await look(counts, 9000, since=8990)).tally.is_lost, "a later step begins anew"
+
+
+START_KNOWN, UP_BEFORE, UP_NOW, STARTED = "count(up{", "up{} offset", "up{} and", "process_start"
+
+
+@pytest.mark.parametrize(
+    ("targets", "events"),
+    [
+        ({START_KNOWN: 40, UP_BEFORE: 1, UP_NOW: 1, STARTED: 10}, 1),  # a new label on a target that was there
+        ({START_KNOWN: 40, UP_NOW: 1, STARTED: 10}, 0),  # the target is new: it brings a history
+        ({UP_NOW: 1, STARTED: 10}, 1),  # the source knows nothing of that time: it doesn't say that the target is new
+        ({UP_NOW: 1}, 1),
+        ({START_KNOWN: 40, UP_NOW: 1, STARTED: 1010}, 1),  # the process is as young as the attempt
+        ({}, 1),
+    ],
+)
+async def test_a_series_that_appears_is_news_unless_its_target_is_known_to_be_new(targets: dict[str, float], events: float) -> None:
+    store = Stored(samples={"a": [(1040, 1.0)]}, targets={begins: {"a": value} for begins, value in targets.items()})
+    assert (await look(Counts(store), 1050)).tally.total == events
+
+
+async def test_each_of_many_targets_is_known_for_new() -> None:
+    """They are more than are judged; once some have gone, the rest is."""
+    targets = {START_KNOWN: {"": 40.0}, UP_NOW: dict.fromkeys(pods(120, 5.0), 1.0)}
+    assert (await look(Counts(Stored(samples=pods(120, 5.0, since=1020), targets=targets)), 1050)).tally.total == 0
+
+
+@pytest.mark.parametrize(("label", "events"), [("prometheus_replica", 0), ("prometheus", 0), ("exporter", 5), ("code", 5)])
+async def test_what_comes_back_through_a_second_replica_is_no_news(label: str, events: float) -> None:
+    """Any other label may be the target's own."""
+    store = Stored(samples={f"pod-1 {label}=0": every(15, 2000, 5.0), f"pod-1 {label}=1": [(1040, 5.0), (1055, 5.0)]})
+    counts = Counts(store)
+    assert [(await look(counts, at)).tally.total for at in (1030, 1060)] == [0, events]

@@ -47,7 +47,7 @@ class Counts:
         if isinstance(tally, Failure):
             return tally
         for _ in range(PIECES_PER_LOOK):
-            if tally.until >= at:
+            if tally.is_lost or tally.until >= at:
                 break
             begins, until = tally.until - LATE, min(at, tally.until + PIECE)
             raw = await self._questions.raw(source, f"{counter.selector}[{math.ceil((until - begins) * 1000)}ms]", until)

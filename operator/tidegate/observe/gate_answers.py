@@ -32,7 +32,7 @@ from tidegate.observe.questions import Questions, Source
 _log = logging.getLogger(__name__)
 KNOWN_WITHIN = 7 * 86400.0
 """Seconds within which a metric must have had a series, for its name to be believed."""
-_COUNTING = "2"
+_COUNTING = "3"
 """How series are named in a count that is kept: one that was kept in another way is begun anew."""
 LEAST_PATIENCE, MOST_PATIENCE = 1.0, 30.0
 """Seconds that the other gates of a rollout wait for a slow one: an interval, within these bounds."""

@@ -10,6 +10,7 @@ from tidegate.api.gates import SeriesRule
 from tidegate.decide.numbers import number
 from tidegate.domain.answers import Answer, CountAnswer, Failure, SeriesValue
 from tidegate.domain.counting import MAX_SERIES as MAX_COUNTED
+from tidegate.domain.counting import REMEMBERED
 
 MAX_SERIES = 100
 _NUMBERS = frozenset({"vector", "scalar"})
@@ -124,6 +125,9 @@ def read_count(answer: CountAnswer | Failure, staleness: timedelta) -> Value | N
     """The number of events so far. No series at all is 0 only while a target is up that would export one."""
     if isinstance(answer, Failure):
         return failed(answer)
+    if answer.tally.is_lost:
+        text = f"the counter had more than {REMEMBERED} series within an hour: what was counted is lost; narrow its selector"
+        return missing(NoDataReason.TOO_MANY_SERIES, text)
     if answer.series > MAX_COUNTED:
         return missing(NoDataReason.TOO_MANY_SERIES, f"the counter has {answer.series} series; at most {MAX_COUNTED} are counted")
     if not answer.caught_up:

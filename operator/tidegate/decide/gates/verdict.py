@@ -8,7 +8,7 @@ from tidegate.api.conditions import Reason
 from tidegate.api.feature_rollout import NoData as NoDataRule
 from tidegate.api.feature_rollout import NoDataAction
 from tidegate.api.gates import Gate, RollbackRule
-from tidegate.api.rollout_status import GateSource, GateStatus, HeldBy, Verdict
+from tidegate.api.rollout_status import Counted, GateSource, GateStatus, HeldBy, Verdict
 from tidegate.decide.gates.assess import Assessment, Surroundings, assess, least_samples, sample_count
 from tidegate.decide.gates.readings import NoData, NoDataReason, failed, read_samples, read_when
 from tidegate.decide.gates.thresholds import confirmations, thresholds_in_words
@@ -65,9 +65,15 @@ def judge(gate: Gate, source: GateSource, answer: GateAnswer | None, before: Gat
     fields: Fields = {"source": source, "name": gate.name, "threshold": thresholds_in_words(gate)}
     fields["answered"] = asked if not any(isinstance(part, Failure) for part in answer.parts()) else known
     answer = answer if known is None else _answered_before(answer)
-    if isinstance(answer.value, CountAnswer):
-        fields["counted"] = to_status(answer.value.tally, answer.value.counter)
+    if gate.count is not None:
+        fields["counted"] = _counted(answer, before)
     return GateStatus(**_judged(gate, fields, answer, before, context))
+
+
+def _counted(answer: GateAnswer, before: GateStatus | None) -> Counted | None:
+    """How far the count has come. Where status can't hold that, or nothing was answered, what it held stays: counting can go on from it."""
+    now = to_status(answer.value.tally, answer.value.counter) if isinstance(answer.value, CountAnswer) else None
+    return now if now is not None or before is None else before.counted
 
 
 _NEVER = frozenset(
