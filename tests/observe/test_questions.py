@@ -116,6 +116,7 @@ def test_long_labels_are_cut() -> None:
     ("rates", "counted", "found"),
     [
         ({"1": 5, "1.0": 5, "+Inf": 10}, {"1": 1, "1.0": 1, "+Inf": 2}, {1: 10, math.inf: 10}),  # one bound in two spellings
+        ({"1": 5, "1.0": 5, "+Inf": 10}, {"1": 1, "1.0": 1, "+Inf": 1}, {1: 10, math.inf: 10}),  # in both, by one exporter
         ({"1": 5, "1e0": 5, "Inf": 4, "+Inf": 6, "0.10": 3, "0.1": 3}, {}, {0.1: 6, 1: 10, math.inf: 10}),
         ({"0.5": 4, "1": 10, "+Inf": 10}, {"0.5": 1, "1": 2, "+Inf": 2}, {1: 10, math.inf: 10}),  # the next version has other bounds
         ({"1": 10, "+Inf": 5}, {"1": 2, "+Inf": 1}, {1: 10}),  # a part has no +Inf

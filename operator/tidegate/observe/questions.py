@@ -77,10 +77,9 @@ class Questions:
         if isinstance(asked, Failure):
             return asked
         value, age, reach = asked
-        rates = _bounds(one for one in value.series if ("counted", "series") not in one.labels)
-        counted = _bounds(one for one in value.series if ("counted", "series") in one.labels)
-        whole = {bound: rate for bound, rate in rates.items() if counted.get(bound, 0.0) == max(counted.values(), default=0.0)}
-        return Buckets(at, tuple(sorted(whole.items())), age.oldest, reach, age.lacking)
+        rates = [one for one in value.series if ("counted", "series") not in one.labels]
+        counted = [one for one in value.series if ("counted", "series") in one.labels]
+        return Buckets(at, tuple(sorted(_whole(_bounds(rates), counted).items())), age.oldest, reach, age.lacking)
 
     async def life(self, source: Source, selector: str, at: float, kept: str) -> Age | Failure:
         """The age of a selector that may rightly be empty: its newest sample, else the newest sign that what would export it lives."""
@@ -235,6 +234,13 @@ def _weight(answered: asyncio.Task[Any]) -> int:
         case RangeVector(series=series):
             return sum(len(one.values) for one in series)
     return 0
+
+
+def _whole(rates: Mapping[float, float], counted: Sequence[Series]) -> Mapping[float, float]:
+    """The rates of those bounds that are bounds of all series. There are as many as have the most frequent bound, in any one spelling."""
+    numbers = _bounds(counted)
+    parts = max((one.value for one in counted), default=0.0)
+    return {bound: rate for bound, rate in rates.items() if numbers.get(bound, 0.0) >= parts}
 
 
 def _bounds(series: Iterable[Series]) -> Mapping[float, float]:
