@@ -11,6 +11,7 @@ from tidegate.api.gates import Gate
 from tidegate.api.rollout_status import GateSource, GateStatus, Verdict
 from tidegate.clients.prometheus import Endpoint, Prometheus
 from tidegate.decide.gates.assess import Surroundings
+from tidegate.decide.gates.blame import blamed
 from tidegate.decide.gates.verdict import Context, judge
 from tidegate.domain.answers import Answer, CountAnswer, Failure, GateAnswer, SeriesValue
 from tidegate.domain.truth import truth_of
@@ -76,7 +77,7 @@ class Asking:
         context = Context(now, timedelta(seconds=STALENESS), long_ago, long_ago, None, Surroundings({}, {}, is_alone=False))
         fine = GateAnswer(Answer(at, "vector", (SeriesValue("", 0.0),), at, 0, 1))
         before = judge(gate, GateSource.ROLLOUT, fine, None, context) if answered else None
-        status = judge(gate, GateSource.ROLLOUT, answer, before, context)
+        status = judge(gate, GateSource.ROLLOUT, blamed(gate, answer, before), before, context)
         assert status is not None
         return status
 

@@ -18,6 +18,13 @@ REFUSED = Failure(Reason.QUERY_REFUSED, "execution: many-to-many matching not al
 SILENT = Failure(Reason.PROMETHEUS_UNREACHABLE, "connection refused")
 
 
+def available(world: World) -> tuple[str, str]:
+    """Whether the source of metrics answers, and why not."""
+    found = condition(world.status, ConditionType.METRICS_AVAILABLE)
+    assert found is not None
+    return found.status, found.reason
+
+
 def test_a_metric_that_nobody_knows_exposes_nobody() -> None:
     world = World(gates=[raw_gate()])
     world.unknown_metrics = ("errros{}",)
@@ -69,6 +76,35 @@ def test_the_median_is_read_once_and_anew_for_another_attempt() -> None:
     assert [one.value for one in world.status.baselines] == ["99"]
 
 
+def beside_the_start(query: str) -> list[dict[str, Any]]:
+    return [raw_gate(query=query, relativeTo={"start": {"over": "1h"}}, advance={"lt": 0.1}, rollback={"gt": 0.5})]
+
+
+def test_an_edited_gate_has_no_use_for_the_median_of_its_old_query() -> None:
+    """In other units every reading would be far below it."""
+    world = World(gates=beside_the_start("latency_ms"), noData={"deadline": "60s", "then": "rollback"})
+    world.medians["errors"] = world.readings["errors"] = 500.0
+    world.climb_to(10)
+    world.medians["errors"], world.readings["errors"] = None, 2.0
+    world.edit(gates=beside_the_start("latency_seconds"))
+    world.run(600)
+    (judged,) = world.status.gates
+    assert (world.percent, judged.verdict, judged.no_data_reason) == (10, Verdict.NO_DATA, "BaselineMissing")
+    assert world.status.baselines == ()
+    world.medians["errors"] = 2.0
+    world.climb_to(50)
+
+
+def test_nor_has_one_that_is_edited_before_anybody_is_exposed() -> None:
+    world = World(gates=beside_the_start("latency_ms"), paused=True)
+    world.run(60)
+    assert len(world.status.baselines) == 1
+    world.medians["errors"] = None
+    world.edit(gates=beside_the_start("latency_seconds"), paused=False)
+    world.run(120)
+    assert (world.percent, world.phase, stalled_for(world.status)) == (0, Phase.PENDING, Reason.BASELINE_MISSING)
+
+
 def test_a_baseline_that_the_policy_has_not_measured_exposes_nobody() -> None:
     world = World(gates=[raw_gate(relativeTo={"baseline": "normal"})])
     world.run(120)
@@ -97,9 +133,7 @@ def test_a_query_that_prometheus_refuses_stalls_and_rolls_nothing_back() -> None
     world.edit(gates=[raw_gate(), raw_gate("joined")])
     world.run(300)
     assert (world.percent, stalled_for(world.status)) == (10, Reason.QUERY_REFUSED)
-    found = condition(world.status, ConditionType.METRICS_AVAILABLE)
-    assert found is not None
-    assert found.status == "True", "the source answers"
+    assert available(world) == ("True", "Answering")
     world.readings["joined"] = 0.0
     world.run_until(lambda world: world.status.percent == 50)
 
@@ -111,12 +145,26 @@ def test_a_query_that_was_answered_before_is_refused_by_a_fault_of_the_source() 
     world.run(300)
     assert (world.percent, world.status.state, stalled_for(world.status)) == (10, State.ROLLING_OUT, None)
     assert "refuses a query that it has answered before" in world.status.gates[0].message
+    assert available(world) == ("False", "PrometheusError")
     world.readings["errors"] = 0.0
     world.run_until(lambda world: world.status.percent == 50)
 
 
+def test_so_it_is_of_a_guard_before_anybody_is_exposed() -> None:
+    world = World(guards=(raw_gate("uptime"),), paused=True)
+    world.run(60)
+    world.readings["uptime"] = REFUSED
+    world.edit(paused=False)
+    world.run(60)
+    assert (world.percent, world.phase, stalled_for(world.status)) == (0, Phase.WAITING, None)
+    assert (world.status.gates[0].no_data_reason, *available(world)) == ("PrometheusError", "False", "PrometheusError")
+    world.readings["uptime"] = 0.0
+    world.climb_to(10)
+
+
 def test_another_query_was_not_answered_before() -> None:
-    world = World.at(10, gates=[raw_gate()])
+    """A bad edit never rolls back, and what refuses it may as well be an outage that comes with it."""
+    world = World.at(10, gates=[raw_gate()], noData={"deadline": "60s", "then": "rollback"})
     world.readings["errors"] = REFUSED
     world.edit(gates=[raw_gate(query="joined")])
     world.run(300)
@@ -143,6 +191,15 @@ def test_a_gate_that_can_never_be_judged_exposes_nobody(reading: Failure | Answe
     world.readings["errors"] = 0.0
     world.climb_to(10)
     assert stalled_for(world.status) is None
+
+
+@pytest.mark.parametrize("reading", [REFUSED, answer(*range(101))], ids=["refused", "too many series"])
+def test_a_gate_that_does_not_apply_yet_keeps_nobody_back(reading: Failure | Answer) -> None:
+    world = World(gates=[raw_gate(when="market_open")], guards=(raw_gate("uptime", when="market_open"),))
+    world.readings |= {"errors": reading, "uptime": reading}
+    world.whens |= {"errors": 0.0, "uptime": 0.0}
+    world.climb_to(10)
+    assert {gate.verdict for gate in world.status.gates} == {Verdict.NOT_APPLICABLE}
 
 
 @pytest.mark.parametrize("reading", [None, SILENT, math.nan], ids=["empty", "silent", "NaN"])

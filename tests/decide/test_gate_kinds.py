@@ -369,11 +369,25 @@ def test_one_series(values: tuple[float, ...], verdict: Verdict) -> None:
     assert said(gate(series="one"), GateAnswer(answer(*values))).verdict is verdict
 
 
-def test_a_query_that_prometheus_refuses_is_the_gates_own_fault() -> None:
-    rule = NoDataRule.model_validate({"deadline": "60s", "then": "hold"})
-    status = said(gate(), GateAnswer(REFUSED), context(rule=rule))
-    assert (status.verdict, status.no_data_reason) == (NO_DATA, "QueryRefused")
-    assert status.no_data_since is not None
+@pytest.mark.parametrize("fields", [{}, {"when": "open"}, {"samples": {"count": "n", "min": 5}}, {"relativeTo": {"query": "base"}}])
+def test_a_refused_query_is_the_gates_own_fault_and_runs_no_deadline(fields: dict[str, Any]) -> None:
+    """An edit makes it another query, which was never answered: a slip in it must not roll back, nor an outage that comes with it."""
+    parts = {"when": "when", "samples": "samples", "relativeTo": "base"}
+    refused = {parts[field]: REFUSED for field in fields}
+    looks = [
+        (GateAnswer(**({"value": answer(0.05, at=at) if fields else REFUSED} | refused)), context(at, rule=ROLL_BACK))
+        for at in (0, 30, 3700)
+    ]
+    for status in judged(gate(**fields), *looks):
+        assert (status.verdict, status.no_data_reason, status.no_data_since) == (NO_DATA, "QueryRefused", None)
+
+
+@pytest.mark.parametrize("to", [{"baseline": "latency"}, {"start": {"over": "1d"}}])
+def test_what_to_compare_with_is_not_measured_and_no_deadline_runs(to: dict[str, Any]) -> None:
+    """Only an edit, of the gate or of the policy, takes it from a gate that is exposed: that tells nothing of the feature."""
+    looks = [(GateAnswer(answer(90, at=at)), context(at, rule=ROLL_BACK)) for at in (0, 3700)]
+    for status in judged(relative_gate(**to), *looks):
+        assert (status.verdict, status.no_data_reason, status.no_data_since) == (NO_DATA, "BaselineMissing", None)
 
 
 # samples

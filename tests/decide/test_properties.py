@@ -109,7 +109,8 @@ class Life(RuleBasedStateMachine):
         )
         self.world.set_steps(*steps, dwell="30s", holdback=holdback)
         self.world.policy = usual_policy()
-        self.world.bases = self.world.medians = dict.fromkeys(("beside", "before", "weekly"), NORMAL)
+        for name in ("beside", "before", "weekly"):
+            self.world.bases[name] = self.world.medians[name] = NORMAL
         self.world.samples["sampled"] = MANY
         self.gates, self.revision = gates, 0
         self.stood = self.world.now

@@ -135,7 +135,8 @@ class World:
         self.samples: dict[str, float | Failure | None] = {}
         self.bases: dict[str, float | Failure | None] = {}
         self.whens: dict[str, float | Failure | None] = {}
-        self.medians: dict[str, float | Failure | None] = {}
+        self.medians: dict[str | GateId, float | Failure | None] = {}
+        """By name, or where a gate and a guard have one name by both."""
         self.unknown_metrics: tuple[str, ...] | Failure = ()
         self.scrape_age = 1.0
         self.runs: dict[str, Run] = {}
@@ -577,10 +578,15 @@ class World:
             )
         return out
 
-    def _medians(self, rollout: Rollout, spec: FeatureRolloutSpec, used: Policy) -> dict[str, Answer | Failure]:
-        known = {median.gate for median in rollout.status.baselines}
-        wanted = [asked.gate for asked in all_gates(spec, used.spec) if start_source(asked.gate) and asked.gate.name not in known]
-        return {gate.name: self._plain(self.medians.get(gate.name, 1.0), self.now) for gate in wanted} if rollout.status.attempt else {}
+    def _medians(self, rollout: Rollout, spec: FeatureRolloutSpec, used: Policy) -> dict[GateId, Answer | Failure]:
+        known = {one: median.source for one, median in rollout.status.medians.items()}
+        out = {}
+        for asked in all_gates(spec, used.spec) if rollout.status.attempt else ():
+            one, question = (asked.source, asked.gate.name), start_source(asked.gate)
+            if question is not None and known.get(one) != question:
+                said = self.medians.get(one, self.medians.get(asked.gate.name, 1.0))
+                out[one] = self._plain(said, self.now)
+        return out
 
     def _value(self, asked: Asked, rollout: Rollout, word: Wording) -> Answer | Buckets | CountAnswer | Failure:
         one, at = asked.gate, word.at.timestamp()

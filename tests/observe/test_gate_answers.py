@@ -8,7 +8,7 @@ import pytest
 from tests.builders import START, after, policy, raw_gate, spec
 from tidegate.api.conditions import Reason
 from tidegate.api.feature_rollout import FeatureRolloutSpec
-from tidegate.api.rollout_status import FeatureRolloutStatus, Phase, StartMedian, State
+from tidegate.api.rollout_status import FeatureRolloutStatus, GateSource, Phase, StartMedian, State
 from tidegate.clients.prometheus import Endpoint, InstantVector, Prometheus, RangeVector, Series
 from tidegate.domain.answers import Failure
 from tidegate.domain.asks import Wording, start_source
@@ -139,7 +139,7 @@ async def failures(given: Rollout) -> dict[str, Reason | None]:
     what, readings = about(given, policy(raw_gate("uptime"))), GateReadings(Questions(Listening()))
     found = {name: answer.value for (_, name), answer in (await readings.answers(*what)).items()}
     medians, unknown = await readings.medians(*what), await readings.unknown_metrics(*what)
-    parts = found | {"median": medians.get("nested"), "metrics": unknown}
+    parts = found | {"median": medians.get((GateSource.ROLLOUT, "nested")), "metrics": unknown}
     return {name: part.reason if isinstance(part, Failure) else None for name, part in parts.items()}
 
 
@@ -174,7 +174,7 @@ async def test_the_median_is_that_of_the_time_before_the_first_exposure(exposed_
     given = not_exposed(START_GATE) if exposed_at is None else rollout(START_GATE, exposed_at=after(exposed_at))
     prometheus = Listening()
     found = await GateReadings(Questions(prometheus)).medians(*about(given))
-    assert (list(found), prometheus.asked) == (["errors"], {(MEDIAN, at)})
+    assert (list(found), prometheus.asked) == ([(GateSource.ROLLOUT, "errors")], {(MEDIAN, at)})
 
 
 async def test_a_median_that_is_known_is_not_measured_again() -> None:
@@ -183,6 +183,17 @@ async def test_a_median_that_is_known_is_not_measured_again() -> None:
     known, prometheus = rollout(START_GATE, baselines=(kept,)), Listening()
     assert await GateReadings(Questions(prometheus)).medians(*about(known)) == {}
     assert prometheus.asked == set()
+
+
+@pytest.mark.parametrize("kept", [{}, {"baselines"}, {"guard_baselines"}], ids=["neither", "the gate's", "the guard's"])
+async def test_a_gate_and_a_guard_of_one_name_have_medians_of_their_own(kept: set[str]) -> None:
+    """Or a tenant turned a guard off by giving a gate its name. They ask the same here, and are still two."""
+    guarded, prometheus = policy(START_GATE), Listening()
+    median = StartMedian(gate="errors", value="0.5", at=after(-600), source=start_source(guarded.spec.guards[0]) or "")
+    given = rollout(START_GATE, **dict.fromkeys(kept, (median,)))
+    found = await GateReadings(Questions(prometheus)).medians(*about(given, guarded))
+    known = {"baselines": GateSource.ROLLOUT, "guard_baselines": GateSource.POLICY}
+    assert set(found) == {(source, "errors") for name, source in known.items() if name not in kept}
 
 
 # metrics that must exist
@@ -224,6 +235,10 @@ async def test_all_series_that_a_gate_reads_are_looked_for_within_a_week_but_tho
 async def test_only_what_has_no_series_is_unknown_and_guards_count_too() -> None:
     missing, _ = await unknown(not_exposed(raw_gate(), raw_gate("slow")), policy(raw_gate("uptime")), "slow{}")
     assert missing == ("errors{}", "uptime{}")
+
+
+async def test_a_guard_that_is_only_recorded_looks_for_no_metric() -> None:
+    assert await unknown(not_exposed(), policy(raw_gate("uptime", onBreach="notify"))) == ((), set())
 
 
 async def test_once_somebody_is_exposed_no_metric_is_looked_for() -> None:

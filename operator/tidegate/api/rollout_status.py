@@ -242,7 +242,12 @@ class FeatureRolloutStatus(StatusModel):
     )
     baselines: Annotated[tuple[StartMedian, ...], Field(max_length=32)] = Field(
         default=(),
-        description="Medians from before the first exposure, of gates with relativeTo.start.",
+        description="Medians from before the first exposure, of the rollout's own gates with relativeTo.start.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["gate"]},
+    )
+    guard_baselines: Annotated[tuple[StartMedian, ...], Field(max_length=16)] = Field(
+        default=(),
+        description="The same of the policy's guards, which may have the name of a gate.",
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["gate"]},
     )
     waiting_for: Message | None = Field(
@@ -262,6 +267,12 @@ class FeatureRolloutStatus(StatusModel):
     def is_exposed(self) -> bool:
         """Whether this attempt shows the feature to a share of the clients, a manual override aside."""
         return self.state in (State.ROLLING_OUT, State.ENABLED) and bool(self.step_percent) and self.effective_at is not None
+
+    @property
+    def medians(self) -> dict[tuple[GateSource, str], StartMedian]:
+        """What gates and guards read before the first exposure."""
+        own = {(GateSource.ROLLOUT, median.gate): median for median in self.baselines}
+        return own | {(GateSource.POLICY, median.gate): median for median in self.guard_baselines}
 
     @property
     def override(self) -> int | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from tidegate.api.feature_rollout import FeatureRolloutSpec
-from tidegate.api.gates import Gate, Measure
+from tidegate.api.gates import Gate, Guard, Measure, OnBreach
 from tidegate.api.rollout_policy import RolloutPolicySpec
 from tidegate.api.rollout_status import FeatureRolloutStatus, GateSource, Phase, State
 from tidegate.api.types import format_duration
@@ -49,6 +49,11 @@ def gates_to_ask(spec: FeatureRolloutSpec, policy: RolloutPolicySpec, status: Fe
     for asked in all_gates(spec, policy):
         if asked.source is GateSource.POLICY or status.is_exposed or status.exposed_at is None:
             yield asked
+
+
+def is_waited_for(gate: Gate) -> bool:
+    """Whether anything waits for what a gate says: with `onBreach: notify` a guard is recorded, and that is all."""
+    return not isinstance(gate, Guard) or gate.on_breach is not OnBreach.NOTIFY
 
 
 def last_tick(now: datetime, interval: timedelta) -> datetime:
@@ -113,6 +118,11 @@ def start_source(gate: Gate) -> str | None:
 def fingerprint(*parts: str) -> str:
     """Identifies the question that a remembered number was measured from."""
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+
+
+def gate_fingerprint(gate: Measure) -> str:
+    """Identifies all that a gate asks."""
+    return fingerprint(*(query for _, query in queries_of(gate)))
 
 
 def expected_series(gate: Measure, word: Wording) -> Iterator[str]:

@@ -114,5 +114,5 @@ class Snapshot:
     newest_run: RunView | None = None
     rejected: tuple[str, ...] = ()
     runs_known: bool = True
-    medians: Mapping[str, Answer | Failure] = field(default_factory=dict)
+    medians: Mapping[GateId, Answer | Failure] = field(default_factory=dict)
     unknown_metrics: tuple[str, ...] | Failure = ()

@@ -18,6 +18,7 @@ from tidegate.domain.asks import (
     expected_series,
     fingerprint,
     gates_to_ask,
+    is_waited_for,
     last_tick,
     median_query,
     start_source,
@@ -69,18 +70,18 @@ class GateReadings:
 
     async def medians(
         self, rollout: Rollout, spec: FeatureRolloutSpec, policy: Policy, source: Source, now: datetime
-    ) -> Mapping[str, Answer | Failure]:
-        """The medians before the start that status doesn't have yet, by gate."""
+    ) -> Mapping[GateId, Answer | Failure]:
+        """The medians before the start that status doesn't have yet."""
         status = rollout.status
         at = status.exposed_at or _evaluation_time(policy, now)
-        known = {(median.gate, median.source) for median in status.baselines}
-        out: dict[str, Answer | Failure] = {}
+        known = {one: median.source for one, median in status.medians.items()}
+        out: dict[GateId, Answer | Failure] = {}
         for asked in all_gates(spec, policy.spec) if status.attempt else ():
             gate = asked.gate
             start = start_source(gate)
             if (
                 start is None
-                or (gate.name, start) in known
+                or known.get((asked.source, gate.name)) == start
                 or gate.query is None
                 or gate.relative_to is None
                 or gate.relative_to.start is None
@@ -89,9 +90,9 @@ class GateReadings:
             word, over = wording(asked, rollout, policy.spec, at), gate.relative_to.start.over
             try:
                 query = median_query(word(gate.query), over, policy.spec.prometheus.interval)
-                out[gate.name] = await self._questions.answer(source, query, at.timestamp(), with_age=False)
+                out[asked.source, gate.name] = await self._questions.answer(source, query, at.timestamp(), with_age=False)
             except Exception as error:  # noqa: BLE001 - the safe reconcile is for what nobody foresaw
-                out[gate.name] = _failure(asked, error)
+                out[asked.source, gate.name] = _failure(asked, error)
         return out
 
     async def unknown_metrics(
@@ -104,7 +105,7 @@ class GateReadings:
         at = _evaluation_time(policy, now).timestamp()
         wanted: dict[str, None] = {}
         for asked in all_gates(spec, policy.spec):
-            if asked.gate.starts_empty:
+            if asked.gate.starts_empty or not is_waited_for(asked.gate):
                 continue
             try:
                 wanted |= dict.fromkeys(expected_series(asked.gate, wording(asked, rollout, policy.spec, now)))

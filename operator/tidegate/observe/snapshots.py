@@ -67,7 +67,7 @@ class Snapshots:
         lever = lever_for(spec.target)
         reading, policy = await asyncio.gather(foreseen(self._reading(rollout, spec), _problem), self._policy(rollout, spec))
         answers: Mapping[GateId, GateAnswer] = {}
-        medians: Mapping[str, Answer | Failure] = {}
+        medians: Mapping[GateId, Answer | Failure] = {}
         unknown: tuple[str, ...] | Failure = ()
         if isinstance(policy, Policy):
             source = await foreseen(self._policies.source(policy), _problem)

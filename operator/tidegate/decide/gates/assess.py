@@ -12,7 +12,6 @@ from tidegate.decide.gates.readings import (
     NoDataReason,
     Value,
     compared,
-    missing,
     read_count,
     read_samples,
     read_value,
@@ -23,8 +22,8 @@ from tidegate.domain.answers import Answer, Buckets, CountAnswer, Failure, GateA
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """`baselines`: the policy's, by name. `medians`: what each gate measured before the start, by gate. `is_alone`: everybody has the
-    feature, so that there is nobody to compare with."""
+    """`baselines`: the policy's, by name. `medians`: what the gates of one source measured before the start, by name. `is_alone`: everybody
+    has the feature, so that there is nobody to compare with."""
 
     baselines: Mapping[str, float]
     medians: Mapping[str, float]
@@ -94,7 +93,7 @@ def _relative(gate: Gate, value: Value | NoData, answer: GateAnswer, staleness: 
     known = surroundings.baselines.get(relative.baseline) if relative.baseline is not None else surroundings.medians.get(gate.name)
     if known is None:
         what = f"baseline {relative.baseline} of the policy" if relative.baseline is not None else "median before the start"
-        return missing(NoDataReason.BASELINE_MISSING, f"the {what} is not measured yet")
+        return NoData(NoDataReason.BASELINE_MISSING.value, f"the {what} is not measured yet", has_deadline=False)
     return compared(value, Value((SeriesValue("", known),), None, math.inf, None))
 
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 
-from tidegate.api.conditions import Reason
 from tidegate.api.gates import SeriesRule
 from tidegate.decide.numbers import number
 from tidegate.domain.answers import Answer, CountAnswer, Failure, SeriesValue
@@ -36,11 +35,12 @@ class NoDataReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NoData:
-    """No number to judge. `from_source`: the source failed. Where series are missing instead, a deadline runs."""
+    """No number to judge. `has_deadline`: series are missing, so that noData.deadline runs. It doesn't where the source failed or refuses
+    the query, nor where what to compare with was never measured: neither tells anything of the feature."""
 
     reason: str
     message: str
-    from_source: bool
+    has_deadline: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +63,13 @@ class Value:
 
 
 def failed(failure: Failure) -> NoData:
-    """A source that gave no answer. A query that it can't evaluate is the gate's fault, not the source's."""
-    return NoData(failure.reason.value, failure.message, from_source=failure.reason is not Reason.QUERY_REFUSED)
+    """A source that gave no answer, also where the query is what it can't evaluate."""
+    return NoData(failure.reason.value, failure.message, has_deadline=False)
 
 
 def missing(reason: NoDataReason, message: str) -> NoData:
     """An answer that holds nothing to judge."""
-    return NoData(reason.value, message, from_source=False)
+    return NoData(reason.value, message, has_deadline=True)
 
 
 def stale(at: float, oldest_sample: float | None, staleness: timedelta, lacking: str = "") -> NoData | None:

@@ -14,7 +14,7 @@ from tidegate.decide.gates.readings import NoData, NoDataReason, failed, read_sa
 from tidegate.decide.gates.thresholds import confirmations, thresholds_in_words
 from tidegate.decide.numbers import number
 from tidegate.domain.answers import Answer, CountAnswer, Failure, GateAnswer, SeriesValue
-from tidegate.domain.asks import fingerprint, queries_of
+from tidegate.domain.asks import gate_fingerprint
 from tidegate.domain.counting import to_status
 from tidegate.domain.queries import compile_query
 
@@ -57,14 +57,13 @@ class _Evidence:
 
 
 def judge(gate: Gate, source: GateSource, answer: GateAnswer | None, before: GateStatus | None, context: Context) -> GateStatus | None:
-    """The gate's new status; None where nothing was asked and nothing was known."""
+    """The gate's new status; None where nothing was asked and nothing was known. `answer`: as `blamed` gives it."""
     if answer is None:
         return before
-    asked = fingerprint(*(query for _, query in queries_of(gate)))
+    asked = gate_fingerprint(gate)
     known = asked if before is not None and before.answered == asked else None
     fields: Fields = {"source": source, "name": gate.name, "threshold": thresholds_in_words(gate)}
     fields["answered"] = asked if not any(isinstance(part, Failure) for part in answer.parts()) else known
-    answer = answer if known is None else _answered_before(answer)
     if gate.count is not None:
         fields["counted"] = _counted(answer, before)
     return GateStatus(**_judged(gate, fields, answer, before, context))
@@ -82,25 +81,15 @@ _NEVER = frozenset(
 
 
 def unjudgeable(gate: Gate, answer: GateAnswer | None, context: Context) -> str | None:
-    """Why an answer of this form can never be judged; None where it can, or may be once the feature is exposed."""
-    if answer is None:
+    """Why an answer of this form can never be judged; None where it can, or may be once the feature is exposed, and where the gate does
+    not apply now."""
+    if answer is None or (answer.when is not None and read_when(answer.when, context.staleness) is False):
         return None
     found: object = assess(gate, answer, context.staleness, context.surroundings)
     missing = [found, *([failed(answer.base)] if isinstance(answer.base, Failure) else [])]
     missing += [] if answer.samples is None else [read_samples(answer.samples, context.staleness)]
     missing += [] if answer.when is None else [read_when(answer.when, context.staleness)]
     return next((one.message for one in missing if isinstance(one, NoData) and one.reason in _NEVER), None)
-
-
-def _answered_before(answer: GateAnswer) -> GateAnswer:
-    """A query that was answered can't have become wrong by itself: what refuses it now is a fault of the source."""
-
-    def blamed(part: Any) -> Any:
-        if not isinstance(part, Failure) or part.reason is not Reason.QUERY_REFUSED:
-            return part
-        return Failure(Reason.PROMETHEUS_ERROR, f"the source refuses a query that it has answered before: {part.message}")
-
-    return GateAnswer(*(blamed(part) for part in (answer.value, answer.samples, answer.base, answer.when)))
 
 
 def _judged(gate: Gate, fields: Fields, answer: GateAnswer, before: GateStatus | None, context: Context) -> Fields:
@@ -190,10 +179,10 @@ def _seconds_without(before: GateStatus | None, now: datetime) -> int | None:
 
 
 def _without_data(missing: NoData, before: GateStatus | None, context: Context) -> Fields:
-    """A breach's evidence is kept over the gap. The deadline's clock stands still while the source itself fails, before the first
-    exposure and at the last step."""
+    """A breach's evidence is kept over the gap. The deadline's clock stands still for what has no deadline, before the first exposure and
+    at the last step."""
     out = _kept(before) | {"verdict": Verdict.NO_DATA, "no_data_reason": missing.reason, "message": missing.message}
-    if missing.from_source or context.no_data is None:
+    if not missing.has_deadline or context.no_data is None:
         return out | {"no_data_before": _seconds_without(before, context.now)}
     since, earlier = context.now, _seconds_without(before, context.now)
     if before is not None and before.no_data_since is not None:

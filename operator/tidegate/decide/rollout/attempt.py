@@ -210,6 +210,7 @@ def _new_attempt(draft: Draft) -> None:
         policy=None,
         gates=(),
         baselines=(),
+        guard_baselines=(),
     )
     draft.keep_rejected(draft.rejected)
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from tidegate.api.conditions import Reason
-from tidegate.api.feature_rollout import FeatureRolloutSpec
 from tidegate.api.rollout_status import FeatureRolloutStatus, Phase, State
 from tidegate.decide.gates.judging import judge_all, rollback_cause
 from tidegate.decide.gates.lint import questionable
@@ -21,7 +20,7 @@ from tidegate.decide.rollout.waiting import Blocker, overdue_at
 from tidegate.decide.rollout.wishes import corrected, wish_for
 from tidegate.domain.asks import SILENT
 from tidegate.domain.decision import FINALIZER, RETRY, Action, AddFinalizer, Decision, RemoveFinalizer
-from tidegate.domain.exposure import Lever, Mode, Reading, Wish, Write
+from tidegate.domain.exposure import Mode, Reading, Wish, Write
 from tidegate.domain.problems import Problem
 from tidegate.domain.snapshot import Policy, Snapshot
 from tidegate.domain.steps import number_of
@@ -43,11 +42,12 @@ def decide(snapshot: Snapshot, now: datetime) -> Decision:
     if spec is None or snapshot.lever is None:
         return _never_valid(snapshot, now)
     if isinstance(snapshot.reading, Problem):
-        return _out_of_hand(_blind(snapshot, snapshot.lever, spec, now), snapshot, snapshot.reading, spec, now)
+        blind = Draft.of(snapshot, snapshot.lever, Reading(None), spec, now)
+        return _out_of_hand(_blind(blind, snapshot.reading), blind, snapshot.reading)
     draft = Draft.of(snapshot, snapshot.lever, snapshot.reading, spec, now)
     unknown = not_adoptable(draft)
     if unknown is not None:
-        return _out_of_hand(snapshot.rollout.status, snapshot, unknown, spec, now)
+        return _out_of_hand(snapshot.rollout.status, draft, unknown)
     begin(draft)
     _note_percent(draft)
     found: tuple[Blocker, ...] = ()
@@ -131,7 +131,7 @@ def _summarize(draft: Draft, found: tuple[Blocker, ...]) -> None:
     step = number_of(draft.steps, draft.standing) if draft.exposed else 0
     draft.set(steps=len(draft.steps), step=step, waiting_for=waiting_for(draft, found), **draft.lever.own_status())
     is_silent = draft.status.phase in SILENT
-    source = None if is_silent else source_of(draft.snapshot)  # as the next reconcile will have it
+    source = None if is_silent else source_of(draft)  # as the next reconcile will have it
     doubts = None if is_silent else questionable(draft)
     note_missing(draft)
     draft.set(conditions=conditions_for(draft.status, stalled_by(draft, found), source, draft.now, doubts))
@@ -175,15 +175,12 @@ def _never_valid(snapshot: Snapshot, now: datetime) -> Decision:
     return Decision(status.model_copy(update={"conditions": conditions_for(status, problem, None, now)}), (), RETRY)
 
 
-def _blind(snapshot: Snapshot, lever: Lever, spec: FeatureRolloutSpec, now: datetime) -> FeatureRolloutStatus:
+def _blind(draft: Draft, problem: Problem) -> FeatureRolloutStatus:
     """The status while what is ours can't be read. What falls meanwhile stands in it: the numbers may recover before it can be made, and it
     must not climb on."""
-    status = snapshot.rollout.status
-    is_another = isinstance(snapshot.reading, Problem) and snapshot.reading.reason is Reason.CLAIMED
-    if not snapshot.rollout.owns or is_another:
-        return status
-    draft = Draft.of(snapshot, lever, Reading(None), spec, now)
-    if not spec.enabled:
+    if not draft.snapshot.rollout.owns or problem.reason is Reason.CLAIMED:
+        return draft.before
+    if not draft.spec.enabled:
         switch_off(draft)
     elif not draft.is_off:
         judge_all(draft)
@@ -192,9 +189,9 @@ def _blind(snapshot: Snapshot, lever: Lever, spec: FeatureRolloutSpec, now: date
     return draft.with_pending()
 
 
-def _out_of_hand(status: FeatureRolloutStatus, snapshot: Snapshot, problem: Problem, spec: FeatureRolloutSpec, now: datetime) -> Decision:
+def _out_of_hand(status: FeatureRolloutStatus, draft: Draft, problem: Problem) -> Decision:
     """The lever can't be read or is another rollout's: nothing is claimed, nothing is written."""
-    rollout = snapshot.rollout
+    rollout, spec, now = draft.snapshot.rollout, draft.spec, draft.now
     status = status.model_copy(
         update={
             "observed_generation": rollout.generation,
@@ -204,8 +201,8 @@ def _out_of_hand(status: FeatureRolloutStatus, snapshot: Snapshot, problem: Prob
             "waiting_for": problem.message[:1024],
         }
     )
-    status = status.model_copy(update={"conditions": conditions_for(status, problem, source_of(snapshot), now)})
-    policy, again = snapshot.policy, RETRY
+    status = status.model_copy(update={"conditions": conditions_for(status, problem, source_of(draft), now)})
+    policy, again = draft.snapshot.policy, RETRY
     if isinstance(policy, Policy) and rollout.owns and status.phase not in TERMINAL:
         again = until_next_tick(now, policy.spec.prometheus.interval)
     return Decision(status, (), again)

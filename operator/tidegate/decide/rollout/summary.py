@@ -13,7 +13,6 @@ from tidegate.decide.rollout.waiting import Blocker
 from tidegate.domain.answers import Failure
 from tidegate.domain.condition_maker import ConditionMaker
 from tidegate.domain.problems import Problem
-from tidegate.domain.snapshot import Snapshot
 
 _READY_REASON = {
     Phase.PENDING: Reason.WAITING,
@@ -64,15 +63,15 @@ def _sentence(status: FeatureRolloutStatus, source: Problem | None) -> str:
     return f"{sentence}; the source of metrics gives no answer: {source.message}"
 
 
-def source_of(snapshot: Snapshot) -> Problem | None:
+def source_of(draft: Draft) -> Problem | None:
     """Whether the source answers, by the first failure found; None where nothing was asked."""
-    asked = [part for answer in snapshot.answers.values() for part in answer.parts()]
-    if isinstance(snapshot.unknown_metrics, Failure):
-        asked.append(snapshot.unknown_metrics)
+    asked = [part for answer in draft.answers.values() for part in answer.parts()]
+    if isinstance(draft.snapshot.unknown_metrics, Failure):
+        asked.append(draft.snapshot.unknown_metrics)
     for part in asked:
         if isinstance(part, Failure) and part.reason is not Reason.QUERY_REFUSED:
             return Problem(part.reason, part.message)
-    return Problem(Reason.ANSWERING, "") if snapshot.answers else None
+    return Problem(Reason.ANSWERING, "") if draft.answers else None
 
 
 def stalled_by(draft: Draft, found: tuple[Blocker, ...]) -> Problem | None:

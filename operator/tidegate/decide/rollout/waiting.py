@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from tidegate.api.conditions import Reason
-from tidegate.api.gates import OnBreach
 from tidegate.api.rollout_status import GateSource, State, Verdict
 from tidegate.api.types import format_duration, format_second
-from tidegate.decide.gates.judging import refused_query, unready
+from tidegate.decide.gates.judging import current_medians, kind_of, refused_query, unready
 from tidegate.decide.rollout.draft import Draft
 from tidegate.decide.rollout.drift import contested
 from tidegate.domain.answers import Failure, GateId
-from tidegate.domain.asks import start_source
+from tidegate.domain.asks import is_waited_for, start_source
 from tidegate.domain.problems import Problem
 from tidegate.domain.snapshot import Policy
 from tidegate.domain.steps import dwell_at
@@ -117,12 +116,12 @@ def metrics_known(draft: Draft) -> Blocker | None:
 
 def medians_read(draft: Draft) -> Blocker | None:
     """An attempt that has just begun has not asked for them yet: nobody has to look at that."""
-    known = {median.gate for median in draft.status.baselines} | draft.snapshot.medians.keys()
+    known = current_medians(draft).keys() | draft.snapshot.medians.keys()
     if draft.status.exposed_at is not None or not isinstance(draft.snapshot.policy, Policy):
         return None
-    for gate in (*draft.resolved.gates, *draft.snapshot.policy.spec.guards):
-        if start_source(gate) is not None and gate.name not in known:
-            return Blocker(f"gate {gate.name}: its median before the start is not read yet")
+    for (source, name), gate in draft.every_gate.items():
+        if is_waited_for(gate) and start_source(gate) is not None and (source, name) not in known:
+            return Blocker(f"{kind_of(source)} {name}: its median before the start is not read yet")
     return None
 
 
@@ -160,14 +159,14 @@ def gates_that_count(draft: Draft) -> Iterator[GateId]:
     policy = draft.snapshot.policy
     if isinstance(policy, Policy):
         yield from ((GateSource.ROLLOUT, gate.name) for gate in draft.resolved.gates if draft.exposed)
-        yield from ((GateSource.POLICY, guard.name) for guard in policy.spec.guards if guard.on_breach is not OnBreach.NOTIFY)
+        yield from ((GateSource.POLICY, guard.name) for guard in policy.spec.guards if is_waited_for(guard))
 
 
 def _gates_agree(draft: Draft) -> Iterator[Blocker]:
     judged = {(gate.source, gate.name): gate for gate in draft.status.gates}
     for source, name in gates_that_count(draft):
         gate = judged.get((source, name))
-        kind = "guard" if source is GateSource.POLICY else "gate"
+        kind = kind_of(source)
         if gate is None:
             yield Blocker(f"{kind} {name} is not read yet")
         elif gate.verdict not in (Verdict.ADVANCE, Verdict.NOT_APPLICABLE):
