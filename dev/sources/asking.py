@@ -15,8 +15,9 @@ from tidegate.decide.gates.blame import blamed
 from tidegate.decide.gates.verdict import Context, judge
 from tidegate.domain.answers import Answer, CountAnswer, Failure, GateAnswer, SeriesValue
 from tidegate.domain.truth import truth_of
+from tidegate.observe.age import Source
 from tidegate.observe.counts import Counter, Counts
-from tidegate.observe.questions import Questions, Source
+from tidegate.observe.questions import Questions
 
 STALENESS = 6.0
 RATIO = '(sum(rate(requests_total{job="app",code="500"}[5s])) or vector(0)) / sum(rate(requests_total{job="app"}[5s]))'

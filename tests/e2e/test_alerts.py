@@ -61,6 +61,14 @@ class Watched(World):
         result: list[Json] = json.loads(answer)["data"]["result"]
         return result
 
+    async def scraped(self, query: str) -> None:
+        """Waits until Prometheus has something that this selects."""
+
+        async def check() -> bool:
+            return bool(await self.asked(query))
+
+        await eventually(f"{query} is scraped", check, 60)
+
     async def firing(self) -> set[str]:
         """The alerts, each followed by what it is about."""
         series = [one["metric"] for one in await self.asked('ALERTS{alertstate="firing"}')]
@@ -166,6 +174,7 @@ async def a_silent_source(watched: Watched) -> None:
 
 async def a_contest(watched: Watched) -> None:
     await watched.begun("contested", flag_fields={"configMap": "shared"})
+    await watched.scraped('tidegate_rollout_drifts_total{name="contested"} == 0')  # what has risen before it was scraped has not risen
     for number in range(1, 4):
         document = await watched.document("shared")
         document["flags"]["contested"]["defaultVariant"] = "on"

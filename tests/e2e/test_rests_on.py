@@ -78,7 +78,7 @@ async def test_a_dead_target_behind_or_vector_0_is_no_data(world: World, fake: F
         assert "failing" in found["message"]
         await world.hasten()
         await fake.evaluated(gate["query"], 4)
-        assert trace.percents == [0, 10]
+        assert trace.percents == [0, 10], await world.status()
 
 
 @pytest.mark.parametrize("condition", ["{m} == 0", "max_over_time(({m} == 0)[3s:1s])", "({m} == 0) and on () ({m} < 1)", "{m} == bool 0"])

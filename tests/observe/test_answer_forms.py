@@ -16,7 +16,8 @@ from tests.decide.judging import judged
 from tidegate.api.rollout_status import Verdict
 from tidegate.clients.prometheus import Endpoint, Prometheus
 from tidegate.domain.answers import GateAnswer
-from tidegate.observe.questions import Questions, Source
+from tidegate.observe.age import Source
+from tidegate.observe.questions import Questions
 
 AT = 1_800_000_000.0
 DOCS = Path(__file__).resolve().parents[2] / "docs"

@@ -13,8 +13,9 @@ from tidegate.clients.prometheus import Endpoint, InstantVector, Prometheus, Ran
 from tidegate.domain.answers import Failure
 from tidegate.domain.asks import Wording, start_source
 from tidegate.domain.snapshot import Policy, Rollout
+from tidegate.observe.age import Source
 from tidegate.observe.gate_answers import GateReadings
-from tidegate.observe.questions import Questions, Source
+from tidegate.observe.questions import Questions
 
 WEEK, DAY = 7 * 86400, 86400
 NOW = after(3)

@@ -16,7 +16,8 @@ from tidegate.clients.prometheus import Endpoint, InstantVector, Prometheus, Ran
 from tidegate.domain.answers import Answer, Buckets, Failure, SeriesValue
 from tidegate.domain.liveness import ages
 from tidegate.domain.queries import compile_query
-from tidegate.observe.questions import KEPT_FOR, Questions, Source
+from tidegate.observe.age import Source
+from tidegate.observe.questions import KEPT_FOR, Questions
 from tidegate.observe.silence import FAILURES_IN_A_ROW, PROBE_EVERY
 from tidegate.report.policy_metrics import SOURCE_ERRORS
 
@@ -137,9 +138,9 @@ def test_bounds_are_those_that_every_series_has_however_they_are_spelt(
 @pytest.mark.parametrize(
     ("query", "own", "sign", "found", "questions"),
     [
-        ("x or vector(0)", AT - 61, AT - 1, AT - 1, 3),  # nobody told the source that the series has ended
-        ("x or vector(0)", AT - 61, None, AT - 61, 3),
-        ("x or vector(0)", AT - 61, AT - 90, AT - 61, 3),
+        ("x or vector(0)", AT - 61, AT - 1, AT - 1, 4),  # nobody told the source that the series has ended
+        ("x or vector(0)", AT - 61, None, AT - 61, 4),
+        ("x or vector(0)", AT - 61, AT - 90, AT - 61, 4),
         ("x or vector(0)", AT - 60, AT - 1, AT - 60, 2),  # fresh: no sign is asked for
         ("x", AT - 61, AT - 1, AT - 61, 2),  # not one that may be empty
     ],
@@ -149,10 +150,12 @@ def test_a_selector_that_may_be_empty_and_has_old_samples_alone_needs_a_sign_of_
 ) -> None:
     class Two(ScriptedPrometheus):
         async def instant(self, endpoint: Endpoint, query: str, at: float, keep: int = 0) -> InstantVector:
-            self.freshness = newest_samples(sign if "last_over_time(" in query else own)
-            return await super().instant(endpoint, query, at)
+            answer = await super().instant(endpoint, query, at)
+            if "last_over_time(" in query:
+                return vector()
+            return vector(*([] if sign is None else [sign])) if '"sign"' in query else answer
 
-    prometheus = Two()
+    prometheus = Two(freshness=newest_samples(own))
     answer = asyncio.run(Questions(prometheus).answer(replace(SOURCE, staleness=60), query, AT))
     assert (oldest(answer), len(prometheus.asked)) == (found, questions)
 

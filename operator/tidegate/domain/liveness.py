@@ -4,25 +4,30 @@ An instant query stamps everything "now", and a range function keeps answering f
 selector may rightly be empty, as an error counter without errors is: then something else has to show that whatever would export it lives.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from functools import lru_cache
+from itertools import chain, combinations
 
-from tidegate.domain.queries import Selector, metric_of, offset_text, target_matchers
+from tidegate.domain.queries import Selector, matcher, metric_of, offset_text, target_matchers
 
 TARGET_LABELS = frozenset({"job", "namespace", "instance", "pod", "service"})
 """What Prometheus and its operators call a target by."""
 CAME_AND_WENT = timedelta(hours=1)
-"""For so long after its last sample a selector's own targets have to be up; later it is as if it had never had any."""
+"""For so long after its last sample a selector's own kind of targets has to be up; later it is as if it had never had any."""
+KIND = ("job", "namespace", "service")
+"""What targets have in common that replace each other."""
+Kind = tuple[tuple[str, str], ...]
+"""(label, value) of those of KIND that the series of some targets have."""
 _AN_HOUR = f"{int(CAME_AND_WENT.total_seconds())}s"
 _LOOKBACK = "300s"
 """For so long Prometheus takes a sample for the present one."""
 _MOST_OTHERS = 4
-_KIND = ("job", "namespace", "service")
-"""What targets have in common that replace each other."""
-_SINGLE = ("instance", "pod")
-_NOT_OF_TARGETS: tuple[tuple[str, ...], ...] = ((), ("service",), ("namespace",), ("namespace", "service"))
+_MOST_KINDS = 4
+_OF_WHAT_IS_REPORTED = ("namespace", "service", "pod")
 """Labels that applications and exporters also give to what they report."""
+_NOT_OF_TARGETS = '__name__!~"up|scrape_.*|ALERTS.*|.*:.*"'
+"""What Prometheus itself writes, of a scrape or by a rule, is there for a dead target too."""
 
 
 @lru_cache(maxsize=8192)
@@ -30,7 +35,7 @@ def ages(selectors: Sequence[Selector]) -> str:
     """The query for the newest sample of each selector that has any, as series labelled selector="0", "1", …; "" where no number rests on
     one. Without those of several metrics: `timestamp` drops their names, and what is the same without its name is refused."""
     asked = ((number, one) for number, one in enumerate(selectors) if one.need and metric_of(one.text) is not None)
-    return " or ".join(_newest(number, one, [f"timestamp({_moved(one)})"]) for number, one in asked)
+    return " or ".join(_labelled(number, f"max(timestamp({_moved(one)})) + {_seconds(one.offset)}") for number, one in asked)
 
 
 @lru_cache(maxsize=8192)
@@ -41,69 +46,79 @@ def samples_of_several(selectors: Sequence[Selector]) -> Mapping[int, str]:
 
 
 @lru_cache(maxsize=8192)
-def signs_of_life(selectors: Sequence[Selector], empty: Sequence[int], kept: str) -> str:
-    """The query for the newest sign that what would export the empty selectors lives, labelled as by `ages`. `kept` is the label that every
-    selector is confined by, "" for none. "" where there is no sign to ask for."""
-    asked = ((number, list(_signs(selectors, selectors[number], kept))) for number in empty)
-    return " or ".join(_newest(number, selectors[number], signs) for number, signs in asked if signs)
+def kinds_lately(selector: Selector) -> str:
+    """The query for the kinds of targets that a selector had series of within the last hour."""
+    return f"group by ({', '.join(KIND)}) (last_over_time({selector.text}[{_AN_HOUR}]{offset_text(selector.offset)}))"
 
 
-def _signs(selectors: Sequence[Selector], empty: Selector, kept: str) -> Iterator[str]:
-    """What shows that an empty selector is so by right, the surest first: other series of its metric; that targets are up of a kind that it
-    had series of lately, or others live of that kind which the query reads; and where it had none lately, that a target which it names is
-    up, or that those others live."""
-    labels = TARGET_LABELS | {kept}
-    of_target, offset = target_matchers(empty.text, labels), offset_text(empty.offset)
-    lately = f"last_over_time({empty.text}[{_AN_HOUR}]{offset})"
-    named = of_target or {}
-    others = _others(selectors, empty, named)
-    instead = list(others)
-    if of_target is not None:
-        metric = metric_of(empty.text)
-        if metric is not None and not _is_of_scrapes(metric):
-            same = target_matchers(empty.text, labels | {"__name__"}) or {}
-            yield f"timestamp({{{', '.join(same.values())}}}{offset})"
-        yield from _up_again(named, kept, lately, offset)
-        if named.keys() - {"namespace", kept}:
-            instead.insert(0, " or ".join(up for _, up in _ups(named, kept, offset, named.keys())))
-    if others:
-        yield f"({' or '.join(others)}) and on ({', '.join(_KIND)}) {lately}"
-    if instead:
-        yield f"({' or '.join(instead)}) unless on () {lately}"
+@lru_cache(maxsize=8192)
+def signs_of_life(selectors: Sequence[Selector], number: int, kinds: Sequence[Kind], kept: str) -> str:
+    """The query for the newest sign that what would export an empty selector lives; "" where there is none to ask for.
+
+    `kinds`: of the targets that it had series of lately. `kept`: the label that every selector is confined by, "" for none.
+    """
+    empty = selectors[number]
+    signs = list(_signs(selectors, empty, kinds, kept))
+    if not signs:
+        return ""
+    numbered = (f'label_replace(max({one}), "sign", "{sign}", "", "")' for sign, one in enumerate(signs))  # `or` alone takes the first
+    return f"max({' or '.join(numbered)}) + {_seconds(empty.offset)}"
 
 
-def _up_again(named: Mapping[str, str], kept: str, lately: str, offset: str) -> Iterator[str]:
-    """`up` of targets of the kind that a selector had series of within the last hour. Where it names single targets, and there were such,
-    no others will do."""
-    kind = {label: text for label, text in named.items() if label in ("job", kept)}
-    single = {label: text for label, text in named.items() if label in _SINGLE and label not in kind}
+@lru_cache(maxsize=8192)
+def series_beside(selector: Selector, kinds: Sequence[Kind], kept: str, fresh: timedelta) -> str:
+    """The query for anything else that was reported lately with the labels by which an empty selector names targets, where no `up` has had
+    these: exporters report about others under labels of these. "" where a job isn't known, or nothing but a job."""
+    offset = offset_text(selector.offset)
+    found = {", ".join(one.values()) for one in _targets(selector, kinds, kept) if "job" in one and one.keys() - {"job", kept}}
+    return " or ".join(
+        f"(group(last_over_time({{{_NOT_OF_TARGETS}, {one}}}[{max(1, int(fresh.total_seconds()))}s]{offset}))"
+        f" unless on () last_over_time(up{{{one}}}[{_AN_HOUR}]{offset}))"
+        for one in sorted(found)
+    )
 
-    def again(matchers: Mapping[str, str]) -> str:
-        return " or ".join(f"({up}) and on ({', '.join(shared)}) {lately}" for shared, up in _ups(matchers, kept, offset, frozenset(_KIND)))
 
-    yield again(kind | single)
-    if single:
-        yield f"({again(kind)}) unless on () last_over_time(up{{{', '.join((kind | single).values())}}}[{_AN_HOUR}]{offset})"
+def _signs(selectors: Sequence[Selector], empty: Selector, kinds: Sequence[Kind], kept: str) -> Iterator[str]:
+    """What shows that an empty selector is so by right: other series of its metric; that targets are up of a kind that it had series of
+    lately; where it had none lately, that a target which it names is up, or that the others live which the query reads."""
+    named, metric = target_matchers(empty.text, TARGET_LABELS | {kept}), metric_of(empty.text)
+    if named is not None and metric is not None and not _is_of_scrapes(metric):
+        yield f"timestamp({{{', '.join([matcher('__name__', metric), *named.values()])}}}{offset_text(empty.offset)})"
+    for target in _targets(empty, kinds, kept):
+        if target.keys() - {"namespace", kept}:
+            yield from _ups(target, kept, empty.offset)
+    if not any(kinds):
+        yield from _others(selectors, empty, named or {})
 
 
-def _ups(matchers: Mapping[str, str], kept: str, offset: str, of_series: Set[str]) -> Iterator[tuple[list[str], str]]:
-    """Which labels tell the kind of targets, and those that are up and have these. Of the labels `of_series` one that no `up` has is not
-    the target's: it is about what the target reports."""
-    for absent in _NOT_OF_TARGETS:
-        if kept not in absent and of_series >= set(absent):
-            none = {label: f'{label}=""' for label in absent}
-            yield [label for label in _KIND if label not in absent], _is_up({**matchers, **none}.values(), offset)
+def _targets(selector: Selector, kinds: Sequence[Kind], kept: str) -> list[Mapping[str, str]]:
+    """The matchers, by label, of each kind of targets that a selector is about: of those that it had series of lately, else as it names
+    them. None where it has alternatives."""
+    named = target_matchers(selector.text, TARGET_LABELS | {kept})
+    if named is None:
+        return []
+    known = [{label: matcher(label, value) for label, value in kind} for kind in kinds if kind]
+    return [{**named, **kind} for kind in known[:_MOST_KINDS]] or [named]
+
+
+def _ups(target: Mapping[str, str], kept: str, offset: timedelta) -> Iterator[str]:
+    """`up` of the target. Where its job is known, a label that none of the job's `up` has is not the target's: it is about what the target
+    reports."""
+    maybe = [label for label in _OF_WHAT_IS_REPORTED if label in target and label != kept] if "job" in target else []
+    for absent in chain.from_iterable(combinations(maybe, size) for size in range(len(maybe) + 1)):
+        yield _is_up({**target, **{label: f'{label}=""' for label in absent}}.values(), offset)
 
 
 def _others(selectors: Sequence[Selector], empty: Selector, named: Mapping[str, str]) -> list[str]:
-    """Samples of the other selectors that say something of the same targets, those first that there is no number without."""
-    others = [one for one in selectors if one.need and one != empty and _has(one, named)]
+    """Samples of the other selectors that say something of the same targets at the same time, those first that there is no number
+    without."""
+    others = [one for one in selectors if one.need and one != empty and one.offset == empty.offset and _has(one, named)]
     samples = (_living(one) for one in sorted(others, key=lambda one: -one.need))
     return [one for one in samples if one is not None][:_MOST_OTHERS]
 
 
 def _living(selector: Selector) -> str | None:
-    """A selector's samples as a sign of life. What Prometheus itself writes of a scrape is there for a dead target too."""
+    """A selector's samples as a sign of life."""
     moved, metric = _moved(selector), metric_of(selector.text)
     if metric == "up":
         return f"timestamp({moved}) and {moved} == 1"
@@ -119,20 +134,13 @@ def _has(selector: Selector, matchers: Mapping[str, str]) -> bool:
     return matchers.items() <= (target_matchers(selector.text, matchers.keys()) or {}).items()
 
 
-def _is_up(matchers: Iterable[str], offset: str) -> str:
-    up = f"up{{{', '.join(matchers)}}}{offset}"
+def _is_up(matchers: Iterable[str], offset: timedelta) -> str:
+    up = f"up{{{', '.join(matchers)}}}{offset_text(offset)}"
     return f"timestamp({up}) and {up} == 1"
 
 
-def _newest(number: int, selector: Selector, expressions: Sequence[str]) -> str:
-    newest = f"max({expressions[0]})"
-    if len(expressions) > 1:  # `or` alone would take the first of them, however old
-        newest = f"max({' or '.join(_numbered(sign, one) for sign, one in enumerate(expressions))})"
-    return f'label_replace(({newest}) + {_seconds(selector.offset)}, "selector", "{number}", "", "")'
-
-
-def _numbered(sign: int, expression: str) -> str:
-    return f'label_replace(max({expression}), "sign", "{sign}", "", "")'
+def _labelled(number: int, expression: str) -> str:
+    return f'label_replace(({expression}), "selector", "{number}", "", "")'
 
 
 def _moved(selector: Selector) -> str:

@@ -107,7 +107,7 @@ def confined(query: str, label: str, value: str) -> str:
             )
         if not isinstance(node, promql.VectorSelector):
             return None
-        matchers = _selector_text(node, also=f"{label}={_quoted(value)}")
+        matchers = _selector_text(node, also=matcher(label, value))
         return promql.parse(matchers + (offset_text(node.offset) if node.offset else "") + (f" {node.at}" if node.at is not None else ""))
 
     return str(promql.transform(parsed(query), pre_visit=confine).prettify())
@@ -165,6 +165,11 @@ def expected(selector: Selector, is_new: Callable[[str, str], bool]) -> str | No
 def metric_of(selector: str) -> str | None:
     """The metric that a selector is about; None where it names none, or several."""
     return _metric(parsed(selector))
+
+
+def matcher(label: str, value: str) -> str:
+    """A matcher for a label's value, as PromQL."""
+    return f"{label}={_quoted(value)}"
 
 
 def matched_labels(selector: str) -> frozenset[str]:

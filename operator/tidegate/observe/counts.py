@@ -9,8 +9,9 @@ from tidegate.api.rollout_status import Counted
 from tidegate.clients.prometheus import Samples
 from tidegate.domain.answers import CountAnswer, Failure
 from tidegate.domain.counting import KEPT_FOR, Tally, Track, begun, counted_on, from_status
+from tidegate.observe.age import Source
 from tidegate.observe.origins import Origins, series_name
-from tidegate.observe.questions import Questions, Source
+from tidegate.observe.questions import Questions
 
 PIECE = 300.0
 """Seconds of raw samples that one question asks for, at most."""

@@ -27,8 +27,9 @@ from tidegate.domain.asks import (
 from tidegate.domain.problems import QueryProblem
 from tidegate.domain.snapshot import Policy, Rollout
 from tidegate.domain.truth import truth_of
+from tidegate.observe.age import Source
 from tidegate.observe.counts import Counter, Counts
-from tidegate.observe.questions import Questions, Source
+from tidegate.observe.questions import Questions
 
 _log = logging.getLogger(__name__)
 KNOWN_WITHIN = 7 * 86400.0

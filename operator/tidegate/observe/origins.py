@@ -9,7 +9,8 @@ from tidegate.clients.prometheus import InstantVector, Samples
 from tidegate.domain.answers import Failure
 from tidegate.domain.counting import KIN, TWIN
 from tidegate.domain.queries import renamed, target_matchers
-from tidegate.observe.questions import Questions, Source
+from tidegate.observe.age import Source
+from tidegate.observe.questions import Questions
 
 _OF_A_REPLICA = frozenset({"prometheus", "prometheus_replica"})
 """Labels of the Prometheus that scraped: series that differ by them alone show the same counter, also at the same time."""

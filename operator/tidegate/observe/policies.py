@@ -16,8 +16,9 @@ from tidegate.domain.baselines import due_baselines
 from tidegate.domain.policy_view import PolicyView
 from tidegate.domain.problems import Problem
 from tidegate.domain.snapshot import Policy, Rollout
+from tidegate.observe.age import Source
 from tidegate.observe.parsing import parse_policy
-from tidegate.observe.questions import Questions, Source
+from tidegate.observe.questions import Questions
 from tidegate.observe.recent import Recent
 from tidegate.observe.secrets import Reference, decoded, headers_of, references
 

@@ -5,17 +5,16 @@ import hashlib
 import math
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
 
 from tidegate.api.conditions import Reason
 from tidegate.clients.errors import SourceError, SourceRefused, SourceTimeout, SourceTooMuch, SourceUnreachable
-from tidegate.clients.prometheus import SERIES_LIMIT, Endpoint, InstantVector, Prometheus, RangeVector, Series
+from tidegate.clients.prometheus import SERIES_LIMIT, InstantVector, Prometheus, RangeVector, Series
 from tidegate.domain.answers import Answer, Buckets, Failure, SeriesValue
-from tidegate.domain.liveness import ages, samples_of_several, signs_of_life
 from tidegate.domain.problems import QueryProblem
 from tidegate.domain.queries import Need, Selector, compile_query
+from tidegate.observe.age import Age, Ages, Source
 from tidegate.observe.silence import Silence
 
 KEPT_FOR = 120.0
@@ -26,24 +25,6 @@ _LABELS_SHOWN = 512
 _REFUSED = (400, 422)
 """Prometheus can't evaluate the query: not its own fault. It says so in its own words; what has none comes from a proxy before it."""
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Age:
-    """The oldest of the newest samples of what a query rests on; None where nothing shows that the selector `lacking` lives."""
-
-    oldest: float | None
-    lacking: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A policy's Prometheus, and for how many seconds a sample is fresh. Answers are shared among policies with the same endpoint,
-    credentials included."""
-
-    policy: str
-    endpoint: Endpoint
-    staleness: float = math.inf
 
 
 class Questions:
@@ -83,7 +64,7 @@ class Questions:
 
     async def life(self, source: Source, selector: str, at: float, kept: str) -> Age | Failure:
         """The age of a selector that may rightly be empty: its newest sample, else the newest sign that what would export it lives."""
-        return await self._age(source, (Selector(selector, timedelta(0), Need.LIFE),), at, kept)
+        return await Ages(self, source, (Selector(selector, timedelta(0), Need.LIFE),), at, kept).oldest()
 
     async def vector(self, source: Source, query: str, at: float) -> InstantVector | Failure:
         """The query's own series."""
@@ -116,50 +97,10 @@ class Questions:
             value = await self.vector(source, query, at)
             return value if isinstance(value, Failure) else (value, Age(at), reach)
         asking = self.every_series(source, f"{query} or {beside}", at) if beside else self.vector(source, query, at)
-        value, age = await asyncio.gather(asking, self._age(source, compiled.selectors, at, kept))
+        value, age = await asyncio.gather(asking, Ages(self, source, compiled.selectors, at, kept).oldest())
         if isinstance(value, Failure):
             return value
         return age if isinstance(age, Failure) else (value, age, reach)
-
-    async def _age(self, source: Source, selectors: tuple[Selector, ...], at: float, kept: str) -> Age | Failure:
-        """Signs of life are asked for only where a selector is empty that may be, or has nothing but old samples: a series that nobody told
-        the source the end of is there for minutes more."""
-        found = await self._newest(source, selectors, at)
-        if isinstance(found, Failure):
-            return found
-        empty = tuple(number for number, one in enumerate(selectors) if one.need and number not in found)
-        may_be = frozenset(number for number, one in enumerate(selectors) if one.need is Need.LIFE)
-        old = tuple(number for number, when in found.items() if number in may_be and at - when > source.staleness)
-        if (empty or old) and may_be.issuperset(empty):
-            signs = await self._times(source, signs_of_life(selectors, tuple(sorted(empty + old)), kept), at)
-            if isinstance(signs, Failure):
-                return signs
-            found = {**found, **{number: max(when, found.get(number, when)) for number, when in signs.items()}}
-            empty = tuple(number for number in empty if number not in signs)
-        if empty:
-            return Age(None, max((selectors[number] for number in empty), key=lambda one: one.need).text)
-        return Age(min(found.values(), default=at))
-
-    async def _newest(self, source: Source, selectors: tuple[Selector, ...], at: float) -> Mapping[int, float] | Failure:
-        """When the newest sample of each selector was taken, by its number."""
-        several, found = samples_of_several(selectors), await self._times(source, ages(selectors), at)
-        if isinstance(found, Failure):
-            return found
-        raw, times = await asyncio.gather(*(self.raw(source, samples, at) for samples in several.values())), dict(found)
-        for number, samples in zip(several, raw, strict=True):
-            if isinstance(samples, Failure):
-                return samples
-            if samples.series:
-                newest = max((one.values[-1][0] for one in samples.series if one.values), default=-math.inf)
-                times[number] = newest + selectors[number].offset.total_seconds()
-        return times
-
-    async def _times(self, source: Source, query: str, at: float) -> Mapping[int, float] | Failure:
-        """Sample times by the number of the selector."""
-        asked = await self.vector(source, query, at) if query else None
-        if asked is None or isinstance(asked, Failure):
-            return asked or {}
-        return {int(number): one.value for one in asked.series if (number := dict(one.labels).get("selector", "")).isdecimal()}
 
     async def _ask(self, source: Source, question: tuple[str, str, float], call: Callable[[], Awaitable[T]]) -> T | Failure:
         key, now = (source.endpoint, *question), asyncio.get_running_loop().time()
