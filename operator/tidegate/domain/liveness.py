@@ -5,11 +5,12 @@ selector may rightly be empty, as an error counter without errors is: then somet
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from functools import lru_cache
 from itertools import chain, combinations
 
-from tidegate.domain.queries import Selector, matcher, metric_of, offset_text, target_matchers
+from tidegate.domain.queries import Selector, confined, matcher, metric_of, offset_text, target_matchers
 
 TARGET_LABELS = frozenset({"job", "namespace", "instance", "pod", "service"})
 """What Prometheus and its operators call a target by."""
@@ -80,15 +81,17 @@ def series_beside(selector: Selector, kinds: Sequence[Kind], kept: str, fresh: t
 
 def _signs(selectors: Sequence[Selector], empty: Selector, kinds: Sequence[Kind], kept: str) -> Iterator[str]:
     """What shows that an empty selector is so by right: other series of its metric; that targets are up of a kind that it had series of
-    lately; where it had none lately, that a target which it names is up, or that the others live which the query reads."""
+    lately, else that a target which it names is up; that the others live which the query reads of these."""
     named, metric = target_matchers(empty.text, TARGET_LABELS | {kept}), metric_of(empty.text)
     if named is not None and metric is not None and not _is_of_scrapes(metric):
         yield f"timestamp({{{', '.join([matcher('__name__', metric), *named.values()])}}}{offset_text(empty.offset)})"
     for target in _targets(empty, kinds, kept):
         if target.keys() - {"namespace", kept}:
             yield from _ups(target, kept, empty.offset)
-    if not any(kinds):
-        yield from _others(selectors, empty, named or {})
+    of_kinds = [kind for kind in kinds if kind][:_MOST_KINDS]
+    for other in _others(selectors, empty, named or {}):
+        for one in [_of_kind(other, kind) for kind in of_kinds] or [other]:
+            yield _living(one)
 
 
 def _targets(selector: Selector, kinds: Sequence[Kind], kept: str) -> list[Mapping[str, str]]:
@@ -109,20 +112,24 @@ def _ups(target: Mapping[str, str], kept: str, offset: timedelta) -> Iterator[st
         yield _is_up({**target, **{label: f'{label}=""' for label in absent}}.values(), offset)
 
 
-def _others(selectors: Sequence[Selector], empty: Selector, named: Mapping[str, str]) -> list[str]:
-    """Samples of the other selectors that say something of the same targets at the same time, those first that there is no number
-    without."""
+def _others(selectors: Sequence[Selector], empty: Selector, named: Mapping[str, str]) -> list[Selector]:
+    """The other selectors that say something of the same targets at the same time, those first that there is no number without."""
     others = [one for one in selectors if one.need and one != empty and one.offset == empty.offset and _has(one, named)]
-    samples = (_living(one) for one in sorted(others, key=lambda one: -one.need))
-    return [one for one in samples if one is not None][:_MOST_OTHERS]
+    telling = [one for one in others if (metric := metric_of(one.text)) == "up" or (metric and not _is_of_scrapes(metric))]
+    return sorted(telling, key=lambda one: -one.need)[:_MOST_OTHERS]
 
 
-def _living(selector: Selector) -> str | None:
+def _of_kind(selector: Selector, kind: Kind) -> Selector:
+    text = selector.text
+    for label, value in kind:
+        text = confined(text, label, value)
+    return replace(selector, text=text)
+
+
+def _living(selector: Selector) -> str:
     """A selector's samples as a sign of life."""
-    moved, metric = _moved(selector), metric_of(selector.text)
-    if metric == "up":
-        return f"timestamp({moved}) and {moved} == 1"
-    return None if metric is None or _is_of_scrapes(metric) else f"timestamp({moved})"
+    moved = _moved(selector)
+    return f"timestamp({moved}) and {moved} == 1" if metric_of(selector.text) == "up" else f"timestamp({moved})"
 
 
 def _is_of_scrapes(metric: str) -> bool:
