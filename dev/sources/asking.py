@@ -84,7 +84,7 @@ class Asking:
 
     async def _counted(self, client: Prometheus, source: Source) -> str:
         counts, began = Counts(Questions(client)), time.time()
-        counter = Counter((), 'violations_total{job="app"}', "c", began, "")
+        counter = Counter((), 'violations_total{job="app"}', "c", "", began, "")
         self.exporter.metrics["app"]["violations_total"] += 2
         ends = time.monotonic() + 10
         while True:

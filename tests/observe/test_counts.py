@@ -3,10 +3,12 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 
 import pytest
 
 from tidegate.api.conditions import Reason
+from tidegate.api.rollout_status import Counted
 from tidegate.clients.prometheus import SERIES_KEPT, Endpoint, InstantVector, RangeVector, Samples, Series
 from tidegate.domain.answers import CountAnswer, Failure
 from tidegate.domain.counting import IN_STATUS, MAX_SERIES, REMEMBERED, to_status
@@ -78,7 +80,7 @@ def labels(pod: str) -> tuple[tuple[str, str], ...]:
 
 
 def counter(since: float = 1000.0, fingerprint: str = "f") -> Counter:
-    return Counter(("u1", 1, "rollout", "violations", fingerprint), SELECTOR, fingerprint, since)
+    return Counter(("u1", 1, "rollout", "violations", fingerprint), SELECTOR, fingerprint, "older", since)
 
 
 async def look(counts: Counts, at: float, *, since: float = 1000.0, before: CountAnswer | None = None) -> CountAnswer:
@@ -86,6 +88,10 @@ async def look(counts: Counts, at: float, *, since: float = 1000.0, before: Coun
     answer = await counts.answer(SOURCE, counter(since), stored, at)
     assert isinstance(answer, CountAnswer)
     return answer
+
+
+def when(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 def every(seconds: int, until: int, value: float) -> list[tuple[float, float]]:
@@ -126,6 +132,15 @@ async def test_a_restarted_operator_counts_on_from_status() -> None:
     store.asked.clear()
     assert (await look(Counts(store), 1210, before=kept)).tally.total == 1 + 1 + 3
     assert not any("last_over_time" in query for query in store.asked), "the beginning is known"
+
+
+async def test_a_count_of_an_older_version_goes_on_from_where_it_stood() -> None:
+    """The source has forgotten the beginning since: counted anew, the whole history would be events."""
+    kept = Counted(counter="older", since=when(1000), until=when(1500), total="2", series={"another name": "502@1495.000"})
+    store = Stored(samples={"a": [*((float(at), 502.0) for at in range(1400, 1600, 15)), (1601.0, 503.0)]})
+    answer = await Counts(store).answer(SOURCE, counter(), kept, 1610)
+    assert isinstance(answer, CountAnswer)
+    assert (answer.tally.since, answer.tally.total) == (1000, 3)
 
 
 async def test_without_a_status_the_count_is_rebuilt_from_the_beginning() -> None:

@@ -130,7 +130,7 @@ def test_bounds_are_those_that_every_series_has_however_they_are_spelt(
     said = [Series((("le", le),), rate) for le, rate in rates.items()]
     said += [Series((("counted", "series"), ("le", le)), number) for le, number in counted.items()]
     value = InstantVector("vector", tuple(said), len(said))
-    answer = asyncio.run(Questions(ScriptedPrometheus(value)).buckets(SOURCE, "sum by (le) (rate(x_bucket[1m]))", AT))
+    answer = asyncio.run(Questions(ScriptedPrometheus(value)).buckets(SOURCE, "rate(x_bucket[1m])", "count(rate(x_bucket[1m]))", AT))
     assert isinstance(answer, Buckets)
     assert dict(answer.rates) == found
 

@@ -102,6 +102,11 @@ def buckets_query(selector: str, over: timedelta) -> str:
     return f"sum by (le) (rate({selector}[{format_duration(over)}]))"
 
 
+def bucket_counts_query(selector: str, over: timedelta) -> str:
+    """How many series have each bucket, labelled counted="series" to stand beside the rates."""
+    return f'label_replace(count by (le) (rate({selector}[{format_duration(over)}])), "counted", "series", "", "")'
+
+
 def median_query(query: str, over: timedelta, interval: timedelta) -> str:
     """The median of a query over a while, from evaluations that are at least an interval apart."""
     step = max(interval, over / _MEDIAN_POINTS, timedelta(seconds=1))

@@ -24,12 +24,15 @@ _MOST = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Counter:
-    """What is counted, for whom (any key that stands for one gate of one attempt), and from when on (Unix seconds). `kept`: the label that
-    the selector is confined by, "" for none."""
+    """What is counted, for whom (any key that stands for one gate of one attempt), and from when on (Unix seconds).
+
+    `older`: its fingerprint in a status whose series had other names. `kept`: the label that the selector is confined by, "" for none.
+    """
 
     owner: tuple[object, ...]
     selector: str
     fingerprint: str
+    older: str
     since: float
     kept: str = ""
 
@@ -44,7 +47,7 @@ class Counts:
 
     async def answer(self, source: Source, counter: Counter, stored: Counted | None, at: float) -> CountAnswer | Failure:
         """The count up to `at`. After a long absence it takes several reconciles to catch up."""
-        tally = self._known(counter, stored) or await self._begun(source, counter)
+        tally = self._known(counter, stored) or await self._begun(source, counter, stored)
         if isinstance(tally, Failure):
             return tally
         for _ in range(PIECES_PER_LOOK):
@@ -74,19 +77,25 @@ class Counts:
         known = [tally for tally in (kept, written) if tally is not None and tally.since == counter.since]
         return max(known, key=lambda tally: tally.until, default=None)
 
-    async def _begun(self, source: Source, counter: Counter) -> Tally | Failure:
+    async def _begun(self, source: Source, counter: Counter, stored: Counted | None) -> Tally | Failure:
+        """A count that knows nothing of its series: at its beginning, or where an older version had come to."""
+        before = from_status(stored) if stored is not None and stored.counter == counter.older else None
+        if before is None or before.since != counter.since:
+            return await self._begun_at(source, counter, counter.since)
+        tally = await self._begun_at(source, counter, before.until)
+        return tally if isinstance(tally, Failure) else replace(tally, since=before.since, total=before.total)
+
+    async def _begun_at(self, source: Source, counter: Counter, at: float) -> Tally | Failure:
         """Series that have ended are known as well: after a rollout of the application they are as many as those that live."""
-        lately = f"last_over_time({counter.selector}[{int(KEPT_FOR)}s])"
-        values = await self._questions.every_series(source, lately, counter.since)
+        values = await self._questions.every_series(source, f"last_over_time({counter.selector}[{int(KEPT_FOR)}s])", at)
         if isinstance(values, Failure):
             return values
-        living = await self._questions.every_series(source, counter.selector, counter.since)
+        living = await self._questions.every_series(source, counter.selector, at)
         if isinstance(living, Failure):
             return living
         alive = {series_name(one.labels) for one in living.series}
         known = ((series_name(one.labels), one.value) for one in values.series)
-        ended = counter.since - PIECE
-        return begun(counter.since, ((name, value, counter.since if name in alive else ended) for name, value in known))
+        return begun(at, ((name, value, at if name in alive else at - PIECE) for name, value in known))
 
     async def _tracks(self, source: Source, counter: Counter, tally: Tally, series: Sequence[Samples], at: float) -> list[Track] | Failure:
         """The samples by series. Where some were not known before it is asked whether they are news."""

@@ -14,6 +14,7 @@ from tidegate.domain.asks import (
     Asked,
     Wording,
     all_gates,
+    bucket_counts_query,
     buckets_query,
     expected_series,
     fingerprint,
@@ -35,7 +36,7 @@ _log = logging.getLogger(__name__)
 KNOWN_WITHIN = 7 * 86400.0
 """Seconds within which a metric must have had a series, for its name to be believed."""
 _COUNTING = "3"
-"""How series are named in a count that is kept: one that was kept in another way is begun anew."""
+"""How series are named in a count that is kept. Version 0.1.0 named them otherwise, and no way in the fingerprint."""
 LEAST_PATIENCE, MOST_PATIENCE = 1.0, 30.0
 """Seconds that the other gates of a rollout wait for a slow one: an interval, within these bounds."""
 
@@ -135,15 +136,16 @@ class GateReadings:
         if gate.query is not None:
             return await self._questions.answer(source, word(gate.query), at, kept=word.kept)
         if gate.latency is not None:
-            return await self._questions.buckets(source, buckets_query(word(gate.latency.histogram), gate.latency.over), at)
+            histogram, over = word(gate.latency.histogram), gate.latency.over
+            return await self._questions.buckets(source, buckets_query(histogram, over), bucket_counts_query(histogram, over), at)
         assert gate.count is not None
         selector, status = word(gate.count.counter), rollout.status
         since = status.effective_at if gate.count.since is Since.STEP else status.exposed_at
         print_ = fingerprint(_COUNTING, source.endpoint.url, selector)
         before = _status_of(status, asked)
-        counter = Counter(
-            (rollout.uid, status.attempt, asked.source, gate.name, print_), selector, print_, (since or word.at).timestamp(), word.kept
-        )
+        owner = (rollout.uid, status.attempt, asked.source, gate.name, print_)
+        older = fingerprint(source.endpoint.url, selector)
+        counter = Counter(owner, selector, print_, older, (since or word.at).timestamp(), word.kept)
         return await self._counts.answer(source, counter, None if before is None else before.counted, at)
 
     async def _base(self, gate: Gate, source: Source, word: Wording, at: datetime) -> Answer | Failure | None:

@@ -50,11 +50,10 @@ class Questions:
         series = tuple(SeriesValue(_labels(one), one.value) for one in value.series)
         return Answer(at, value.result_type, series, age.oldest, reach, value.total, age.lacking)
 
-    async def buckets(self, source: Source, query: str, at: float) -> Buckets | Failure:
+    async def buckets(self, source: Source, query: str, counts: str, at: float) -> Buckets | Failure:
         """The rates of a histogram's buckets, without those that a part of its series lacks, such as an application's next version: the
-        requests of that part would look like slower ones."""
-        numbers = f'label_replace(count{query.removeprefix("sum")}, "counted", "series", "", "")'
-        asked = await self._asked_with_age(source, query, at, beside=numbers)
+        requests of that part would look like slower ones. `counts` asks how many series have each."""
+        asked = await self._asked_with_age(source, query, at, beside=counts)
         if isinstance(asked, Failure):
             return asked
         value, age, reach = asked

@@ -67,8 +67,8 @@ def read_latency(gate: Gate, answer: Buckets | Failure, staleness: timedelta) ->
             return missing(NoDataReason.NO_SUCH_BUCKET, f"{number(bound)} is no bound of a bucket; there are {_listed(rates)}")
     all_of_them = rates[math.inf]
     requests = all_of_them * gate.latency.over.total_seconds()
-    if not all(map(math.isfinite, (requests, *rates.values()))):
-        return missing(NoDataReason.NOT_A_NUMBER, "a bucket's rate is not a finite number")
+    if not math.isfinite(requests):
+        return missing(NoDataReason.NOT_A_NUMBER, "there are more requests than a number can hold")
     shares = [None if bound is None else _share(rates[bound], all_of_them) for bound in bounds]
     return Shares(
         to_advance=shares[0],

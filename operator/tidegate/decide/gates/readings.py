@@ -36,7 +36,7 @@ class NoDataReason(StrEnum):
 @dataclass(frozen=True, slots=True)
 class NoData:
     """No number to judge. `has_deadline`: series are missing, so that noData.deadline runs. It doesn't where the source failed or refuses
-    the query, nor where what to compare with was never measured: neither tells anything of the feature."""
+    the query, where what to compare with was never measured, or a count is behind: none of it tells anything of the feature."""
 
     reason: str
     message: str
@@ -131,7 +131,8 @@ def read_count(answer: CountAnswer | Failure, staleness: timedelta) -> Value | N
     if answer.series > MAX_COUNTED:
         return missing(NoDataReason.TOO_MANY_SERIES, f"the counter has {answer.series} series; at most {MAX_COUNTED} are counted")
     if not answer.caught_up:
-        return missing(NoDataReason.CATCHING_UP, "events since the last reconcile are still being counted")
+        text = "events since the last reconcile are still being counted"
+        return NoData(NoDataReason.CATCHING_UP, text, has_deadline=False)
     if answer.oldest_sample is None:
         text = "the counter has no series, and no target of its job is up: name the job in the selector, or export the counter from 0 on"
         return missing(NoDataReason.EMPTY, text)
