@@ -21,10 +21,14 @@ from tidegate.observe.questions import Questions
 
 STALENESS = 6.0
 RATIO = '(sum(rate(requests_total{job="app",code="500"}[5s])) or vector(0)) / sum(rate(requests_total{job="app"}[5s]))'
-GONE = 'max(failing{job="gone"}) or vector(0)'
+GONE = {
+    "gone": 'max(failing{job="gone"}) or vector(0)',
+    "about": 'max(pod_waiting{job="about",namespace="shop",pod=~"app-.*"}) or vector(0)',
+}
 QUERIES = {
     "errors of which there are none, `or vector(0)`": RATIO,
     "`absent()` of what is there, `or vector(0)`": 'absent(heartbeat{job="app"}) or vector(0)',
+    "what an exporter says of others, of which there is none, `or vector(0)`": GONE["about"],
     "no alert fires": "count(ALERTS) or vector(0)",
     "a filter as a condition": truth_of('maintenance{job="app"} == 0') + " - 1",
     "`rate` of a gauge": 'rate(temperature{job="app"}[5s]) * 0',
@@ -51,10 +55,10 @@ class Asking:
             out.append(("two events on a counter that stood at 7", await self._counted(client, source)))
             return out
 
-    async def gone(self, url: str) -> str:
+    async def gone(self, url: str, job: str) -> str:
         """A target that has just been stopped."""
         async with Prometheus.connect() as client:
-            return told(await self._until(client, url, GONE, lambda status: status.verdict is Verdict.NO_DATA, 30))
+            return told(await self._until(client, url, GONE[job], lambda status: status.verdict is Verdict.NO_DATA, 30))
 
     async def broken(self, url: str, seconds: float) -> str:
         """A query that was answered before, once the source has its fault."""
@@ -73,7 +77,7 @@ class Asking:
 
     async def _judged(self, client: Prometheus, url: str, query: str, *, answered: bool = False) -> GateStatus:
         at, gate = time.time(), Gate.model_validate({"name": "gate", "query": query, "advance": {"lte": 0}, "rollback": {"gt": 0}})
-        answer = GateAnswer(await Questions(client).answer(Source("", Endpoint(url)), query, at))
+        answer = GateAnswer(await Questions(client).answer(Source("", Endpoint(url), STALENESS), query, at))
         now, long_ago = datetime.fromtimestamp(at, UTC), datetime.fromtimestamp(at - 3600, UTC)
         context = Context(now, timedelta(seconds=STALENESS), long_ago, long_ago, None, Surroundings({}, {}, is_alone=False))
         fine = GateAnswer(Answer(at, "vector", (SeriesValue("", 0.0),), at, 0, 1))

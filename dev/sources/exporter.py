@@ -1,4 +1,5 @@
-"""Two small targets on loopback whose metrics a caller sets: `app`, and `gone`, which may be stopped."""
+"""Small targets on loopback whose metrics a caller sets: `app`, and two that may be stopped: `gone`, and `about`, which reports about
+others, under the labels of these."""
 
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,6 +20,7 @@ class Exporter:
                 "temperature": 20.0,
             },
             "gone": {"beside": 1.0},
+            "about": {'pod_info{namespace="shop",pod="app-1"}': 1.0},
         }
         self._servers: dict[str, ThreadingHTTPServer] = {}
         self.ports: dict[str, int] = {}

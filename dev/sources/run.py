@@ -28,9 +28,10 @@ async def rows(one: Server, asking: Asking, exporter: Exporter) -> list[str]:
     out = []
     for question, said in await asking.all_of(one.url):
         out.append(f"| {one.name} | {question} | {said} |")
-    exporter.stop("gone")
-    out.append(f"| {one.name} | a target that is gone, behind `or vector(0)` | {await asking.gone(one.url)} |")
-    exporter.start("gone")
+    for job, what in {"gone": "a target", "about": "an exporter that reports about others"}.items():
+        exporter.stop(job)
+        out.append(f"| {one.name} | {what} that is gone, behind `or vector(0)` | {await asking.gone(one.url, job)} |")
+        exporter.start(job)
     one.break_it()
     out.append(f"| {one.name} | {one.fault} | {await asking.broken(one.url, FAULT_SHOWS_WITHIN)} |")
     return out

@@ -92,7 +92,9 @@ class Server(ABC):
 
 def scraping(exporter: Exporter, head: str = "global: {scrape_interval: 1s, scrape_timeout: 1s, external_labels: {prometheus: a}}") -> str:
     jobs = "".join(
-        f'  - job_name: {job}\n    static_configs: [{{targets: ["127.0.0.1:{port}"]}}]\n' for job, port in exporter.ports.items()
+        f"  - job_name: {job}\n    honor_labels: true\n"
+        f'    static_configs: [{{targets: ["127.0.0.1:{port}"], labels: {{namespace: of-{job}}}}}]\n'
+        for job, port in exporter.ports.items()
     )
     return f"{head}\nscrape_configs:\n{jobs}"
 
