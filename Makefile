@@ -5,7 +5,7 @@ UV := $(shell command -v uv || echo .uv/bin/uv)
 RUN := $(UV) run --frozen
 
 help:  ## This text
-	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 $(UV):
 	@python3 -c 'import ensurepip, venv' 2>/dev/null || { echo "make: python3 can't make virtual environments: install python3-venv (Debian, Ubuntu), or put uv on PATH"; exit 1; } >&2
@@ -22,12 +22,14 @@ check: $(UV)  ## Style, types, import rules, generated files, words
 generate: $(UV)  ## Write what is generated from the models
 	$(RUN) python dev/generate.py
 
+reasons: $(UV)  ## Write docs/reasons.md: what is seen of each reason (half a minute)
+	$(RUN) python -m tests.reasons.page
+
 test: $(UV)  ## What CI runs: checks, fast and thorough tests, other languages, one scenario per promise on a real cluster; ends with the slowest
 	$(MAKE) check fast thorough languages e2e
 
 proof: $(UV)  ## Everything exhaustive: every kill point, every bad input, a second cluster, searches, simulations, figures (hours)
-	dev/cluster up
-	dev/cluster load-image
+	dev/cluster up --load-image
 	$(RUN) pytest -q -n 4 -m proof --durations=30
 	$(MAKE) search simulate bench
 
@@ -40,15 +42,17 @@ thorough: $(UV)  ## Many random lives, faults at every reconcile, real processes
 languages: $(UV)  ## Flags in real applications of other languages: what the flag server pushes, who has a feature (about a minute)
 	$(RUN) pytest -q tests/languages -m "not proof"
 
-.PHONY: help check generate test proof fast thorough languages
+.PHONY: help check generate reasons test proof fast thorough languages
 
 e2e: $(UV)  ## Tests on a real cluster, which is brought up first and stays up
-	dev/cluster up
-	dev/cluster load-image
+	dev/cluster up --load-image
 	$(RUN) pytest tests/e2e -q -n 4 -m "not proof" --durations=30
 
-demo: $(UV)  ## A real cluster, Tidegate, an application under traffic: one rollout climbs, one falls
-	$(RUN) python dev/demo/run.py
+demo: $(UV)  ## A feature climbs, another is taken back by its numbers: 2 minutes, the first time 6, no root (KEEP=1: goes on running)
+	$(RUN) python dev/demo/run.py $(if $(KEEP),--keep)
+
+demo-cluster: $(UV)  ## The same on a whole cluster, as root or with Docker: 2 minutes, the first time 10
+	$(RUN) python dev/demo/run.py --stage cluster $(if $(KEEP),--keep)
 
 image: $(UV)  ## Build the image of operator and flag server, and what a plain `docker build -f Dockerfile build/image` needs
 	dev/cluster build-image
@@ -62,8 +66,11 @@ bench: $(UV)  ## The figures of docs/benchmarks.md, on the local cluster (about 
 simulate: $(UV)  ## How often each kind of gate rolls back a healthy rollout, and how soon it catches a bad one (about twenty minutes)
 	$(RUN) python dev/simulation/run.py
 
+sources: $(UV)  ## What a gate is told by real servers with Prometheus's API: Prometheus 2.53, VictoriaMetrics, Thanos (built by go: minutes)
+	$(RUN) python dev/sources/run.py
+
 search: $(UV)  ## Every place that a rollout can reach in small worlds, or all to a depth, held to every claim; then seeded bugs, to be found (about a quarter of an hour)
 	$(RUN) python dev/search/run.py
 	$(RUN) python dev/search/seeded.py
 
-.PHONY: e2e demo image bench simulate search
+.PHONY: e2e demo demo-cluster image bench simulate sources search

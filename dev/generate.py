@@ -1,5 +1,5 @@
-"""Writes what is generated: the CRDs (crds/ and the chart's copy), the API reference, the chart's table of values. `--check` fails on a
-difference."""
+"""Writes what is generated: the CRDs (crds/ and the chart's copy), the API reference, the chart's table of values, the picture of the demo.
+`--check` fails on a difference."""
 
 import argparse
 import sys
@@ -9,6 +9,7 @@ import yaml
 
 import tidegate_api_docs
 import tidegate_chart_docs
+import tidegate_picture
 from tidegate.api.crd import KINDS, custom_resource_definition
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -22,7 +23,7 @@ def rendered() -> dict[Path, str]:
         text = HEADER + yaml.safe_dump(custom_resource_definition(definition), sort_keys=False, width=140, allow_unicode=True)
         for folder in (ROOT / "crds", ROOT / "helm/tidegate/files/crds"):
             out[folder / f"{definition.plural}.yaml"] = text
-    return out | tidegate_api_docs.rendered() | tidegate_chart_docs.rendered()
+    return out | tidegate_api_docs.rendered() | tidegate_chart_docs.rendered() | tidegate_picture.rendered()
 
 
 def main() -> int:

@@ -12,12 +12,12 @@ from tidegate.api.base import API_VERSION
 from tidegate.api.conditions import Reason
 from tidegate.api.crd import KINDS, KindDefinition, custom_resource_definition
 from tidegate.api.records import Transition
-from tidegate.api.types import DURATION_OR_ZERO_PATTERN, DURATION_PATTERN
+from tidegate.api.types import DURATION, DURATION_OR_ZERO, TIMEOUT
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
 HEADER = "<!-- Generated from operator/tidegate/api by `make generate`. Edit the models, not this file. -->\n\n"
 Schema = dict[str, Any]
-_DURATIONS = {DURATION_PATTERN: "above 0", DURATION_OR_ZERO_PATTERN: ""}
+_DURATIONS = {DURATION.rule.expression: "above 0", DURATION_OR_ZERO.rule.expression: "", TIMEOUT.rule.expression: "1s to 60s"}
 _ABSENT = re.compile(r"(?:^|(?<=[.;] ))(?:Default|Absent|absent): (.*?)\.?$", re.DOTALL)
 _COUNTED = (("Length", " characters"), ("Items", " items"), ("Properties", " entries"))
 
@@ -68,7 +68,7 @@ def _type(node: Schema, path: str) -> str:
         return f"map of {_type(extra, path)}"
     if "properties" in node:
         return f"[object](#{re.sub('[^a-z0-9_-]', '', path.lower())})"
-    return "duration" if node.get("pattern") in _DURATIONS else "time" if node.get("format") == "date-time" else str(node["type"])
+    return "duration" if _form(node) in _DURATIONS else "time" if node.get("format") == "date-time" else str(node["type"])
 
 
 def _meaning(node: Schema) -> tuple[str, str]:
@@ -76,18 +76,28 @@ def _meaning(node: Schema) -> tuple[str, str]:
     text = node.get("description", "")
     found = _ABSENT.search(text)
     rest = text[: found.start()].strip(" ;") if found else text
-    return _prose(found[1] or '""') if found else "", _prose(rest) + ("." if rest and rest[-1] not in ".?" else "")
+    return _prose(found[1]) if found else "", _prose(rest) + ("." if rest and rest[-1] not in ".?" else "")
 
 
 def _bounds(node: Schema) -> str:
-    pattern, keys = node.get("pattern"), ", ".join(f"`{key}`" for key in node.get("x-kubernetes-list-map-keys", ()))
-    if pattern in _DURATIONS:
-        return _DURATIONS[pattern]
+    form, keys = _form(node), ", ".join(f"`{key}`" for key in node.get("x-kubernetes-list-map-keys", ()))
+    if form in _DURATIONS:
+        return _DURATIONS[form]
     out = [_range(node, f"min{what}", f"max{what}", unit) for what, unit in _COUNTED] + [_range(node, "minimum", "maximum", "")]
-    out += [" or ".join(f"`{value}`" for value in node.get("enum", ())), f"`{pattern}`" if pattern else ""]
+    out += [" or ".join(f"`{value}`" for value in node.get("enum", ())), *_sentences(node)]
     out += [f"one for each {keys}" if keys else "", "none twice" if node.get("x-kubernetes-list-type") == "set" else ""]
     inner = _bounds(node["items"]) if "items" in node else ""
     return "; ".join(each for each in (*out, f"each {inner}" if inner else "") if each)
+
+
+def _form(node: Schema) -> str:
+    """The rule that a text is written by; "" for none."""
+    return str(node.get("x-kubernetes-validations", [{}])[0].get("rule", "")) if node["type"] == "string" else ""
+
+
+def _sentences(node: Schema) -> list[str]:
+    """What the rules of a text say."""
+    return [_prose(rule["message"]) for rule in node.get("x-kubernetes-validations", ())] if node["type"] == "string" else []
 
 
 def _range(node: Schema, low: str, high: str, unit: str) -> str:

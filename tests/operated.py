@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -30,8 +31,9 @@ class Dial(Prometheus):
     def __init__(self, value: float) -> None:
         self.value = value
 
-    async def instant(self, endpoint: Endpoint, query: str, at: float) -> InstantVector:
-        return InstantVector("vector", (Series((), at if "timestamp(" in query else self.value),), 1)
+    async def instant(self, endpoint: Endpoint, query: str, at: float, keep: int = 0) -> InstantVector:
+        ages = tuple(Series((("selector", number),), at) for number in re.findall(r'"selector", "([0-9]+)"', query))
+        return InstantVector("vector", ages or (Series((), self.value),), len(ages) or 1)
 
     async def has_series(self, endpoint: Endpoint, selector: str, since: float, at: float) -> bool:
         return True
@@ -110,6 +112,15 @@ class Operated:
         await self.server.put("featurerollouts", KEY.namespace, {"metadata": {"name": name}, "spec": spec})
         self.wake(name)
 
+    async def delete(self, name: str = KEY.name) -> None:
+        """A person deletes a rollout, and the watcher tells when it is gone."""
+        key = replace(KEY, name=name)
+        await self.server.remove("featurerollouts", key.namespace, name)
+        self.wake(name)
+        await self.until(lambda: ("featurerollouts", key.namespace, name) not in self.server.store.objects)
+        self.parts.gone(key)
+        self.wake(name)
+
     async def edit(self, name: str = KEY.name, **metadata: Any) -> None:
         await self.server.put("featurerollouts", KEY.namespace, {"metadata": {"name": name} | metadata})
         self.wake(name)
@@ -130,14 +141,14 @@ def rollout_spec(flag: str = FLAG, **fields: Any) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def operated(server: ApiServer, folder: Path) -> AsyncIterator[Operated]:
+async def operated(server: ApiServer, folder: Path, dial: Dial | None = None, **options: Any) -> AsyncIterator[Operated]:
     """A rollout that has just shown 10 %."""
     prometheus = {"url": "http://prometheus:9090", "interval": "1s", "staleness": "30s"}
     await server.put("namespaces", "", {"metadata": {"name": KEY.namespace}})
     await server.put("rolloutpolicies", "", {"metadata": {"name": "production"}, "spec": {"prometheus": prometheus}})
-    registry, dial = CollectorRegistry(), Dial(0.0)
+    registry, dial = CollectorRegistry(), dial or Dial(0.0)
     async with Kubernetes.connect(server.kubeconfig(folder)) as kubernetes:
-        settings = OperatorSettings(own_namespace="tidegate", candidate="me", workers=2)
+        settings = OperatorSettings(own_namespace="tidegate", candidate="me", workers=2, **options)
         parts = assemble(kubernetes, dial, registry, lambda: True, settings)
         working, posting = asyncio.create_task(parts.queue.run()), asyncio.create_task(parts.outbox.run())
         world = Operated(server, parts, dial, registry)

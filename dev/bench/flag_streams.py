@@ -15,7 +15,7 @@ import grpc
 import grpc.aio
 from openfeature.schemas.protobuf.flagd.sync.v1.sync_pb2 import SyncFlagsRequest
 
-BACKOFF_SECONDS, BACKOFF_AFTER_ERROR_SECONDS = 0.1, 1.0
+BACKOFF_SECONDS, BACKOFF_AFTER_ERROR_SECONDS = 0.5, 1.0
 """FLAGD_RETRY_BACKOFF_MS and FLAGD_RETRY_BACKOFF_MAX_MS, as examples/09-application.yaml sets them."""
 REPORT_SECONDS = 0.05
 METHOD = "/flagd.sync.v1.FlagSyncService/SyncFlags"

@@ -14,8 +14,9 @@ from tests.fakes.apiserver import ApiServer
 
 from tidegate.api.targets import FlagTarget
 from tidegate.domain.exposure import Mode, Reading, Wish
-from tidegate.levers.flag.flag_set import WriteFlag, merged, parse_flag_set, read_flag, to_config_map
+from tidegate.levers.flag.flag_set import WriteFlag, parse_flag_set, read_flag, to_config_map
 from tidegate.levers.flag.lever import FlagLever
+from tidegate.levers.flag.merging import merged
 
 NAMESPACE = "shop"
 SELECTOR = f"{NAMESPACE}/{CONFIG_MAP}"

@@ -3,7 +3,7 @@
 import json
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -15,7 +15,16 @@ from tidegate.clients import credentials
 
 Json = dict[str, Any]
 SECONDS = 5.0
-PROMETHEUS = "/api/v1/namespaces/monitoring/services/prometheus:9090/proxy/api/v1/query"
+IN_CLUSTER = "/api/v1/namespaces/monitoring/services/prometheus:9090/proxy"
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """How things are reached: a path leads through the API server, a whole URL past it. `applications`: None where they are pods."""
+
+    kubeconfig: Path
+    prometheus: str = IN_CLUSTER
+    applications: tuple[str, ...] | None = None
 
 
 class NoAnswerError(Exception):
@@ -31,25 +40,25 @@ class Series:
 
 
 class Api:
-    """One session to one API server. Every method raises NoAnswerError."""
+    """One session to one API server, and to what stands beside it. Every method raises NoAnswerError."""
 
-    def __init__(self, session: aiohttp.ClientSession, trust: ssl.SSLContext | bool, proxy: str | None) -> None:
+    def __init__(self, session: aiohttp.ClientSession, connection: credentials.Connection, ends: Ends) -> None:
         self._session = session
-        self._trust = trust
-        self._proxy = proxy
+        self._proxy = connection.proxy
+        self._trust = _trust(connection)
+        self._headers = {"Authorization": connection.authorization} if connection.authorization else {}
+        self.ends = ends
 
     @classmethod
     @asynccontextmanager
-    async def connect(cls, kubeconfig: Path) -> AsyncIterator[Self]:
+    async def connect(cls, ends: Ends) -> AsyncIterator[Self]:
         """Logs in as kubectl does."""
-        found = await credentials.connection(str(kubeconfig))
-        headers = {"Authorization": found.authorization} if found.authorization else {}
-        timeout = aiohttp.ClientTimeout(total=SECONDS)
-        async with aiohttp.ClientSession(found.server, headers=headers, timeout=timeout) as session:
-            yield cls(session, _trust(found), found.proxy)
+        found = await credentials.connection(str(ends.kubeconfig))
+        async with aiohttp.ClientSession(found.server, timeout=aiohttp.ClientTimeout(total=SECONDS)) as session:
+            yield cls(session, found, ends)
 
     async def get(self, path: str) -> Json:
-        """What stands under a path."""
+        """What stands under a path, or at a URL."""
         return await self._ask("GET", path)
 
     async def post(self, path: str) -> Json:
@@ -58,7 +67,7 @@ class Api:
 
     async def prometheus(self, query: str) -> list[Series]:
         """The series of an instant query; of a query such as `x[30s]` with all samples in the range, at their own times."""
-        answer = await self.get(f"{PROMETHEUS}?{urlencode({'query': query})}")
+        answer = await self.get(f"{self.ends.prometheus}/api/v1/query?{urlencode({'query': query})}")
         if answer.get("status") != "success":
             raise NoAnswerError(f"Prometheus: {answer.get('error')}")
         return [
@@ -68,7 +77,7 @@ class Api:
 
     async def _ask(self, method: str, path: str) -> Json:
         try:
-            async with self._session.request(method, path, ssl=self._trust, proxy=self._proxy) as answer:
+            async with self._request(method, path) as answer:
                 text = await answer.text()
                 if answer.status >= 300:
                     raise NoAnswerError(f"{method} {path.partition('?')[0]}: {answer.status} {text[:200]}")
@@ -76,6 +85,12 @@ class Api:
                 return found
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             raise NoAnswerError(f"{method} {path.partition('?')[0]}: {error or type(error).__name__}") from error
+
+    def _request(self, method: str, path: str) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        """Who we are is the API server's business alone."""
+        if path.startswith("/"):
+            return self._session.request(method, path, headers=self._headers, ssl=self._trust, proxy=self._proxy)
+        return self._session.request(method, path)
 
 
 def _trust(connection: credentials.Connection) -> ssl.SSLContext | bool:

@@ -64,7 +64,7 @@ def summary(observation: Observation, plan: Plan, name: str) -> str:
         return f"{name}: not created yet"
     parts = [f"{status.state.value} {status.phase.value}", f"{status.percent or 0} %", f"step {status.step} of {len(plan.steps(name))}"]
     parts.append(words.dwell(status, plan, name, observation.at))
-    parts += [f"{gate.name} {words.reading(observation, name, GateSource.ROLLOUT, gate)}" for gate in plan.gates(name)]
+    parts += [f"{gate.name} {words.judged(observation, name, GateSource.ROLLOUT, gate.name).value}" for gate in plan.gates(name)]
     return f"{name}: {', '.join(part for part in parts if part)}"
 
 

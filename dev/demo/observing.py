@@ -1,23 +1,35 @@
 """One look at the cluster: the rollouts' statuses, the operator's live readings, and the Events."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from demo.api import Api
+from demo.api import Api, Series
 from demo.plan import NAMESPACE
 from tidegate.api.conditions import ConditionType
 from tidegate.api.rollout_run import RolloutRunStatus
-from tidegate.api.rollout_status import FeatureRolloutStatus, GateSource
+from tidegate.api.rollout_status import FeatureRolloutStatus, GateSource, Verdict
 from tidegate.api.types import parse_time
 
 _API = f"/apis/tidegate.io/v1alpha1/namespaces/{NAMESPACE}"
 _EVENTS = f"/apis/events.k8s.io/v1/namespaces/{NAMESPACE}/events"
-_READINGS = f'max by (name, source, gate) (tidegate_gate_value{{exported_namespace="{NAMESPACE}"}})'
+# In one question, so that value and verdict are of one scrape.
+_READINGS = (
+    "max by (__name__, name, source, gate, verdict) "
+    f'({{__name__=~"tidegate_gate_value|tidegate_gate_verdict",exported_namespace="{NAMESPACE}"}})'
+)
 _OPERATOR = "tidegate.io/operator"
 ReadingId = tuple[str, GateSource, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A gate's newest value, None where there is none, and what the operator made of it."""
+
+    value: float | None
+    verdict: Verdict
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -34,12 +46,12 @@ class Announcement:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What one look saw. `readings`: the newest value of each gate by (rollout, source, gate), as the operator reads it; status has only
-    those at which a verdict changed."""
+    """What one look saw. `readings`: of each gate by (rollout, source, gate), as the operator exports them; status has only those at which
+    a verdict changed."""
 
     at: datetime
     statuses: Mapping[str, FeatureRolloutStatus] = field(default_factory=dict)
-    readings: Mapping[ReadingId, float] = field(default_factory=dict)
+    readings: Mapping[ReadingId, Reading] = field(default_factory=dict)
     announcements: tuple[Announcement, ...] = ()
 
     def stalled(self, rollout: str) -> str | None:
@@ -54,9 +66,22 @@ async def observe(api: Api) -> Observation:
     return Observation(
         at=datetime.now(UTC),
         statuses={one["metadata"]["name"]: FeatureRolloutStatus.model_validate(one.get("status") or {}) for one in rollouts["items"]},
-        readings={(one.labels["name"], GateSource(one.labels["source"]), one.labels["gate"]): one.samples[-1][1] for one in readings},
+        readings=read(readings),
         announcements=tuple(sorted(_announcement(one) for one in events["items"] if one.get("reportingController") == _OPERATOR)),
     )
+
+
+def read(exported: Iterable[Series]) -> dict[ReadingId, Reading]:
+    """Each gate's value beside its verdict."""
+    values: dict[ReadingId, float] = {}
+    verdicts: dict[ReadingId, Verdict] = {}
+    for one in exported:
+        gate = (one.labels["name"], GateSource(one.labels["source"]), one.labels["gate"])
+        if "verdict" in one.labels:
+            verdicts[gate] = Verdict(one.labels["verdict"])
+        else:
+            values[gate] = one.samples[-1][1]
+    return {gate: Reading(values.get(gate), verdict) for gate, verdict in verdicts.items()}
 
 
 async def read_run(api: Api, status: FeatureRolloutStatus) -> RolloutRunStatus:

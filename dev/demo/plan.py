@@ -24,8 +24,19 @@ FLAG_SET = "trading-flags"
 CLIMBS, FALLS = "confidence-calibration", "drawdown-kelly"
 BAD_AT_STEP = 2
 REPLICAS = 2
+PROMETHEUS = "http://prometheus.monitoring:9090"
+"""Where a local cluster has it."""
+DAYS = 3
+"""How long the longest climb takes on the plan's clock."""
 FLAGS_HOST, FLAGS_PORT = f"{RELEASE}-flags.{OPERATOR_NAMESPACE}", 8015
 """The Service of the flag server, as the chart names it for the demo's release."""
+
+LOOK_AROUND = (
+    f"kubectl get featurerollouts -n {NAMESPACE}",
+    f"kubectl describe featurerollout {FALLS} -n {NAMESPACE}",
+    f"kubectl get rolloutruns -n {NAMESPACE}",
+)
+"""What to look at, once KUBECONFIG and PATH are set."""
 
 _HERE = Path(__file__).resolve().parent
 Json = dict[str, Any]
@@ -61,10 +72,10 @@ class Plan:
         return sum((step.dwell for step in self.steps(rollout)), timedelta(0))
 
 
-def load(clock: Clock) -> Plan:
-    """The policy and the two rollouts, from their manifests."""
+def load(clock: Clock, prometheus: str = PROMETHEUS) -> Plan:
+    """The policy and the two rollouts, from their manifests. `prometheus`: its URL."""
     policy = clock.scaled_object(_manifest("policy"))
-    policy["spec"]["prometheus"]["interval"] = format_duration(clock.interval)
+    policy["spec"]["prometheus"] |= {"url": prometheus, "interval": format_duration(clock.interval)}
     rollouts = tuple(clock.scaled_object(_manifest(name)) for name in (CLIMBS, FALLS))
     specs = {one["metadata"]["name"]: FeatureRolloutSpec.model_validate(one["spec"]) for one in rollouts}
     return Plan(clock, (policy, *rollouts), specs, RolloutPolicySpec.model_validate(policy["spec"]).guards)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import zip_longest
 
 from rich.table import Table
 from rich.text import Text
@@ -77,10 +78,9 @@ def steps_table(plan: Plan, runs: dict[str, tuple[Record, ...]]) -> Table:
         table.add_column(title, no_wrap=True)
     for name, records in runs.items():
         steps = steps_of(records)
-        following = [f"{step.percent} %" for step in steps[1:]] + [""]
-        for step, next_step in zip(steps, following, strict=True):
+        for step, following in zip_longest(steps, steps[1:]):
             after = f"+{(step.effective - step.decided).total_seconds():.2f} s"
-            left_for = _LEFT_FOR.get(step.left_by, next_step) if step.left_by else ""
+            left_for = _LEFT_FOR.get(step.left_by, f"{following.percent} %" if following else "") if step.left_by else ""
             table.add_row(name, f"{step.percent} %", _clock(step.decided), after, _dwelt(plan, name, step), left_for)
     return table
 

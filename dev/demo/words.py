@@ -5,7 +5,6 @@ from datetime import datetime, timedelta
 
 from demo.observing import Observation
 from demo.plan import Plan
-from tidegate.api.gates import Gate
 from tidegate.api.rollout_status import FeatureRolloutStatus, GateSource, GateStatus, State, Verdict
 
 BAR_CELLS = 20
@@ -43,13 +42,11 @@ def dwell(status: FeatureRolloutStatus, plan: Plan, rollout: str, at: datetime) 
         return ""
     whole = plan.dwell(rollout, status.step_percent)
     left = status.effective_at + whole - at
-    return f"dwell: {seconds(left)} of {seconds(whole)} left" if left > timedelta(0) else f"dwell of {seconds(whole)} over"
+    return f"dwell: {seconds(left)} of {seconds(whole)} left" if left > timedelta(0) else f"dwell of {seconds(whole)} is over"
 
 
-def verdict(gate: GateStatus | None) -> str:
+def verdict(gate: GateStatus) -> str:
     """A gate's verdict, and in a word why it holds."""
-    if gate is None:
-        return "not asked yet"
     if gate.verdict is Verdict.NO_DATA:
         return f"NO_DATA {gate.no_data_reason or ''}".rstrip()
     if gate.verdict is not Verdict.HOLD:
@@ -61,11 +58,27 @@ def verdict(gate: GateStatus | None) -> str:
     return f"HOLD {gate.message}".rstrip()
 
 
-def reading(observation: Observation, rollout: str, source: GateSource, gate: Gate) -> str:
-    """The newest value of a gate, short enough for a column: as the operator's metrics have it, else as status has."""
-    live = observation.readings.get((rollout, source, gate.name))
-    status = find(observation.statuses.get(rollout), source, gate.name)
-    value = live if live is not None else status.value if status else None
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A gate's value, short enough for a column, and its verdict with the reason: both of one moment."""
+
+    value: str
+    verdict: Verdict | None
+    told: str
+
+
+def judged(observation: Observation, rollout: str, source: GateSource, name: str) -> Judged:
+    """A gate as the operator exported it last, else as status has it. Why it holds stands in status alone."""
+    live = observation.readings.get((rollout, source, name))
+    status = find(observation.statuses.get(rollout), source, name)
+    if live is not None and (status is None or status.verdict is not live.verdict):
+        return Judged(_short(live.value), live.verdict, live.verdict.value)
+    if status is None:
+        return Judged(_short(None), None, "not asked yet")
+    return Judged(_short(live.value if live is not None else status.value), status.verdict, verdict(status))
+
+
+def _short(value: float | str | None) -> str:
     return "–" if value is None else f"{float(value):.4g}"
 
 
@@ -84,4 +97,4 @@ def waiting(observation: Observation, rollout: str) -> str:
         return "every step is passed; rollback rules stay armed while it bakes"
     if status.waiting_for is None:
         return observation.stalled(rollout) or "waits for nothing: the next reconcile decides"
-    return observation.stalled(rollout) or status.waiting_for.removeprefix("the next step ")
+    return observation.stalled(rollout) or status.waiting_for

@@ -6,7 +6,7 @@ _ROLLOUT = "decide/rollout/"
 _MOTION, _ATTEMPT, _WAITING = _ROLLOUT + "motion.py", _ROLLOUT + "attempt.py", _ROLLOUT + "waiting.py"
 _WISHES, _DECISION, _DRAFT = _ROLLOUT + "wishes.py", _ROLLOUT + "deciding.py", _ROLLOUT + "draft.py"
 _DELETION, _DRIFT = _ROLLOUT + "deletion.py", _ROLLOUT + "drift.py"
-_VERDICT, _FLAG_SET, _SCRIPT = "decide/gates/verdict.py", "levers/flag/flag_set.py", "domain/script.py"
+_VERDICT, _MERGING, _SCRIPT = "decide/gates/verdict.py", "levers/flag/merging.py", "domain/script.py"
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,8 @@ _RAISES = (
     Bug(
         "a raise that was decided is made though spec.paused is true by now",
         _WAITING,
-        'Blocker("spec.paused is true") if draft.spec.paused else',
-        'Blocker("spec.paused is true") if draft.spec.paused and draft.status.raising is None else',
+        "return None if by is None else Blocker(by)",
+        "return None if by is None or draft.status.raising is not None else Blocker(by)",
         "switches",
     ),
     Bug(
@@ -82,7 +82,7 @@ _RAISES = (
     ),
     Bug(
         "a write doesn't look at whether the flag is still what was seen",
-        _FLAG_SET,
+        _MERGING,
         "if write.raises and not _is_as_seen(live, seen):",
         "if False:",
         "leaders",
@@ -185,8 +185,8 @@ _RECORDS = (
     Bug(
         "records are cleared though they could not be appended",
         _SCRIPT,
-        "    outcome = yield Append(status)\n    if outcome.is_ok:\n        yield ClearPending",
-        "    yield Append(status)\n    if True:\n        yield ClearPending",
+        "    outcome = yield Append(status)\n    if outcome.is_ok:\n        outcome = yield ClearPending",
+        "    yield Append(status)\n    if True:\n        outcome = yield ClearPending",
         "unwritten",
     ),
     Bug("records of an object that is created again begin at 1", _ATTEMPT, "seq=run.seq if run else 0", "seq=0", "reborn"),

@@ -4,14 +4,14 @@ numbers and epochs from the newest one on; revisions by whether they are asked f
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from search.codec import Ages, encoder, relative
 from search.flags import Flags, Written
 from search.people import LONGEST_SLEEP
 from search.place import TICK, Memory, Place
-from search.scopes import INTERVAL, STALENESS
+from search.scopes import INTERVAL, PATIENCE, STALENESS
 from search.spec import Choice, Library
 from tidegate.api.records import Record
 from tidegate.api.rollout_status import Drift, FeatureRolloutStatus, GateStatus
@@ -136,18 +136,24 @@ class Canon:
         )
 
 
+_LONGER_THAN_ALL = timedelta(days=1)
+"""A deadline that no scope gets to: where none is given, it is a week."""
+
+
 def ages_of(library: Library) -> Ages:
     """When times are old in a scope: later than anything that is counted from them."""
     scope = library.scope
     spec = library.written(Choice()).spec
-    deadline = 0 if spec.step_deadline is None else int(spec.step_deadline.total_seconds())
+    deadline = 0 if spec.step_deadline >= _LONGER_THAN_ALL else int(spec.step_deadline.total_seconds())
     reach = max((int(guard.reach.total_seconds()) for guard in library.policy.spec.guards if guard.reach is not None), default=0)
     lasting = max((int(rule.for_.total_seconds()) for rule in library.lasting.values() if rule.for_ is not None), default=0)
+    sleep = int(LONGEST_SLEEP.total_seconds()) if "sleep" in scope.events else 0
     gap = max(lasting, STALENESS) + INTERVAL if lasting else INTERVAL
     return {
-        (FeatureRolloutStatus, "effective_at"): scope.dwell + deadline + INTERVAL,
+        (FeatureRolloutStatus, "effective_at"): scope.dwell + deadline + INTERVAL + sleep,
         (FeatureRolloutStatus, "resumed_at"): deadline + INTERVAL if deadline else 0,
-        (FeatureRolloutStatus, "exposed_at"): INTERVAL + (int(LONGEST_SLEEP.total_seconds()) if "sleep" in scope.events else 0),
+        (FeatureRolloutStatus, "exposed_at"): INTERVAL + sleep,
+        (FeatureRolloutStatus, "without_data_since"): PATIENCE + INTERVAL + sleep,
         (FeatureRolloutStatus, "raised_at"): reach + INTERVAL if reach else 0,
         (FeatureRolloutStatus, "enabled_at"): scope.bake + INTERVAL,
         (Drift, "recorded_at"): int(RECORD_EVERY.total_seconds()),

@@ -19,7 +19,7 @@ from tidegate.decide.rollout.drift import SHORT_WHILE
 
 _TOLD_APART = ("seq", "attempt", "run", "revision", "rejected_revision", "rejected", "written", "pending", "valid_spec")
 _FORGOTTEN: dict[type[BaseModel], tuple[str, ...]] = {
-    FeatureRolloutStatus: (*_TOLD_APART, "observed_generation", "recorded_generation", "next_evaluation_at"),
+    FeatureRolloutStatus: (*_TOLD_APART, "observed_generation", "recorded_generation", "next_evaluation_at", "rolled_back_because"),
     GateStatus: ("value", "worst_series", "baseline", "samples", "samples_expected_at", "counted"),
     Condition: ("message", "observed_generation"),
     Drift: ("total",),
@@ -107,9 +107,8 @@ def _recent(times: tuple[datetime, ...], now: datetime) -> tuple[int, ...]:
 
 
 def _text(text: str, now: datetime) -> str:
-    """Which run a sentence names, `status.run` says too."""
-    text = _RUN.sub("RolloutRun", text)
-    return _TIME.sub(lambda found: f"@{relative(datetime.fromisoformat(found[0]), now, _DEFAULT_OLD)}@", text) if "T" in text else text
+    """Which run a sentence names, which moment, revision and percent, other fields say too. What a gate read is told of no place."""
+    return _without_numbers(_TIME.sub("@", _RUN.sub("RolloutRun", text)))
 
 
 @lru_cache(maxsize=65_536)

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from itertools import zip_longest
 from time import process_time
 
@@ -13,10 +14,10 @@ from search.memory import standing
 from search.people import EVENTS, HANDS
 from search.place import FIRST, Life, Place
 from search.reconciling import Operator, Reconcile
-from search.scopes import BAD, GOOD, Said, Scope
+from search.scopes import BAD, GOOD, PATIENCE, Said, Scope
 from search.spec import Choice, Library
 from tidegate.api.rollout_status import FeatureRolloutStatus, Phase, State
-from tidegate.decide.rollout import draft
+from tidegate.decide.rollout import draft, missing
 from tidegate.domain.exposure import Reading
 
 UNKNOWN = -1
@@ -161,7 +162,7 @@ class Search:
     """The search of one scope."""
 
     def __init__(self, scope: Scope) -> None:
-        draft.BACKLOG = scope.backlog
+        draft.BACKLOG, missing.PATIENCE = scope.backlog, timedelta(seconds=PATIENCE)
         self.operator = Operator(Library(scope))
         self.graph = Graph(scope)
         self._canon = Canon(self.operator.library, self.operator.noting.written)

@@ -20,13 +20,13 @@ from tidegate.levers.flag.flag_set import (
     FLAG_SET_LABEL,
     FlagSet,
     WriteFlag,
-    merged,
     parse_flag_set,
     read_flag,
     to_config_map,
 )
 from tidegate.levers.flag.lever import FlagLever
 from tidegate.levers.flag.mark import to_metadata
+from tidegate.levers.flag.merging import merged
 from tidegate.levers.managed_fields import FIELD_MANAGER
 
 MOST = 100_000

@@ -9,6 +9,8 @@ from tests.builders import raw_gate
 INTERVAL = 10
 """Seconds between two evaluations of the gates: the unit of time of all scopes."""
 STALENESS = 30
+PATIENCE = 10
+"""Seconds that data may stay away before a person is asked for: the product's five minutes would only make more places."""
 
 NOW = raw_gate("now", rollback={"gt": 0.15, "confirm": 1})
 TWICE = raw_gate("twice", rollback={"gt": 0.15, "confirm": 2})

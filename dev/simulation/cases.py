@@ -4,9 +4,11 @@ import math
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from simulation.noise import Traffic, binomial, daily, drifting, poisson
+from tidegate.api.feature_rollout import NoData, NoDataAction
 from tidegate.api.gates import Gate
 from tidegate.domain.answers import Answer, Buckets, CountAnswer, GateAnswer, SeriesValue
 from tidegate.domain.counting import Tally
@@ -27,6 +29,7 @@ class Case:
     regression: str
     medians: dict[str, float] | None = None
     baselines: dict[str, float] | None = None
+    no_data: NoData | None = None
 
 
 def _gate(**fields: Any) -> Gate:
@@ -65,6 +68,21 @@ def _error_ratio(per_minute: float, minutes: int, healthy: float, worse: float) 
             total, errors = within(at, is_worse)
             value = errors / total if total else math.nan
             return GateAnswer(_answer(at, value), samples=_answer(at, float(total)))
+
+        return read
+
+    return make
+
+
+def _errors_that_may_not_exist(is_filled: bool) -> Callable[[random.Random], Reader]:
+    """The same where a healthy feature has no series of errors: with `or vector(0)` around them, or without."""
+
+    def make(random_: random.Random) -> Reader:
+        within = _requests(random_, 600, 5, 0, 0.08)
+
+        def read(at: float, is_worse: bool) -> GateAnswer:
+            total, errors = within(at, is_worse)
+            return GateAnswer(_answer(at, errors / total) if errors or is_filled else Answer(at, "vector", (), None, 0, 0, "errors"))
 
         return read
 
@@ -152,6 +170,9 @@ def cases() -> Iterator[Case]:
     yield Case("query, for 10m", _gate(**for_10m), _error_ratio(600, 5, 0.01, 0.08), busy, "8 % errors")
     yield Case("query, 6 requests/min, on 2 samples", _gate(**errors), _error_ratio(6, 5, 0.01, 0.08), quiet, "8 % errors")
     yield Case("the same, samples.min 100 over 1 h", _gate(**of_100), _error_ratio(6, 60, 0.01, 0.12), quiet, "12 % errors")
+    none, rolls_back = "no errors, and no series of them", NoData(deadline=timedelta(hours=1), then=NoDataAction.ROLLBACK)
+    for name, is_filled in (("query … or vector(0)", True), ("the same without or vector(0)", False)):
+        yield Case(name, _gate(**errors), _errors_that_may_not_exist(is_filled), none, "8 % errors", no_data=rolls_back)
     success: dict[str, Any] = {"query": "x", "advance": {"gt": 0.6}, "rollback": {"lt": 0.5}}
     of_50 = success | {"samples": {"count": "n", "min": 50}}
     yield Case("success rate, no minimum", _gate(**success), _win_rate(10, 0.65, 0.35), "65 % of 10 trades/h", "35 %")

@@ -37,7 +37,7 @@ def simulate(case: Case, seed: str, regression_at: float | None, hours: float = 
         elapsed = number * INTERVAL
         at = START + timedelta(seconds=begins + elapsed)
         effective = START + timedelta(seconds=begins)
-        context = Context(at, STALENESS, effective, effective, None, surroundings)
+        context = Context(at, STALENESS, effective, effective, case.no_data, surroundings)
         status = judge(case.gate, GateSource.ROLLOUT, read(at.timestamp(), elapsed >= worse_from), status, context)
         assert status is not None
         if status.verdict is Verdict.ROLLBACK:

@@ -13,6 +13,8 @@ from tidegate_dev.tools import Tools
 
 # Every addon, with the images that it runs.
 IMAGES = {"prometheus": ("prometheus",), "gateway": ("envoy-gateway", "envoy")}
+DEFAULT = ("prometheus",)
+"""What a cluster gets unasked: Envoy Gateway takes a minute and a half to build, and few need it."""
 
 
 class Addons:
@@ -26,10 +28,9 @@ class Addons:
         self._kube = Kube(tools.kubectl, settings.kubeconfig)
         self._helm = Helm(tools.helm, settings)
 
-    def prepare(self, names: Sequence[str]) -> None:
-        """Builds what the addons need, which takes long the first time and needs no cluster."""
-        for image in (image for name in names for image in IMAGES[name]):
-            self._images.archive(image)
+    def programs(self, names: Sequence[str]) -> tuple[str, ...]:
+        """What has to be built for these addons."""
+        return self._images.to_build([image for name in names for image in IMAGES[name]])
 
     def install(self, name: str, cluster: Cluster) -> None:
         """Installs one of IMAGES' names, unless the cluster has it as it should be."""

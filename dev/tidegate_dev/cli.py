@@ -11,10 +11,10 @@ from tidegate_dev.errors import ClusterError
 from tidegate_dev.progress import progress
 
 OVERVIEW = """\
-A real Kubernetes cluster on this machine: API server, node with containerd, DNS, Prometheus and Envoy Gateway.
+A real Kubernetes cluster on this machine: API server, node with containerd, DNS and Prometheus; Envoy Gateway on request.
 
 Where a Docker engine answers it is made with kind. Elsewhere, on Linux as root, the same programs run natively in a
-network namespace. The first `up` builds them from pinned sources, which takes about a quarter of an hour on two cores;
+network namespace. The first `up` builds them from pinned sources, which takes about ten minutes on two cores;
 the next ones take under a minute. Native, a machine has room for one more, of any other name: --name, or TIDEGATE_CLUSTER.
 """
 EXAMPLES = """\
@@ -22,7 +22,9 @@ examples:
   dev/cluster up                       make the cluster, or repair it; does nothing when it is whole
   eval "$(dev/cluster env)"            put its kubeconfig and the matching kubectl and helm into this shell
   dev/cluster load-image               build the project's image, load it, print its reference
-  dev/cluster --name second up --addons prometheus
+  dev/cluster up --load-image          both at once, which is faster the first time
+  dev/cluster up --addons prometheus,gateway
+  dev/cluster --name second up
   dev/cluster down                     remove it without a trace; what was built stays cached
 
 folders: TIDEGATE_STATE (clusters; default ~/.local/state/tidegate), TIDEGATE_CACHE (what was built; default ~/.cache/tidegate)
@@ -57,8 +59,10 @@ def _run(arguments: argparse.Namespace, chosen: settings.Settings) -> int:
     began = time.monotonic()
     match arguments.command:
         case "up":
-            backend = operations.up(chosen, arguments.backend, arguments.addons, arguments.scrape_interval)
-            print(f"cluster {chosen.name!r} is up ({backend}, {time.monotonic() - began:.1f} s); its kubeconfig: {chosen.kubeconfig}")
+            made = operations.up(chosen, arguments.backend, arguments.addons, arguments.scrape_interval, image=arguments.load_image)
+            if made.image:
+                print(f"image: {made.image}")
+            print(f"cluster {chosen.name!r} is up ({made.backend}, {time.monotonic() - began:.1f} s); its kubeconfig: {chosen.kubeconfig}")
         case "down":
             done = "is down" if operations.down(chosen) else "was not there"
             print(f"cluster {chosen.name!r} {done} ({time.monotonic() - began:.1f} s)")
@@ -122,10 +126,11 @@ def _add_up(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     up.add_argument(
         "--addons",
         type=_addons,
-        default=tuple(addons.IMAGES),
+        default=addons.DEFAULT,
         metavar="LIST",
-        help=f"comma-separated, of {', '.join(addons.IMAGES)}; or none (default: all)",
+        help=f"comma-separated, of {', '.join(addons.IMAGES)}; or none (default: {', '.join(addons.DEFAULT)})",
     )
+    up.add_argument("--load-image", action="store_true", help="build the project's image meanwhile, and load it")
     up.add_argument(
         "--scrape-interval", type=_interval, default="1s", metavar="DURATION", help="how often Prometheus reads pods (default: 1s)"
     )

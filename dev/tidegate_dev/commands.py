@@ -14,7 +14,7 @@ Arguments = Sequence[str | Path]
 def output(argv: Arguments, *, text: str | None = None, timeout: float = 60, env: Mapping[str, str] | None = None) -> str:
     """Standard output of a command. Raises ClusterError with what it wrote to standard error when it fails or hangs."""
     try:
-        done = subprocess.run(_bound(argv), input=text, capture_output=True, text=True, timeout=timeout, env=env, check=False)
+        done = subprocess.run(bound(argv), input=text, capture_output=True, text=True, timeout=timeout, env=env, check=False)
     except subprocess.TimeoutExpired as error:
         raise ClusterError(f"{_shown(argv)} did not end within {timeout:.0f} s") from error
     if done.returncode:
@@ -37,7 +37,7 @@ def logged(argv: Arguments, log: Path, *, what: str, timeout: float, env: Mappin
     with log.open("wb") as stream:
         try:
             code = subprocess.run(
-                _bound(argv), stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, env=env, cwd=cwd, timeout=timeout, check=False
+                bound(argv), stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, env=env, cwd=cwd, timeout=timeout, check=False
             ).returncode
         except subprocess.TimeoutExpired as error:
             raise ClusterError(f"{what} did not end within {timeout:.0f} s", log) from error
@@ -50,7 +50,7 @@ def search_path() -> str:
     return f"{os.environ.get('PATH', os.defpath)}:/usr/local/sbin:/usr/sbin:/sbin"
 
 
-def _bound(argv: Arguments) -> list[str | Path]:
+def bound(argv: Arguments) -> list[str | Path]:
     """The command line, with the program found and made to die with this process: a killed `up` leaves no build or helm behind."""
     program = shutil.which(argv[0], path=search_path())
     if program is None:

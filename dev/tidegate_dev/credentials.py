@@ -85,12 +85,12 @@ def _tokens(made: Credentials, server: str) -> None:
     for name, (user, group) in USERS.items():
         token = secrets.token_hex(24)
         lines.append(f'{token},{user},{name},"{group}"')
-        files.write(made.kubeconfig(name), _kubeconfig(server, made.authority.read_bytes(), name, token), mode=0o600)
+        files.write(made.kubeconfig(name), kubeconfig(server, made.authority.read_bytes(), name, token), mode=0o600)
     files.write(made.tokens, "\n".join(lines) + "\n", mode=0o600)
 
 
-def _kubeconfig(server: str, authority: bytes, user: str, token: str) -> str:
-    """JSON, which every reader of YAML accepts."""
+def kubeconfig(server: str, authority: bytes, user: str, token: str) -> str:
+    """The kubeconfig of who bears `token`, in JSON, which every reader of YAML accepts. `authority`: PEM."""
     cluster = {"server": server, "certificate-authority-data": base64.b64encode(authority).decode()}
     context = {"cluster": "tidegate", "user": user, "namespace": "default"}
     return json.dumps(

@@ -26,7 +26,7 @@ def install(settings: Settings, kube: Kube, helm: Helm, builder: Builder, gatewa
     deployment = (NAMESPACE, "envoy-gateway")
     if manifests.is_current(kube, settings, "gateway", content, [deployment]):
         return
-    with progress.step(f"installing Envoy Gateway {upstream.version.removeprefix('v')}"):
+    with progress.step(f"installing Envoy Gateway {upstream.known_as(upstream.version)}"):
         _install_chart(helm, builder.module_folder(upstream) / "charts" / "gateway-helm", gateway)
         kube.wait_rolled_out(*deployment, READY_SECONDS)
         kube.apply(classes)

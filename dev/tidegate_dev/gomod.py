@@ -1,4 +1,4 @@
-"""Reads and checks the pinned go.mod files, one per upstream, from which the cluster's programs are built."""
+"""Reads and checks the pinned go.mod, from which the local cluster's programs are built."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

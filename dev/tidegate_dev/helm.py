@@ -34,6 +34,10 @@ class Helm:
             text=json.dumps(values),
         )
 
+    def template(self, release: str, chart: Path, namespace: str, values: Mapping[str, object]) -> str:
+        """What would be installed, as YAML. Asks no cluster."""
+        return self._run("template", release, str(chart), f"--namespace={namespace}", "--values=-", text=json.dumps(values))
+
     def uninstall(self, release: str, namespace: str) -> None:
         self._run("uninstall", release, f"--namespace={namespace}", "--ignore-not-found", "--wait", f"--timeout={SECONDS}s")
 

@@ -22,6 +22,7 @@ class KindCluster:
     """kind does the work; the node image, and with it the release of Kubernetes, is the one that this kind was tested with."""
 
     name = "kind"
+    programs: tuple[str, ...] = ("kind",)
 
     def __init__(self, settings: Settings, tools: Tools, builder: Builder) -> None:
         self._settings = settings
@@ -29,7 +30,7 @@ class KindCluster:
         self._kube = Kube(tools.kubectl, settings.kubeconfig)
 
     def prepare(self) -> None:
-        self._builder.program("kind")
+        """Docker has all that it stands on."""
 
     def make(self) -> None:
         """Waits for a cluster that is on its way up. One that is broken is made anew, which is said: kind has no repair."""

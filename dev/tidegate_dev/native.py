@@ -30,10 +30,9 @@ from tidegate_dev.program_images import Archive, ProgramImages
 from tidegate_dev.progress import progress
 from tidegate_dev.settings import Settings
 from tidegate_dev.tools import Tools
-from tidegate_dev.upstreams import of_program
 
 DAEMONS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "containerd", "kubelet", "kube-proxy")
-PROGRAMS = (*DAEMONS, "containerd-shim-runc-v2", "ctr", "coredns")
+PROGRAMS = (*DAEMONS, "containerd-shim-runc-v2", "ctr", "coredns", "pause")
 STOP_GRACE_SECONDS = 5.0
 _REAL_NODE = (Path("/etc/kubernetes/kubelet.conf"), Path("/var/lib/kubelet/config.yaml"))
 
@@ -69,6 +68,7 @@ class NativeCluster:
     """Makes the cluster and keeps it whole; every step may be repeated, and one that is done costs next to nothing."""
 
     name = "native"
+    programs: tuple[str, ...] = PROGRAMS
 
     def __init__(self, settings: Settings, tools: Tools, builder: Builder, images: ProgramImages, lock: int) -> None:
         self._settings = settings
@@ -80,8 +80,6 @@ class NativeCluster:
 
     def prepare(self) -> None:
         debian.ensure(self._settings, debian.NODE if network.filters_bridges() else (*debian.NODE, *debian.KERNEL_MODULES))
-        for program in PROGRAMS:
-            self._builder.program(program)
 
     def make(self) -> None:
         """Brings up what is not there or out of date: the first time everything, after a crash what is missing."""
@@ -143,7 +141,7 @@ class NativeCluster:
     def _start_runtime(self, daemons: Daemons) -> Archive:
         """Starts containerd and gives it the images that the node itself needs; returns the DNS server's."""
         pause, dns = self._images.archive("pause"), self._images.archive("coredns")
-        self._run(daemons.containerd(pause.reference), path=self._builder.folder(of_program("containerd")))
+        self._run(daemons.containerd(pause.reference), path=self._builder.program("containerd").parent)
         self._wait("containerd", "containerd answers", self._runtime.answers, 30)
         self.load_image(pause)
         self.load_image(dns)

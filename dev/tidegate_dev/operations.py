@@ -4,6 +4,7 @@ import json
 import shlex
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 from tidegate_dev import archives, backends, files, locks, pinning, project_image, tools, upstreams
@@ -16,20 +17,34 @@ from tidegate_dev.program_images import Archive, ProgramImages
 from tidegate_dev.settings import Settings
 
 
-def up(settings: Settings, backend: str, addons: Sequence[str], scrape_interval: str) -> str:
-    """Makes the cluster with its addons, or what of them is missing or out of date. On a whole one it changes nothing."""
-    with locks.exclusive(settings.lock, "changing this cluster") as lock:
+@dataclass(frozen=True)
+class Up:
+    """The kind of cluster that is up, and the reference of the project's image, where it was asked for."""
+
+    backend: str
+    image: str | None
+
+
+def up(settings: Settings, backend: str, addons: Sequence[str], scrape_interval: str, *, image: bool = False) -> Up:
+    """Makes the cluster with its addons, or what of them is missing or out of date. On a whole one it changes nothing.
+
+    With `image` the project's image is built beside it, and loaded.
+    """
+    with locks.exclusive(settings.lock, "changing this cluster") as lock, ThreadPoolExecutor() as pool:
         chosen = backends.choose(settings, backend)
         workshop = _workshop(settings)
         cluster = workshop.cluster(chosen, lock)
         installer = Addons(settings, workshop.tools, workshop.builder, workshop.images, scrape_interval)
         cluster.prepare()
-        installer.prepare(addons)
+        building = pool.submit(build_image, settings) if image else None
+        workshop.builder.build((*cluster.programs, *installer.programs(addons)))
         cluster.make()
-        with ThreadPoolExecutor() as pool:
-            for done in [pool.submit(installer.install, name, cluster) for name in addons]:
-                done.result()
-    return chosen
+        for done in [pool.submit(installer.install, name, cluster) for name in addons]:
+            done.result()
+        built = building.result() if building else None
+        if built:
+            cluster.load_image(built)
+    return Up(chosen, built.reference if built else None)
 
 
 def down(settings: Settings) -> bool:
@@ -100,7 +115,7 @@ def load_image(settings: Settings, archive: Path | None) -> str:
 
 
 def pin(settings: Settings, name: str, version: str) -> None:
-    """Writes dev/go/UPSTREAM/go.mod and go.sum for another version; the next `up` builds it and replaces what runs."""
+    """Writes dev/go/go.mod and go.sum for another version of an upstream; the next `up` builds all programs and replaces what runs."""
     upstream = next(upstream for upstream in upstreams.UPSTREAMS if upstream.name == name)
     pinning.pin(upstream, version, tools.ensure(settings))
 
@@ -108,7 +123,7 @@ def pin(settings: Settings, name: str, version: str) -> None:
 def _workshop(settings: Settings) -> Workshop:
     programs = tools.ensure(settings)
     builder = Builder(settings, programs)
-    return Workshop(settings, programs, builder, ProgramImages(settings, builder, programs))
+    return Workshop(settings, programs, builder, ProgramImages(settings, builder, programs, docker=backends.uses_docker(settings)))
 
 
 def _inspect(settings: Settings, backend: str) -> Cluster:

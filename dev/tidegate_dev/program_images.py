@@ -1,15 +1,18 @@
-"""The images of the programs that run as pods: one program each, on nothing."""
+"""The images of the programs that run as pods: pulled where Docker answers, else made of one program each, on nothing."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tidegate_dev import archives, commands, files, locks
+from tidegate_dev import archives, commands, files, locks, upstreams
 from tidegate_dev.errors import ClusterError
 from tidegate_dev.gobuild import Builder
 from tidegate_dev.progress import progress
 from tidegate_dev.settings import Settings
 from tidegate_dev.tools import Tools
+
+PULL_TIMEOUT_SECONDS = 600
 
 
 @dataclass(frozen=True)
@@ -23,13 +26,21 @@ class Archive:
 class ProgramImages:
     """Makes each image once per content; programs are built on the way where the cache lacks them."""
 
-    def __init__(self, settings: Settings, builder: Builder, tools: Tools) -> None:
+    def __init__(self, settings: Settings, builder: Builder, tools: Tools, *, docker: bool) -> None:
         self._folder = settings.cache / "images"
+        self._log = settings.cache / "logs" / "pull.log"
         self._builder = builder
         self._tools = tools
+        self._docker = docker
+
+    def to_build(self, names: Sequence[str]) -> tuple[str, ...]:
+        """What has to be built for these images, if all that can be pulled is; Envoy comes as a wheel."""
+        return tuple(name for name in names if name != "envoy" and not (self._docker and upstreams.of_program(name).image))
 
     def archive(self, name: str) -> Archive:
         """`name`: pause, coredns, prometheus, envoy-gateway or envoy."""
+        if self._docker and (pulled := self._pulled(name)):
+            return pulled
         program = self._program(name).resolve()
         # The program's folder is named by what it was built from; size and time tell apart what came as a wheel.
         stat = program.stat()
@@ -41,9 +52,30 @@ class ProgramImages:
                     _pack(name, program, found)
         return found
 
+    def _pulled(self, name: str) -> Archive | None:
+        """The published image of a program; None where there is none, or where it can't be had."""
+        upstream = next((each for each in upstreams.UPSTREAMS if name in each.programs and each.image), None)
+        if upstream is None:
+            return None
+        version = upstream.version_of(name)
+        found = Archive(self._folder / f"{name}-{version}.tar", f"{upstream.image}:v{version}")
+        with locks.exclusive(self._folder / f".{name}.lock", f"pulling the image of {name}"):
+            if not found.path.exists():
+                try:
+                    self._pull(found)
+                except ClusterError as problem:
+                    progress.say(f"{problem}: building {name} instead")
+                    return None
+        return found
+
+    def _pull(self, wanted: Archive) -> None:
+        temporary = wanted.path.with_name(f".{wanted.path.name}.incomplete")
+        with progress.step(f"pulling {wanted.reference}"):
+            for argv in (["docker", "pull", wanted.reference], ["docker", "save", f"--output={temporary}", wanted.reference]):
+                commands.logged(argv, self._log, what=f"{argv[0]} {argv[1]} of {wanted.reference}", timeout=PULL_TIMEOUT_SECONDS)
+        temporary.rename(wanted.path)
+
     def _program(self, name: str) -> Path:
-        if name == "pause":
-            return self._builder.pause()
         return self._tools.envoy if name == "envoy" else self._builder.program(name)
 
 

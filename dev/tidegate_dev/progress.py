@@ -1,9 +1,10 @@
 """Tells the reader what is being done and for how long: a live line on a terminal, plain lines elsewhere."""
 
+import shutil
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -14,12 +15,18 @@ HEARTBEAT_SECONDS = 30.0
 @dataclass
 class _Step:
     text: str
+    state: Callable[[], str] | None = None
     began: float = field(default_factory=time.monotonic)
     next_heartbeat: float = WORTH_A_LINE_SECONDS
 
     @property
     def seconds(self) -> float:
         return time.monotonic() - self.began
+
+    def __str__(self) -> str:
+        """What is done, how far it has come, and for how long it has been done."""
+        state = f" … {self.state()}" if self.state else ""
+        return f"{self.text}{state} … {self.seconds:.0f} s"
 
 
 class Progress:
@@ -38,9 +45,9 @@ class Progress:
         self._ticker: threading.Thread | None = None
 
     @contextmanager
-    def step(self, text: str) -> Iterator[None]:
-        """Shows `text` with the elapsed seconds for as long as the block runs."""
-        step = _Step(text)
+    def step(self, text: str, state: Callable[[], str] | None = None) -> Iterator[None]:
+        """Shows `text` with the elapsed seconds for as long as the block runs; `state` says how far it has come."""
+        step = _Step(text, state)
         with self._lock:
             self._steps.append(step)
             self._start_ticker()
@@ -52,7 +59,7 @@ class Progress:
             with self._lock:
                 self._steps.remove(step)
                 if failed or step.seconds >= WORTH_A_LINE_SECONDS:
-                    self._line(f"{'✗' if failed else '✓'} {step.text} … {step.seconds:.0f} s")
+                    self._line(f"{'✗' if failed else '✓'} {step}")
 
     def say(self, text: str) -> None:
         """Leaves one line."""
@@ -84,16 +91,16 @@ class Progress:
                     self._show_heartbeats()
 
     def _show_live(self) -> None:
-        running = " · ".join(f"{step.text} … {step.seconds:.0f} s" for step in self._steps)
+        running = " · ".join(map(str, self._steps))
         if running:
-            self._stream.write(f"\r\x1b[K{running[:110]}")
+            self._stream.write(f"\r\x1b[K{running[: shutil.get_terminal_size().columns - 1]}")
             self._stream.flush()
 
     def _show_heartbeats(self) -> None:
         for step in self._steps:
             if step.seconds >= step.next_heartbeat:
                 first = step.next_heartbeat == WORTH_A_LINE_SECONDS
-                self._line(f"  {step.text} …" if first else f"  {step.text} … {step.seconds:.0f} s")
+                self._line(f"  {step.text} …" if first else f"  {step}")
                 step.next_heartbeat = step.seconds + HEARTBEAT_SECONDS
 
     def _line(self, text: str) -> None:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib.metadata import version
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Gauge
@@ -15,6 +16,7 @@ from prometheus_client.process_collector import ProcessCollector
 
 from tidegate.act.actions import Actions
 from tidegate.act.flag_writes import FlagWrites
+from tidegate.build import expose_build
 from tidegate.clients.kubernetes import Kubernetes
 from tidegate.clients.prometheus import Prometheus
 from tidegate.clients.resources import CONFIG_MAPS, FEATURE_ROLLOUTS, ROLLOUT_POLICIES, JsonObject, Resource
@@ -35,6 +37,8 @@ from tidegate.observe.policies import Policies
 from tidegate.observe.questions import Questions
 from tidegate.observe.snapshots import Snapshots
 from tidegate.report.outbox import Outbox
+from tidegate.report.policy_metrics import PolicyMetrics
+from tidegate.report.policy_status import PolicyReports
 from tidegate.report.rollout_metrics import RolloutMetrics
 from tidegate.report.run_records import Runs
 from tidegate.report.statuses import RolloutReports
@@ -100,7 +104,8 @@ def assemble(
 ) -> Parts:
     """Everything between the watcher and the API server, wired."""
     echoes, index, evidence = Echoes(), Index(), Evidence()
-    metrics, questions = RolloutMetrics(registry), Questions(prometheus)
+    metrics, policy_metrics = RolloutMetrics(registry), PolicyMetrics(registry)
+    questions = Questions(prometheus, failed=policy_metrics.failed)
     Gauge("tidegate_prometheus_requests", "Queries sent since the start.", registry=registry).set_function(lambda: questions.requests)
     policies, flags = Policies(kubernetes, settings.own_namespace), Flags(kubernetes, index.of)
 
@@ -119,12 +124,22 @@ def assemble(
             metrics,
             index,
             utc_now,
+            settings.run_history_limit,
         ),
-        Kind.ROLLOUT_POLICY: PolicyHandler(policies, questions, writer, utc_now),
+        Kind.ROLLOUT_POLICY: PolicyHandler(policies, questions, PolicyReports(writer, outbox.put), policy_metrics, utc_now),
     }
     reconciler = Reconciler(handlers)
     queue = Queue(reconciler, QueueMetrics(registry), QueueSettings(workers=settings.workers))
     return Parts(queue, reconciler, index, echoes, flags, policies, outbox)
+
+
+def expose_process(registry: CollectorRegistry, leads: Callable[[], bool], missing: Callable[[], int]) -> None:
+    """The metrics of the process itself, which a standby has as well."""
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    expose_build(registry)
+    Gauge("tidegate_leader", "1 for the replica that holds the Lease, 0 for one that stands by.", registry=registry).set_function(leads)
+    Gauge("tidegate_watch_missing", "Kinds in namespaces that can't be listed or watched.", registry=registry).set_function(missing)
 
 
 def run(settings: OperatorSettings) -> int:
@@ -133,9 +148,8 @@ def run(settings: OperatorSettings) -> int:
 
 
 async def _run(settings: OperatorSettings) -> int:
+    _log.info("tidegate %s: %s", version("tidegate"), settings.in_words())
     registry = CollectorRegistry()
-    ProcessCollector(registry=registry)
-    PlatformCollector(registry=registry)
     stop = _stop_on_signals()
     async with AsyncExitStack() as stack:
         kubernetes = await stack.enter_async_context(Kubernetes.connect(settings.kubeconfig))
@@ -144,9 +158,7 @@ async def _run(settings: OperatorSettings) -> int:
         parts = assemble(kubernetes, prometheus, registry, leadership.held, settings)
         leads = asyncio.Event()
         coverage = Coverage()
-        Gauge("tidegate_watch_missing", "Kinds in namespaces that can't be listed or watched.", registry=registry).set_function(
-            coverage.count
-        )
+        expose_process(registry, leadership.held, coverage.count)
         await stack.enter_async_context(_health(settings, registry, parts, leadership, leads, coverage))
         if not await _won(leadership, stop):
             return 0

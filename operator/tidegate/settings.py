@@ -18,6 +18,17 @@ class OperatorSettings:
     lease_name: str = "tidegate"
     lease_duration: float = 10.0
     grace: float = 10.0
+    run_history_limit: int = 50
+
+    def in_words(self) -> str:
+        """For the first line of the log."""
+        watched = ", ".join(self.namespaces) or "all"
+        kept = f"those of {self.run_history_limit} attempts" if self.run_history_limit else "all"
+        return (
+            f"looks after namespaces: {watched}; own namespace {self.own_namespace}; candidate {self.candidate} "
+            f"for Lease {self.lease_name} of {self.lease_duration:g} s; {self.workers} workers; grace {self.grace:g} s; "
+            f"keeps RolloutRuns: {kept}; port {self.port}; kubeconfig: {self.kubeconfig or 'the default'}"
+        )
 
     def __post_init__(self) -> None:
         if not 0 < self.port < 65536:
@@ -26,5 +37,7 @@ class OperatorSettings:
             raise ValueError(f"--workers is {self.workers}: give a number from 1 to 256")
         if self.lease_duration < 2:
             raise ValueError(f"--lease-duration is {self.lease_duration:g}: give at least 2 seconds")
+        if self.run_history_limit < 0:
+            raise ValueError(f"--run-history-limit is {self.run_history_limit}: give a number of attempts, or 0 to keep all")
         if self.grace < 0:
             raise ValueError(f"--grace is {self.grace:g}: give 0 or more seconds")

@@ -1,10 +1,13 @@
 """Values that a structural schema accepts, for property tests: what the API server lets through, CEL rules aside."""
 
+import re
 from typing import Any
 
 from hypothesis import strategies as st
 
 Schema = dict[str, Any]
+FORM = re.compile(r"(!?)self\.matches\(r'(.*)'\)")
+"""A rule about how a text looks: whether such a text is refused, and the expression."""
 _MOST_ITEMS = 3
 _ASCII = st.characters(codec="ascii")
 
@@ -57,6 +60,10 @@ def _strings(schema: Schema) -> st.SearchStrategy[str]:
         return st.datetimes().map(lambda time: time.isoformat(timespec="milliseconds") + "Z")
     least, most = schema.get("minLength", 0), schema["maxLength"]
     if "pattern" in schema:
-        found = st.from_regex(schema["pattern"], fullmatch=schema["pattern"].endswith("$"), alphabet=_ASCII)
-        return found.filter(lambda text: least <= len(text) <= most)
+        return st.from_regex(schema["pattern"], fullmatch=True, alphabet=_ASCII).filter(lambda text: least <= len(text) <= most)
+    forms = [form.groups() for rule in schema.get("x-kubernetes-validations", ()) if (form := FORM.fullmatch(rule["rule"]))]
+    if forms:
+        (_, first), *others = forms
+        found = st.from_regex(first, fullmatch=True, alphabet=_ASCII).filter(lambda text: least <= len(text) <= most)
+        return found.filter(lambda text: all(bool(re.fullmatch(form, text)) != bool(refused) for refused, form in others))
     return st.text(min_size=least, max_size=min(most, 40))

@@ -50,6 +50,14 @@ MATRIX: dict[str, Json] = {
             "egress": {"enabled": True, "rules": [{"to": [PROMETHEUS], "ports": [{"port": 9090}]}]},
         }
     },
+    "monitored": {
+        "metrics": {
+            "scrapeAnnotations": False,
+            "serviceMonitor": {"enabled": True, "renderMode": "alwaysRender"},
+            "prometheusRule": {"enabled": True, "renderMode": "alwaysRender"},
+            "dashboard": {"enabled": True},
+        }
+    },
     "scheduling": {
         "priorityClassName": "system-cluster-critical",
         "nodeSelector": {"kubernetes.io/os": "linux"},
@@ -62,7 +70,7 @@ MATRIX: dict[str, Json] = {
         "podAnnotations": {"prometheus.io/scrape": "false"},
         "podSecurityContext": {"runAsUser": None, "runAsGroup": None},
         "operator": {"grace": 12.5, "leaseDuration": 4.5, "replicas": 3, "logFormat": "text", "logLevel": "DEBUG", "resources": {}},
-        "flags": {"grace": 0, "maxStreams": 100000},
+        "flags": {"grace": 0, "maxStreams": 100000, "ofrep": {"corsOrigins": ["https://shop.example"], "metadata": True}},
     },
 }
 

@@ -7,7 +7,7 @@ import yaml
 from tests.chart.support import CHART, ROOT
 from tidegate.api.base import ApiModel
 from tidegate.api.feature_rollout import FeatureRolloutSpec
-from tidegate.api.rollout_policy import RolloutPolicySpec
+from tidegate.api.rollout_policy import DEFAULT_POLICY_ANNOTATION, RolloutPolicySpec
 
 METADATA = yaml.safe_load((CHART / "Chart.yaml").read_text())
 
@@ -29,3 +29,6 @@ def test_examples_are_valid() -> None:
     assert [each["kind"] for each in examples] == ["RolloutPolicy", "FeatureRollout"]
     for each in examples:
         assert models[each["kind"]].model_validate(each["spec"])
+        assert DEFAULT_POLICY_ANNOTATION not in each["metadata"].get("annotations", {}), "others' rollouts would come under it"
+    policy, rollout = examples
+    assert rollout["spec"]["policyRef"]["name"] == policy["metadata"]["name"]

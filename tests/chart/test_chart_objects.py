@@ -1,5 +1,6 @@
 """What the chart makes, for every combination of values: the parts must fit each other and the program that they run."""
 
+import json
 import math
 import subprocess
 from collections.abc import Iterator
@@ -14,7 +15,8 @@ from tidegate.__main__ import app
 from tidegate.api.rollout_policy import RolloutPolicySpec
 from tidegate.levers.flag.flag_set import DOCUMENT_KEY, EPOCH_ANNOTATION, FLAG_SET_LABEL
 
-NAMESPACED = {"Deployment", "Service", "ServiceAccount", "Role", "RoleBinding", "PodDisruptionBudget", "NetworkPolicy", "ServiceMonitor"}
+NAMESPACED = {"Deployment", "Job", "Service", "ServiceAccount", "Role", "RoleBinding", "PodDisruptionBudget", "NetworkPolicy", "ConfigMap"}
+NAMESPACED |= {"ServiceMonitor", "PrometheusRule"}
 EVERY_CASE = pytest.mark.parametrize("case", MATRIX)
 
 
@@ -136,6 +138,26 @@ def test_service_monitor(chart: Chart) -> None:
         assert endpoint["port"] in {port["name"] for port in service["spec"]["ports"]}
 
 
+def test_alerts(chart: Chart) -> None:
+    wanted = {"enabled": True, "labels": {"release": "kube-prometheus-stack"}}
+    assert not chart.render({"metrics": {"prometheusRule": wanted}}).of("PrometheusRule")
+    values: Json = {"metrics": {"prometheusRule": wanted | {"renderMode": "alwaysRender"}}}
+    (rule,) = chart.render(values, namespace="gate").of("PrometheusRule")
+    assert rule["metadata"]["labels"]["release"] == "kube-prometheus-stack"
+    expressions = [one["expr"] for group in rule["spec"]["groups"] for one in group["rules"]]
+    assert 'absent(tidegate_leader{namespace="gate"} == 1)' in expressions
+    assert "tidegate-system" not in str(rule)
+    (without_flags,) = chart.render(values | {"flags": {"enabled": False}}).of("PrometheusRule")
+    assert [group["name"] for group in without_flags["spec"]["groups"]] == ["tidegate-rollouts", "tidegate-sources", "tidegate-operator"]
+
+
+def test_the_dashboard_is_found_by_its_label(chart: Chart) -> None:
+    assert not chart.render().of("ConfigMap")
+    found = chart.render(MATRIX["monitored"]).one("ConfigMap", "tidegate-dashboard")
+    assert found["metadata"]["labels"]["grafana_dashboard"] == "1"
+    assert json.loads(found["data"]["tidegate.json"])["title"] == "Tidegate"
+
+
 def test_network_policies(chart: Chart) -> None:
     default = chart.render().one("NetworkPolicy", "tidegate-flags")["spec"]
     assert default["policyTypes"] == ["Ingress"]
@@ -216,9 +238,13 @@ def test_notes_say_what_comes_next_and_what_is_risky(chart: Chart) -> None:
     assert "kind: RolloutPolicy" in notes
     assert "WARNING" not in notes
     risky = chart.notes(
-        {"operator": {"replicas": 1}, "admissionPolicies": {"enabled": False}, "metrics": {"serviceMonitor": {"enabled": True}}}
+        {
+            "operator": {"replicas": 1},
+            "admissionPolicies": {"enabled": False},
+            "metrics": {name: {"enabled": True} for name in ("serviceMonitor", "prometheusRule")},
+        }
     )
-    assert risky.count("WARNING") == 3
+    assert risky.count("WARNING") == 4
 
 
 def test_the_notes_command_can_be_pasted_into_a_shell(chart: Chart) -> None:
@@ -231,3 +257,4 @@ def test_the_notes_command_can_be_pasted_into_a_shell(chart: Chart) -> None:
     policy = yaml.safe_load(done.stdout)
     assert policy["kind"] == "RolloutPolicy"
     assert RolloutPolicySpec.model_validate(policy["spec"])
+    assert "annotations" not in policy["metadata"], "others' rollouts would come under it"

@@ -31,11 +31,17 @@ def test_lint_finds_nothing(chart: Chart, case: str) -> None:
         ({"operator": {"logLevel": "TRACE"}}, "at '/operator/logLevel': value must be one of 'DEBUG', 'INFO', 'WARNING', 'ERROR'"),
         ({"operator": {"logFormat": "xml"}}, "at '/operator/logFormat'"),
         ({"operator": {"grace": -1}}, "at '/operator/grace'"),
+        ({"operator": {"runHistoryLimit": -1}}, "at '/operator/runHistoryLimit'"),
+        ({"rbac": {"policyViewers": "tenants"}}, "at '/rbac/policyViewers': got string, want array"),
+        ({"metrics": {"prometheusRule": {"runbooks": ""}}}, "at '/metrics/prometheusRule/runbooks'"),
         ({"operator": {"resources": {"limit": {}}}}, "additional properties 'limit' not allowed"),
         ({"operator": {"resources": {"limits": {"memory": "lots"}}}}, "at '/operator/resources/limits/memory'"),
         ({"operator": {"serviceAccount": {"create": False}}}, "at '/operator/serviceAccount/name'"),
         ({"operator": None}, "missing property 'operator'"),
         ({"flags": {"maxStreams": 0}}, "at '/flags/maxStreams'"),
+        ({"flags": {"ofrep": {"corsOrigins": ["*"]}}}, "at '/flags/ofrep/corsOrigins/0'"),
+        ({"flags": {"ofrep": {"corsOrigins": ["https://shop.example/"]}}}, "at '/flags/ofrep/corsOrigins/0'"),
+        ({"flags": {"ofrep": {"metadata": "yes"}}}, "at '/flags/ofrep/metadata': got string, want boolean"),
         ({"flags": {"serviceAccount": {"name": "Not A Name"}}}, "at '/flags/serviceAccount/name'"),
         ({"image": {"digest": "sha256:abc"}}, "at '/image/digest'"),
         ({"image": {"tag": "a b"}}, "at '/image/tag'"),
@@ -66,11 +72,12 @@ def test_wrong_values_are_refused_by_name(chart: Chart, values: Json, told: str)
     assert told in str(refused.value)
 
 
-def test_a_monitor_that_must_be_there_is_missed_loudly(chart: Chart) -> None:
-    wanted = {"metrics": {"serviceMonitor": {"enabled": True, "renderMode": "failIfMissing"}}}
-    with pytest.raises(RefusedError, match=r"install Prometheus Operator, or set metrics\.serviceMonitor\.renderMode"):
+@pytest.mark.parametrize(("value", "kind"), [("serviceMonitor", "ServiceMonitor"), ("prometheusRule", "PrometheusRule")])
+def test_what_must_be_there_for_prometheus_operator_is_missed_loudly(chart: Chart, value: str, kind: str) -> None:
+    wanted = {"metrics": {value: {"enabled": True, "renderMode": "failIfMissing"}}}
+    with pytest.raises(RefusedError, match=rf"install Prometheus Operator, or set metrics\.{value}\.renderMode"):
         chart.render(wanted)
-    assert chart.render(wanted, "--api-versions=monitoring.coreos.com/v1").of("ServiceMonitor")
+    assert chart.render(wanted, "--api-versions=monitoring.coreos.com/v1").of(kind)
 
 
 def test_an_old_cluster_is_refused(chart: Chart) -> None:

@@ -14,7 +14,7 @@ import pytest
 from aiohttp import web
 
 from tidegate.clients import errors
-from tidegate.clients.prometheus import Endpoint, Prometheus, Series
+from tidegate.clients.prometheus import SERIES_KEPT, SERIES_LIMIT, Endpoint, Prometheus, Series
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 AT = 1_700_000_000.25
@@ -64,13 +64,22 @@ async def test_a_query_is_a_form_with_its_time_and_the_credentials(prometheus: P
         return web.json_response(success("vector", [element("0.5", pod="b", app="a"), element("NaN"), element("+Inf"), element("-Inf")]))
 
     async with source(handler) as url:
-        answer = await prometheus.instant(Endpoint(url + "/prefix/", timeout=2.5, authorization="Bearer t0ken"), 'up{a="é&"}', AT)
+        endpoint = Endpoint(url + "/prefix/", timeout=2.5, headers=(("Authorization", "Bearer t0ken"),))
+        answer = await prometheus.instant(endpoint, 'up{a="é&"}', AT)
     form = {"query": 'up{a="é&"}', "time": "1700000000.250", "timeout": "2500ms"}
     assert seen == [("POST", "/prefix/api/v1/query", form, "Bearer t0ken")]
     assert answer.series[0] == Series((("app", "a"), ("pod", "b")), 0.5)
     assert math.isnan(answer.series[1].value)
     assert [series.value for series in answer.series[2:]] == [math.inf, -math.inf]
     assert (answer.result_type, answer.warnings) == ("vector", ())
+
+
+async def test_an_answer_that_is_judged_is_cut_and_one_that_is_known_of_is_whole(prometheus: Prometheus) -> None:
+    body = success("vector", [element("1", pod=str(number)) for number in range(300)])
+    async with source(answering(body)) as url:
+        cut, whole = await prometheus.instant(Endpoint(url), "x", AT), await prometheus.instant(Endpoint(url), "x", AT, SERIES_LIMIT)
+    assert (len(cut.series), cut.total) == (SERIES_KEPT, 300)
+    assert (len(whole.series), whole.total) == (300, 300)
 
 
 async def test_infos_are_not_warnings(prometheus: Prometheus) -> None:
@@ -89,6 +98,20 @@ async def test_other_results_than_vectors(prometheus: Prometheus, result_type: s
     async with source(answering(success(result_type, result))) as url:
         answer = await prometheus.instant(Endpoint(url), "x", AT)
     assert (answer.result_type, answer.series) == (result_type, series)
+
+
+async def test_native_histograms_are_no_numbers(prometheus: Prometheus) -> None:
+    """That is the query's fault, not the source's: it has to be seen before anybody is exposed."""
+    async with source(answering(success("vector", [element(), {"metric": {"a": "b"}, "histogram": [AT, {}]}]))) as url:
+        answer = await prometheus.instant(Endpoint(url), "rate(seconds[5m])", AT)
+    assert (answer.result_type, answer.series) == ("native histogram", ())
+
+
+async def test_raw_samples_of_victoria_metrics_come_as_a_stream(prometheus: Prometheus) -> None:
+    body = success("matrix", [{"metric": {"__name__": "x"}, "values": [[AT - 1, "1"], [AT, "2"]]}])
+    async with source(answering(body, content_type="application/stream+json")) as url:
+        answer = await prometheus.raw(Endpoint(url), "x[5s]", AT)
+    assert [one.values for one in answer.series] == [((AT - 1, 1.0), (AT, 2.0))]
 
 
 @pytest.mark.parametrize(
@@ -146,14 +169,18 @@ async def test_a_redirect_leads_nowhere(prometheus: Prometheus) -> None:
         success("vector", [{"metric": {}, "value": [10**400, "1"]}]),
         success("vector", [{"metric": {}, "value": [math.inf, "1"]}]),
         success("vector", [{"metric": {}, "value": [AT]}]),
-        success("vector", [{"metric": {}, "histogram": [AT, {}]}]),
-        success("vector", [element() for _ in range(10_001)]),
         success("scalar", []),
     ],
 )
 async def test_garbage_is_a_bad_answer(prometheus: Prometheus, body: object) -> None:
     async with source(answering(body)) as url:
         with pytest.raises(errors.SourceBadAnswer):
+            await prometheus.instant(Endpoint(url), "x", AT)
+
+
+async def test_more_series_than_can_be_read_are_the_querys_fault(prometheus: Prometheus) -> None:
+    async with source(answering(success("vector", [element() for _ in range(10_001)]))) as url:
+        with pytest.raises(errors.SourceTooMuch, match="10001 series, more than 10000: aggregate them"):
             await prometheus.instant(Endpoint(url), "x", AT)
 
 
@@ -261,4 +288,14 @@ async def test_the_environment_chooses_no_proxy(prometheus: Prometheus, monkeypa
 
 
 async def test_an_endpoint_keeps_its_credentials_out_of_logs() -> None:
-    assert "t0ken" not in repr(Endpoint("http://x", authorization="Bearer t0ken"))
+    assert "t0ken" not in repr(Endpoint("http://x", headers=(("Authorization", "Bearer t0ken"),)))
+
+
+async def test_no_series_of_a_part_of_the_source_does_not_say_that_there_are_none(prometheus: Prometheus) -> None:
+    """Thanos, while a store is away."""
+    for data, warnings, known in (([], [], False), ([{"__name__": "x"}], ["a store is away"], True)):
+        async with source(answering({"status": "success", "data": data, "warnings": warnings})) as url:
+            assert await prometheus.has_series(Endpoint(url), "x", AT - 1, AT) is known
+    async with source(answering({"status": "success", "data": [], "warnings": ["a store is away"]})) as url:
+        with pytest.raises(errors.SourceBadAnswer, match="not all of the source has answered: a store is away"):
+            await prometheus.has_series(Endpoint(url), "x", AT - 1, AT)

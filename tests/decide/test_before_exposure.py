@@ -1,19 +1,28 @@
 """What must be there before anybody is exposed, what will surprise, and gates that a person has to mend."""
 
+import math
 from typing import Any
 
 import pytest
 
-from tests.builders import condition, policy, raw_gate, stalled_for
+from tests.builders import START, answer, condition, policy, raw_gate, stalled_for
 from tests.decide.world import World
 from tidegate.api.conditions import ConditionType, Reason
 from tidegate.api.records import Transition
 from tidegate.api.rollout_status import Phase, State, Verdict
-from tidegate.domain.answers import Failure
+from tidegate.domain.answers import Answer, Failure
 
 pytestmark = pytest.mark.levers
 
+REFUSED = Failure(Reason.QUERY_REFUSED, "execution: many-to-many matching not allowed")
 SILENT = Failure(Reason.PROMETHEUS_UNREACHABLE, "connection refused")
+
+
+def available(world: World) -> tuple[str, str]:
+    """Whether the source of metrics answers, and why not."""
+    found = condition(world.status, ConditionType.METRICS_AVAILABLE)
+    assert found is not None
+    return found.status, found.reason
 
 
 def test_a_metric_that_nobody_knows_exposes_nobody() -> None:
@@ -21,7 +30,9 @@ def test_a_metric_that_nobody_knows_exposes_nobody() -> None:
     world.unknown_metrics = ("errros{}",)
     world.run(300)
     assert (world.percent, world.phase, stalled_for(world.status)) == (0, Phase.PENDING, Reason.NO_SUCH_SERIES)
-    assert "no series of errros{} within 7 days" in str(world.status.waiting_for)
+    told = str(world.status.waiting_for)
+    assert "no series of errros{} within 7 days" in told
+    assert all(remedy in told for remedy in ("correct names", "or vector(0)", "startsEmpty: true"))
     world.unknown_metrics = ()
     world.climb_to(10)
     assert stalled_for(world.status) is None
@@ -32,7 +43,7 @@ def test_while_the_metrics_can_not_be_looked_up_nobody_is_exposed_and_nothing_is
     world.unknown_metrics = SILENT
     world.run(120)
     assert (world.percent, world.phase, stalled_for(world.status)) == (0, Phase.WAITING, None)
-    assert "metrics to be looked up: connection refused" in str(world.status.waiting_for)
+    assert "metrics can't be looked up: connection refused" in str(world.status.waiting_for)
     world.unknown_metrics = ()
     world.climb_to(10)
 
@@ -65,6 +76,35 @@ def test_the_median_is_read_once_and_anew_for_another_attempt() -> None:
     assert [one.value for one in world.status.baselines] == ["99"]
 
 
+def beside_the_start(query: str) -> list[dict[str, Any]]:
+    return [raw_gate(query=query, relativeTo={"start": {"over": "1h"}}, advance={"lt": 0.1}, rollback={"gt": 0.5})]
+
+
+def test_an_edited_gate_has_no_use_for_the_median_of_its_old_query() -> None:
+    """In other units every reading would be far below it."""
+    world = World(gates=beside_the_start("latency_ms"), noData={"deadline": "60s", "then": "rollback"})
+    world.medians["errors"] = world.readings["errors"] = 500.0
+    world.climb_to(10)
+    world.medians["errors"], world.readings["errors"] = None, 2.0
+    world.edit(gates=beside_the_start("latency_seconds"))
+    world.run(600)
+    (judged,) = world.status.gates
+    assert (world.percent, judged.verdict, judged.no_data_reason) == (10, Verdict.NO_DATA, "BaselineMissing")
+    assert world.status.baselines == ()
+    world.medians["errors"] = 2.0
+    world.climb_to(50)
+
+
+def test_nor_has_one_that_is_edited_before_anybody_is_exposed() -> None:
+    world = World(gates=beside_the_start("latency_ms"), paused=True)
+    world.run(60)
+    assert len(world.status.baselines) == 1
+    world.medians["errors"] = None
+    world.edit(gates=beside_the_start("latency_seconds"), paused=False)
+    world.run(120)
+    assert (world.percent, world.phase, stalled_for(world.status)) == (0, Phase.PENDING, Reason.BASELINE_MISSING)
+
+
 def test_a_baseline_that_the_policy_has_not_measured_exposes_nobody() -> None:
     world = World(gates=[raw_gate(relativeTo={"baseline": "normal"})])
     world.run(120)
@@ -88,15 +128,86 @@ def test_a_template_that_is_missing_holds_and_the_other_gates_stay_armed() -> No
 
 
 def test_a_query_that_prometheus_refuses_stalls_and_rolls_nothing_back() -> None:
-    world = World.at(10, gates=[raw_gate(), raw_gate("joined")], guards=(raw_gate("uptime"),))
-    world.readings["joined"] = Failure(Reason.QUERY_REFUSED, "execution: many-to-many matching not allowed")
+    world = World.at(10, gates=[raw_gate()], guards=(raw_gate("uptime"),))
+    world.readings["joined"] = REFUSED
+    world.edit(gates=[raw_gate(), raw_gate("joined")])
     world.run(300)
     assert (world.percent, stalled_for(world.status)) == (10, Reason.QUERY_REFUSED)
-    found = condition(world.status, ConditionType.METRICS_AVAILABLE)
-    assert found is not None
-    assert found.status == "True", "the source answers"
+    assert available(world) == ("True", "Answering")
     world.readings["joined"] = 0.0
     world.run_until(lambda world: world.status.percent == 50)
+
+
+def test_a_query_that_was_answered_before_is_refused_by_a_fault_of_the_source() -> None:
+    """Thanos tells an outage of what it asks as 422 (case 13)."""
+    world = World.at(10, gates=[raw_gate()], noData={"deadline": "30s", "then": "rollback"})
+    world.readings["errors"] = REFUSED
+    world.run(300)
+    assert (world.percent, world.status.state, stalled_for(world.status)) == (10, State.ROLLING_OUT, None)
+    assert "refuses a query that it has answered before" in world.status.gates[0].message
+    assert available(world) == ("False", "PrometheusError")
+    world.readings["errors"] = 0.0
+    world.run_until(lambda world: world.status.percent == 50)
+
+
+def test_so_it_is_of_a_guard_before_anybody_is_exposed() -> None:
+    world = World(guards=(raw_gate("uptime"),), paused=True)
+    world.run(60)
+    world.readings["uptime"] = REFUSED
+    world.edit(paused=False)
+    world.run(60)
+    assert (world.percent, world.phase, stalled_for(world.status)) == (0, Phase.WAITING, None)
+    assert (world.status.gates[0].no_data_reason, *available(world)) == ("PrometheusError", "False", "PrometheusError")
+    world.readings["uptime"] = 0.0
+    world.climb_to(10)
+
+
+def test_another_query_was_not_answered_before() -> None:
+    """A bad edit never rolls back, and what refuses it may as well be an outage that comes with it."""
+    world = World.at(10, gates=[raw_gate()], noData={"deadline": "60s", "then": "rollback"})
+    world.readings["errors"] = REFUSED
+    world.edit(gates=[raw_gate(query="joined")])
+    world.run(300)
+    assert (world.percent, stalled_for(world.status)) == (10, Reason.QUERY_REFUSED)
+
+
+@pytest.mark.parametrize(
+    "reading",
+    [
+        REFUSED,
+        Answer(START, "string", (), None, 0, 0),
+        Answer(START, "matrix", (), None, 0, 0),
+        Answer(START, "native histogram", (), START, 0, 0),
+        answer(*range(101)),
+    ],
+    ids=["refused", "string", "matrix", "native histogram", "too many series"],
+)
+def test_a_gate_that_can_never_be_judged_exposes_nobody(reading: Failure | Answer) -> None:
+    world = World(gates=[raw_gate()])
+    world.readings["errors"] = reading
+    world.run(300)
+    assert (world.percent, world.phase, stalled_for(world.status)) == (0, Phase.PENDING, Reason.QUERY_REFUSED)
+    assert "gate errors can never be judged: " in str(world.status.waiting_for)
+    world.readings["errors"] = 0.0
+    world.climb_to(10)
+    assert stalled_for(world.status) is None
+
+
+@pytest.mark.parametrize("reading", [REFUSED, answer(*range(101))], ids=["refused", "too many series"])
+def test_a_gate_that_does_not_apply_yet_keeps_nobody_back(reading: Failure | Answer) -> None:
+    world = World(gates=[raw_gate(when="market_open")], guards=(raw_gate("uptime", when="market_open"),))
+    world.readings |= {"errors": reading, "uptime": reading}
+    world.whens |= {"errors": 0.0, "uptime": 0.0}
+    world.climb_to(10)
+    assert {gate.verdict for gate in world.status.gates} == {Verdict.NOT_APPLICABLE}
+
+
+@pytest.mark.parametrize("reading", [None, SILENT, math.nan], ids=["empty", "silent", "NaN"])
+def test_what_may_come_once_somebody_is_exposed_keeps_nobody_back(reading: Failure | float | None) -> None:
+    """`variant="on"` has no series, and a ratio of nothing is NaN, while nobody has the feature."""
+    world = World(gates=[raw_gate()])
+    world.readings["errors"] = reading
+    world.climb_to(10)
 
 
 QUESTIONABLE: list[tuple[dict[str, Any], Reason | None]] = [

@@ -91,7 +91,7 @@ def test_nobody_is_exposed_before_the_way_back_is_proven() -> None:
     world.reconcile()
     assert world.percent == 0
     assert world.status.rehearsal is None
-    assert "the way back to be proven" in (world.status.waiting_for or "")
+    assert "the way back is not proven yet" in (world.status.waiting_for or "")
     world.now += timedelta(milliseconds=5)
     world.reconcile()
     proof = world.status.rehearsal
@@ -169,7 +169,9 @@ def test_all_that_is_missing_is_said_at_once() -> None:
     world.edit(paused=True)
     world.run(25)
     text = world.status.waiting_for or ""
-    assert [part for part in ("spec.paused", "the dwell of 10 %", "gate errors (holds", "guard uptime (no data") if part not in text] == []
+    assert [
+        part for part in ("spec.paused", "the dwell of 10 %", "gate errors holds (", "guard uptime has no data (") if part not in text
+    ] == []
 
 
 @pytest.mark.thorough
@@ -219,8 +221,8 @@ def test_bake_and_succeeded() -> None:
     assert world.elapsed() - enabled == pytest.approx(120, abs=0.2)
     world.run(60)
     assert world.is_converged()
-    completed = [one for one in world.status.conditions if one.type is ConditionType.COMPLETED]
-    assert [one.status for one in completed] == ["True"]
+    finished = [(one.status, one.reason) for one in world.status.conditions if one.type is ConditionType.FINISHED]
+    assert finished == [("True", "Succeeded")]
     assert world.reconcile().requeue_after is None
 
 
@@ -250,3 +252,48 @@ def test_status_says_which_hashing_deals_the_users() -> None:
     world.raw["status"] = before | {"flag": {"hashGeneration": "v2"}}
     world.reconcile()
     assert world.status.flag == FlagStatus(hash_generation=HASH_GENERATION), "after an upgrade it is the new one"
+
+
+@pytest.mark.flag
+def test_a_succeeded_rollout_holds_its_object_only_while_deleting_it_would_undo_something() -> None:
+    world = World.at(Phase.SUCCEEDED, **GATE)
+    world.run(1)
+    assert world.raw["metadata"]["finalizers"] == []
+    assert world.is_converged()
+    world.edit(deletionPolicy="Off")
+    world.run(1)
+    assert world.raw["metadata"]["finalizers"] == ["tidegate.io/rollout"], "deleting it switches the feature off"
+    world.edit(deletionPolicy="Keep")
+    world.run(1)
+    assert world.raw["metadata"]["finalizers"] == []
+    world.edit(revision="v2")
+    world.run(1)
+    assert world.raw["metadata"]["finalizers"] == ["tidegate.io/rollout"]
+
+
+@pytest.mark.flag
+def test_what_is_removed_of_a_succeeded_rollout_comes_back_and_is_recorded_once() -> None:
+    world = World.at(Phase.SUCCEEDED, **GATE)
+    world.run(1)
+    world.put_flag(None)
+    world.run(1)
+    assert world.percent == 100
+    drifted = [one for one in world.records() if one.transition is Transition.DRIFTED]
+    assert len(drifted) == 1
+    assert world.status.drift is not None
+    assert world.status.drift.total == 1
+    assert world.raw["metadata"]["finalizers"] == []
+
+
+@pytest.mark.flag
+def test_a_succeeded_rollout_keeps_its_object_until_its_records_are_in_the_run() -> None:
+    world = World.at(Phase.SUCCEEDED, **GATE)
+    world.run(1)
+    world.edit(enabled=False)
+    for _ in range(3):
+        world.reconcile(Fault.APPEND_REFUSED)
+        assert world.raw["metadata"]["finalizers"] == ["tidegate.io/rollout"]
+    assert world.percent == 0
+    world.run(1)
+    assert world.raw["metadata"]["finalizers"] == []
+    assert Transition.DISABLED in world.recorded()

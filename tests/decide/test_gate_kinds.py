@@ -1,18 +1,20 @@
 """Each kind of gate, one reading: counts, latencies, and values that are relative to something."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from tests.builders import START, after, answer, context, gate
+from tests.builders import START, after, answer, context, gate, series
 from tests.decide.judging import judged, said
 from tidegate.api.conditions import Reason
 from tidegate.api.feature_rollout import NoData as NoDataRule
 from tidegate.api.gates import Gate
 from tidegate.api.rollout_status import Verdict
-from tidegate.domain.answers import Answer, Buckets, CountAnswer, Failure, GateAnswer
-from tidegate.domain.counting import Tally
+from tidegate.decide.gates.verdict import unjudgeable
+from tidegate.domain.answers import Answer, Buckets, CountAnswer, Failure, GateAnswer, SeriesValue
+from tidegate.domain.counting import IN_STATUS, Tally
 
 ADVANCE, HOLD, ROLLBACK, NO_DATA, NOT_APPLICABLE = (
     Verdict.ADVANCE,
@@ -48,11 +50,20 @@ def counted(total: float, *, age: float | None = 1, caught_up: bool = True, seri
         (counted(0, age=None), NO_DATA),  # no series, and no target that could tell of an event
         (counted(0, caught_up=False), NO_DATA),
         (counted(0, series=101), NO_DATA),
+        (counted(math.inf), NO_DATA),
+        (replace(counted(7), tally=Tally(START - 100, START, 7, is_lost=True)), NO_DATA),
         (SILENT, NO_DATA),
     ],
 )
 def test_counts(given: CountAnswer | Failure, verdict: Verdict) -> None:
     assert said(count_gate(), GateAnswer(given)).verdict is verdict
+
+
+def test_a_count_that_is_behind_is_no_missing_data() -> None:
+    """It catches up by an hour a reconcile: after an absence of days that may take longer than noData.deadline."""
+    rule = NoDataRule.model_validate({"deadline": "1h", "then": "rollback"})
+    looks = [(GateAnswer(counted(0, caught_up=False, at=at)), context(at, rule=rule)) for at in range(0, 7200, 600)]
+    assert {one.verdict for one in judged(count_gate(), *looks)} == {NO_DATA}
 
 
 def test_a_count_covers_the_attempt_and_still_lets_later_steps_begin() -> None:
@@ -65,6 +76,17 @@ def test_a_count_is_kept_in_status() -> None:
     status = said(count_gate(), GateAnswer(counted(3)))
     assert status.counted is not None
     assert (status.value, status.counted.total, status.counted.series) == ("3", "3", {"a": f"3@{START:.3f}"})
+
+
+CROWDED = replace(counted(5), tally=Tally(START - 100, START, 5, {str(number): (1.0, START) for number in range(IN_STATUS + 1)}))
+
+
+@pytest.mark.parametrize("given", [CROWDED, SILENT])
+def test_what_status_held_of_a_count_stays_where_it_can_hold_nothing_newer(given: CountAnswer | Failure) -> None:
+    before, after_it = judged(count_gate(), (GateAnswer(counted(3)), context()), (GateAnswer(given), context()))
+    assert before.counted is not None
+    assert after_it.counted == before.counted
+    assert said(count_gate(), GateAnswer(given)).counted is None
 
 
 @pytest.mark.parametrize(("total", "verdict"), [(99, HOLD), (100, ADVANCE), (150, ADVANCE)])
@@ -102,6 +124,7 @@ def buckets(*, within_2: float, within_5: float, total: float = 1000, per: float
         (Buckets(START, (), START - 1, 60), NO_DATA, None),
         (Buckets(START, ((2.0, 10.0), (5.0, 10.0), (math.inf, 10.0)), START - 31, 60), NO_DATA, None),
         (Buckets(START, ((2.0, 10.0), (5.0, 10.0), (math.inf, 10.0)), None, 60), NO_DATA, None),
+        (Buckets(START, ((2.0, 10.0), (5.0, 10.0), (math.inf, 1e308)), START - 1, 60), NO_DATA, None),
     ],
 )
 def test_latencies(given: Buckets, verdict: Verdict, value: float | None) -> None:
@@ -183,6 +206,21 @@ def test_how_many_samples_a_breach_needs_by_kind(kind: str, rule: dict[str, Any]
     assert [status.verdict for status in judged(made(rollback=bound | rule), *looks)] == [HOLD] * (needed - 1) + [ROLLBACK]
 
 
+# the time alone
+
+ROLL_BACK = NoDataRule.model_validate({"deadline": "60s", "then": "rollback"})
+
+
+@pytest.mark.parametrize(
+    ("given", "verdict"), [(answer(9), ADVANCE), (Answer(START, "vector", (), START, 0, 0), HOLD)], ids=["at nine", "at night"]
+)
+def test_a_gate_of_the_time_alone_holds_while_its_condition_does_not_hold(given: Answer, verdict: Verdict) -> None:
+    """Nothing is missing then: it would roll back every night where missing data does."""
+    looks = [(GateAnswer(given), context(at, rule=ROLL_BACK)) for at in (0, 61)]
+    statuses = judged(gate(query="hour() >= 8", advance={"gte": 8}, rollback=None), *looks)
+    assert [one.verdict for one in statuses] == [verdict, verdict]
+
+
 # relativeTo
 
 
@@ -199,13 +237,23 @@ def relative_gate(**to: Any) -> Gate:
         (answer(121), answer(100), ROLLBACK, 0.21),
         (answer(-121), answer(-100), ADVANCE, -0.21),
         (answer(-79), answer(-100), ROLLBACK, 0.21),
-        (answer(1, 130), answer(100), ROLLBACK, 0.3),  # one base for all series: the worst counts
+        (answer(1, 130), replace(answer(100), series=(SeriesValue("", 100),)), ROLLBACK, 0.3),  # one base without labels is for all series
+        (answer(1, 130), answer(100), NO_DATA, None),  # a base with labels is for the series of these labels alone
+        (answer(130, 1), answer(100), ROLLBACK, 0.3),
         (answer(1, 130), answer(1, 200), HOLD, 0),  # a base for each
         (answer(1), answer(0), NO_DATA, None),
+        (answer(1e308), answer(-1e308), NO_DATA, None),  # no number holds how far apart they are
+        (answer(1e308), answer(5e-324), NO_DATA, None),
+        (answer(1e308, 9), answer(5e-324, 1), ROLLBACK, 8),
         (answer(1), answer(), NO_DATA, None),
         (answer(1), answer(math.nan), NO_DATA, None),
-        (answer(1), answer(1, math.nan), NO_DATA, None),
+        (answer(1), answer(1, math.nan), HOLD, 0),  # the base of a series that there is none of
+        (answer(9), replace(answer(1, math.nan), series=(SeriesValue("", 1), *series(math.nan))), NO_DATA, None),  # not one for all
+        (answer(1, 2), answer(1, math.nan), NO_DATA, None),  # the other is no data alone: it is compared, and nothing advances
+        (answer(1, 9), answer(2, math.nan), NO_DATA, None),
+        (answer(9, 2), answer(1, math.nan), ROLLBACK, 8),
         (answer(1, 2, 3), answer(1, 2), NO_DATA, None),
+        (answer(1, 2, 3), answer(1, 1), ROLLBACK, 1),
         (answer(1), answer(100, age=31), NO_DATA, None),
         (answer(1, age=31), answer(100), NO_DATA, None),
         (answer(1), SILENT, NO_DATA, None),
@@ -221,6 +269,15 @@ def test_the_sample_of_a_comparison_is_the_older_one() -> None:
     status = said(relative_gate(query="base"), GateAnswer(answer(90, age=2), base=answer(100, age=9)))
     assert status.sample_time is not None
     assert status.sample_time.timestamp() == START - 9
+
+
+@pytest.mark.parametrize(("value", "verdict"), [(900, ROLLBACK), (1, HOLD), (0.5, ADVANCE)])
+def test_a_base_of_last_week_makes_nothing_of_the_value_old(value: float, verdict: Verdict) -> None:
+    """The attempt exposed somebody a minute ago; the base is of a week ago, and was fresh then."""
+    status = said(relative_gate(offset="7d"), GateAnswer(answer(value, age=2), base=answer(1, at=-7 * 86400, age=9)))
+    assert status.verdict is verdict
+    assert status.sample_time == after(-9)
+    assert said(relative_gate(offset="7d"), GateAnswer(answer(value), base=answer(1, at=-7 * 86400, age=31))).verdict is NO_DATA
 
 
 @pytest.mark.parametrize(
@@ -255,11 +312,23 @@ def test_when_everybody_has_the_feature_nobody_is_left_to_compare_with() -> None
         (answer(1, age=31), NO_DATA),
         (answer(0, age=31), NO_DATA),
         (answer(math.nan), NO_DATA),
+        (answer(kind="string"), NO_DATA),  # holds no series either, and says nothing
+        (answer(kind="matrix"), NO_DATA),
         (SILENT, NO_DATA),
     ],
 )
 def test_when(when: Answer | Failure, verdict: Verdict) -> None:
     assert said(gate(when="open"), GateAnswer(answer(0.05), when=when)).verdict is verdict
+
+
+@pytest.mark.parametrize("part", ["samples", "when"])
+@pytest.mark.parametrize(
+    "wrong", [answer(*range(101)), answer(kind="native histogram"), REFUSED], ids=["too many", "histograms", "refused"]
+)
+def test_what_a_gate_asks_beside_its_value_can_be_unjudgeable_too(part: str, wrong: Answer | Failure) -> None:
+    given = GateAnswer(answer(0.05), **{part: wrong})
+    assert unjudgeable(gate(), given, context()) is not None
+    assert unjudgeable(gate(), GateAnswer(answer(0.05), **{part: answer()}), context()) is None
 
 
 def test_a_gate_that_does_not_apply_keeps_what_it_saw_of_a_breach() -> None:
@@ -269,9 +338,6 @@ def test_a_gate_that_does_not_apply_keeps_what_it_saw_of_a_breach() -> None:
     statuses = judged(gate(when="open", rollback={"gt": 0.15, "for": "20s"}), *looks)
     assert (statuses[1].verdict, statuses[1].breached_samples) == (NOT_APPLICABLE, 1)
     assert statuses[-1].verdict is ROLLBACK
-
-
-ROLL_BACK = NoDataRule.model_validate({"deadline": "60s", "then": "rollback"})
 
 
 def test_the_clock_of_missing_data_stands_still_while_a_gate_does_not_apply() -> None:
@@ -292,16 +358,42 @@ def test_a_source_that_fails_stops_the_clock_and_does_not_turn_it_back() -> None
     assert [status.verdict for status in statuses] == [verdict for _, _, verdict in looks]
 
 
+def test_a_clock_that_is_set_back_takes_nothing_from_the_time_without_data() -> None:
+    looks: list[tuple[float, Answer | Failure]] = [
+        (100, answer(at=100)),
+        (40, SILENT),
+        (50, answer(at=50)),
+        (109, answer(at=109)),
+        (110, answer(at=110)),
+    ]
+    statuses = judged(gate(), *((GateAnswer(given), context(at, rule=ROLL_BACK)) for at, given in looks))
+    assert [status.verdict for status in statuses[-2:]] == [NO_DATA, ROLLBACK]
+
+
 @pytest.mark.parametrize(("values", "verdict"), [((), NO_DATA), ((0.05,), ADVANCE), ((0.05, 0.05), NO_DATA)])
 def test_one_series(values: tuple[float, ...], verdict: Verdict) -> None:
     assert said(gate(series="one"), GateAnswer(answer(*values))).verdict is verdict
 
 
-def test_a_query_that_prometheus_refuses_is_the_gates_own_fault() -> None:
-    rule = NoDataRule.model_validate({"deadline": "60s", "then": "hold"})
-    status = said(gate(), GateAnswer(REFUSED), context(rule=rule))
-    assert (status.verdict, status.no_data_reason) == (NO_DATA, "QueryRefused")
-    assert status.no_data_since is not None
+@pytest.mark.parametrize("fields", [{}, {"when": "open"}, {"samples": {"count": "n", "min": 5}}, {"relativeTo": {"query": "base"}}])
+def test_a_refused_query_is_the_gates_own_fault_and_runs_no_deadline(fields: dict[str, Any]) -> None:
+    """An edit makes it another query, which was never answered: a slip in it must not roll back, nor an outage that comes with it."""
+    parts = {"when": "when", "samples": "samples", "relativeTo": "base"}
+    refused = {parts[field]: REFUSED for field in fields}
+    looks = [
+        (GateAnswer(**({"value": answer(0.05, at=at) if fields else REFUSED} | refused)), context(at, rule=ROLL_BACK))
+        for at in (0, 30, 3700)
+    ]
+    for status in judged(gate(**fields), *looks):
+        assert (status.verdict, status.no_data_reason, status.no_data_since) == (NO_DATA, "QueryRefused", None)
+
+
+@pytest.mark.parametrize("to", [{"baseline": "latency"}, {"start": {"over": "1d"}}])
+def test_what_to_compare_with_is_not_measured_and_no_deadline_runs(to: dict[str, Any]) -> None:
+    """Only an edit, of the gate or of the policy, takes it from a gate that is exposed: that tells nothing of the feature."""
+    looks = [(GateAnswer(answer(90, at=at)), context(at, rule=ROLL_BACK)) for at in (0, 3700)]
+    for status in judged(relative_gate(**to), *looks):
+        assert (status.verdict, status.no_data_reason, status.no_data_since) == (NO_DATA, "BaselineMissing", None)
 
 
 # samples

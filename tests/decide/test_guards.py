@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 
-from tests.builders import policy, raw_gate
+from tests.builders import answer, policy, raw_gate, stalled_for
 from tests.decide.world import Fault, World
+from tidegate.api.conditions import Reason
 from tidegate.api.records import Transition
 from tidegate.api.rollout_status import GateSource, Phase, State, Verdict
+from tidegate.domain.answers import Answer, Failure
 
 pytestmark = pytest.mark.levers
 
@@ -19,7 +21,7 @@ def guard(**fields: Any) -> dict[str, Any]:
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("rollback", [{"gt": 0.15, "confirm": 1}, {"gt": 0.15}, {"gt": 0.15, "for": "30s"}])
-@pytest.mark.parametrize(("said", "verdict", "why"), [(0.9, Verdict.HOLD, "in breach"), (None, Verdict.NO_DATA, "no data")])
+@pytest.mark.parametrize(("said", "verdict", "why"), [(0.9, Verdict.HOLD, "is in breach"), (None, Verdict.NO_DATA, "has no data")])
 def test_before_the_first_exposure_a_guard_is_waited_for_and_never_rolls_back(
     rollback: dict[str, Any], said: float | None, verdict: Verdict, why: str
 ) -> None:
@@ -27,7 +29,7 @@ def test_before_the_first_exposure_a_guard_is_waited_for_and_never_rolls_back(
     world.readings["uptime"] = said
     world.run(3600)
     assert (world.phase, world.status.state, world.percent) == (Phase.WAITING, State.DISABLED, 0)
-    assert f"guard uptime ({why}" in (world.status.waiting_for or "")
+    assert f"guard uptime {why} (" in (world.status.waiting_for or "")
     assert world.status.gates[0].verdict is verdict
     assert Transition.ROLLED_BACK not in world.recorded()
     world.readings["uptime"] = 0.0
@@ -70,7 +72,7 @@ def test_a_breach_out_of_reach_is_recorded_once_and_holds() -> None:
     world.run(3600)
     assert (world.percent, world.phase) == (10, Phase.PROGRESSING)
     assert world.recorded().count(Transition.GUARD_BREACHED) == 1
-    assert "guard uptime (in breach" in (world.status.waiting_for or "")
+    assert "guard uptime is in breach (" in (world.status.waiting_for or "")
     world.readings["uptime"] = 0.0
     world.climb_to(50)
 
@@ -96,6 +98,30 @@ def test_a_guard_and_a_gate_of_one_name_are_two() -> None:
     world = World.at(10, gates=[raw_gate("uptime", query="mine")], guards=(guard(),))
     world.run(20)
     assert [(gate.source, gate.name) for gate in world.status.gates] == [(GateSource.ROLLOUT, "uptime"), (GateSource.POLICY, "uptime")]
+
+
+BESIDE_THE_START = {"relativeTo": {"start": {"over": "1h"}}, "rollback": {"gt": 0.5, "confirm": 1}}
+
+
+def test_a_gate_with_the_name_of_a_guard_does_not_turn_it_off() -> None:
+    """Each is compared with its own median: with the gate's, the guard would never be in breach."""
+    world = World(gates=[raw_gate("uptime", query="mine", **BESIDE_THE_START)], guards=(guard(**BESIDE_THE_START),))
+    world.medians[GateSource.ROLLOUT, "uptime"], world.medians[GateSource.POLICY, "uptime"] = 1e9, 1.0
+    world.readings["uptime"] = 1.0
+    world.climb_to(10)
+    assert [[one.value for one in kept] for kept in (world.status.baselines, world.status.guard_baselines)] == [["1000000000"], ["1"]]
+    world.readings["uptime"] = 10.0
+    world.run_until(lambda it: it.status.state is State.ROLLBACK, 30)
+    assert "guard uptime: 9" in str(world.status.rolled_back_because)
+
+
+def test_a_median_of_an_older_status_is_taken_for_that_of_a_gate() -> None:
+    """There one list held both. The guard's is measured anew, over the time before the exposure."""
+    world = World.at(10, guards=(guard(**BESIDE_THE_START),), dwell="1h")
+    world.raw["status"]["baselines"] = world.raw["status"].pop("guardBaselines")
+    world.medians["uptime"] = world.readings["uptime"] = 2.0
+    world.run(30)
+    assert (world.status.baselines, [one.value for one in world.status.guard_baselines]) == ((), ["2"])
 
 
 def test_a_guard_that_is_added_mid_run_is_heeded_and_one_that_is_removed_forgotten() -> None:
@@ -126,6 +152,21 @@ def test_a_guard_that_is_only_recorded_holds_nobody_back_even_without_data() -> 
     world.readings["uptime"] = None
     world.until(Phase.BAKING)
     assert Transition.ROLLED_BACK not in world.recorded()
+
+
+@pytest.mark.parametrize("said", [Failure(Reason.QUERY_REFUSED, "many-to-many"), answer(*range(101))], ids=["refused", "too many series"])
+def test_a_guard_that_is_only_recorded_and_can_never_be_judged_holds_nobody_back(said: Failure | Answer) -> None:
+    world = World(guards=(guard(onBreach="notify"),))
+    world.readings["uptime"] = said
+    world.climb_to(10)
+    assert (world.status.gates[0].verdict, stalled_for(world.status)) == (Verdict.NO_DATA, None)
+
+
+@pytest.mark.parametrize("to", [{"baseline": "normal"}, {"start": {"over": "1h"}}])
+def test_a_guard_that_is_only_recorded_and_has_nothing_to_compare_with_holds_nobody_back(to: dict[str, Any]) -> None:
+    world = World(guards=(guard(onBreach="notify", relativeTo=to),))
+    world.medians["uptime"] = None
+    world.climb_to(10)
 
 
 @pytest.mark.parametrize("bake", ["0s", "60s", "7d"])

@@ -88,15 +88,15 @@ def policy_gone(world: World) -> None:
 
 
 MISSING_ALONE: list[tuple[Callable[[World], None], str]] = [
-    (band, "gate errors (holds; advance < 0.1, rollback > 0.15 on 1 samples)"),
-    (series_gone, "gate errors (no data; advance < 0.1, rollback > 0.15 on 1 samples)"),
-    (source_gone, "gate errors (no data; advance < 0.1, rollback > 0.15 on 1 samples)"),
-    (breach_not_long_enough, "gate errors (in breach; advance < 0.1, rollback > 0.15 for 1h)"),
-    (too_few_samples, "gate errors (holds; advance < 0.1, rollback > 0.15 on 2 samples)"),
-    (guard_in_the_band, "guard uptime (holds; advance < 0.1, rollback > 0.15 on 1 samples)"),
-    (guard_gone, "guard uptime (no data; advance < 0.1, rollback > 0.15 on 1 samples)"),
-    (paused, "spec.paused is true"),
-    (long_dwell, "the dwell of 10 % to end at 2026-12-01T10:00:00Z"),
+    (band, "gate errors holds (advance < 0.1, rollback > 0.15 on 1 samples)"),
+    (series_gone, "gate errors has no data (advance < 0.1, rollback > 0.15 on 1 samples)"),
+    (source_gone, "gate errors has no data (advance < 0.1, rollback > 0.15 on 1 samples)"),
+    (breach_not_long_enough, "gate errors is in breach (advance < 0.1, rollback > 0.15 for 1h)"),
+    (too_few_samples, "gate errors holds (advance < 0.1, rollback > 0.15 on 2 samples)"),
+    (guard_in_the_band, "guard uptime holds (advance < 0.1, rollback > 0.15 on 1 samples)"),
+    (guard_gone, "guard uptime has no data (advance < 0.1, rollback > 0.15 on 1 samples)"),
+    (paused, "paused by spec.paused"),
+    (long_dwell, "the dwell of 10 % ends at 2026-12-01T10:00:00Z"),
     (policy_gone, "RolloutPolicy production does not exist"),
 ]
 
@@ -107,7 +107,7 @@ def test_whatever_is_missing_alone_holds_and_is_named_alone(take_away: Callable[
     world = climbing()
     take_away(world)
     world.run(200)
-    assert (world.percent, world.status.waiting_for) == (10, f"the next step waits for {said}")
+    assert (world.percent, world.status.waiting_for) == (10, said)
     world.readings.clear()
     world.samples["errors"] = 50.0
     world.policy = policy(raw_gate("uptime"))

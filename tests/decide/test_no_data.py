@@ -105,7 +105,7 @@ def test_with_hold_they_hold_whatever_the_reach_and_that_is_recorded_once(judged
     assert (world.percent, world.status.gates[0].verdict) == (10, Verdict.NO_DATA)
     assert world.recorded().count(Transition.NO_DATA_DEADLINE) == 1
     assert Transition.GUARD_BREACHED not in world.recorded()
-    assert "uptime (no data" in (world.status.waiting_for or "")
+    assert "uptime has no data (" in (world.status.waiting_for or "")
 
 
 @pytest.mark.parametrize("seen_for", [0, 120])

@@ -114,3 +114,24 @@ def test_a_baselines_query_is_checked(query: str, fault: str | None) -> None:
 )
 def test_what_is_amiss_is_looked_at_again_soon(given: PolicyView, again: float) -> None:
     assert decide_policy(given, after(0))[1] == again
+
+
+def conditions(status: RolloutPolicyStatus) -> dict[str, tuple[str, str]]:
+    return {one.type.value: (one.status, one.reason) for one in status.conditions}
+
+
+def test_a_policy_whose_source_does_not_answer_is_not_ready_and_may_come_back_by_itself() -> None:
+    silent, _ = decide_policy(view(spec(), source=SILENT), after(0))
+    failed = ("False", "PrometheusUnreachable")
+    assert conditions(silent) == {"Ready": failed, "MetricsAvailable": failed}
+    assert silent.conditions[0].message == "connection refused"
+    back, _ = decide_policy(view(spec(), silent), after(60))
+    assert conditions(back) == {"Ready": ("True", "Valid"), "MetricsAvailable": ("True", "Answering")}
+
+
+def test_a_policy_whose_secret_is_missing_is_stalled() -> None:
+    missing = Problem(Reason.CREDENTIALS_MISSING, "Secret token with key token is not in namespace tidegate-system")
+    status, again = decide_policy(replace(view(spec()), source=missing), after(0))
+    assert conditions(status)["Ready"] == ("False", "CredentialsMissing")
+    assert conditions(status)["Stalled"] == ("True", "CredentialsMissing")
+    assert again == AGAIN_SOON

@@ -82,7 +82,7 @@ class Life(RuleBasedStateMachine):
         holdback=st.sampled_from(HOLDBACKS),
         segment=st.sampled_from([None, SEGMENT]),
         gates=GATE_LISTS,
-        deadline=st.sampled_from([None, None, "2m"]),
+        deadline=st.sampled_from(["7d", "7d", "2m"]),
     )
     def begin(
         self,
@@ -94,7 +94,7 @@ class Life(RuleBasedStateMachine):
         holdback: int,
         segment: list[dict[str, Any]] | None,
         gates: list[dict[str, Any]],
-        deadline: str | None,
+        deadline: str,
     ) -> None:
         self.world = World(
             gates=gates,
@@ -109,7 +109,8 @@ class Life(RuleBasedStateMachine):
         )
         self.world.set_steps(*steps, dwell="30s", holdback=holdback)
         self.world.policy = usual_policy()
-        self.world.bases = self.world.medians = dict.fromkeys(("beside", "before", "weekly"), NORMAL)
+        for name in ("beside", "before", "weekly"):
+            self.world.bases[name] = self.world.medians[name] = NORMAL
         self.world.samples["sampled"] = MANY
         self.gates, self.revision = gates, 0
         self.stood = self.world.now
@@ -282,8 +283,8 @@ class Life(RuleBasedStateMachine):
             self.world.edit(revision=f"v{max(self.revision - back, 0)}")
             self.look_on(looks)
 
-    @rule(gates=GATE_LISTS | st.just([raw_gate(query="rate(")]), deadline=st.sampled_from([None, "2m"]), looks=LOOKS)
-    def the_spec_is_edited_or_breaks(self, gates: list[dict[str, Any]], deadline: str | None, looks: int) -> None:
+    @rule(gates=GATE_LISTS | st.just([raw_gate(query="rate(")]), deadline=st.sampled_from(["7d", "2m"]), looks=LOOKS)
+    def the_spec_is_edited_or_breaks(self, gates: list[dict[str, Any]], deadline: str, looks: int) -> None:
         if self.world.exists:
             self.world.edit(gates=gates, stepDeadline=deadline)
             self.look_on(looks)
@@ -409,7 +410,7 @@ class Life(RuleBasedStateMachine):
         world.samples["sampled"] = MANY
         world.unknown_metrics, world.scrape_age = (), 1.0
         world.policy = usual_policy()
-        world.edit(paused=True, gates=self.gates, stepDeadline=None)
+        world.edit(paused=True, gates=self.gates, stepDeadline="7d")
         world.reconcile()
         world.edit(paused=False)
         self.word, flag = None, world.snapshot().reading

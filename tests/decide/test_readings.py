@@ -28,6 +28,7 @@ def read(given: Answer | Failure) -> Value | NoData:
         (answer(*range(500)), NoDataReason.TOO_MANY_SERIES),
         (answer(1, kind="matrix"), NoDataReason.WRONG_TYPE),
         (answer(kind="string"), NoDataReason.WRONG_TYPE),
+        (answer(kind="native histogram"), NoDataReason.WRONG_TYPE),
         (answer(1, age=30.001), NoDataReason.STALE),
         (Answer(1000, "vector", series(1), None, 0, 1), NoDataReason.STALE),
         (answer(math.nan, age=31), NoDataReason.STALE),
@@ -40,16 +41,17 @@ def test_series_that_cannot_be_judged(given: Answer, reason: NoDataReason) -> No
     reading = read(given)
     assert isinstance(reading, NoData)
     assert reading.reason == reason
-    assert not reading.from_source
+    assert reading.has_deadline
     assert reading.message
 
 
 @pytest.mark.parametrize(
-    "reason", [Reason.PROMETHEUS_UNREACHABLE, Reason.PROMETHEUS_TIMEOUT, Reason.PROMETHEUS_ERROR, Reason.PROMETHEUS_WARNING]
+    "reason",
+    [Reason.PROMETHEUS_UNREACHABLE, Reason.PROMETHEUS_TIMEOUT, Reason.PROMETHEUS_ERROR, Reason.PROMETHEUS_WARNING, Reason.QUERY_REFUSED],
 )
-def test_a_source_that_fails_is_recorded_apart_from_missing_series(reason: Reason) -> None:
-    assert read(Failure(reason, "said so")) == NoData(reason.value, "said so", from_source=True)
-    assert read_samples(Failure(reason, "said so"), STALENESS) == NoData(reason.value, "said so", from_source=True)
+def test_a_failure_is_no_data_without_a_deadline(reason: Reason) -> None:
+    assert read(Failure(reason, "said so")) == NoData(reason.value, "said so", has_deadline=False)
+    assert read_samples(Failure(reason, "said so"), STALENESS) == NoData(reason.value, "said so", has_deadline=False)
 
 
 def test_a_hundred_series_are_still_judged() -> None:
@@ -94,4 +96,11 @@ def test_samples_are_summed_and_none_yet_is_zero(given: Answer, count: float) ->
 def test_a_number_of_samples_that_is_not_finite_is_no_number(values: tuple[float, ...]) -> None:
     counted = read_samples(answer(*values), STALENESS)
     assert isinstance(counted, NoData)
-    assert not counted.from_source
+    assert counted.has_deadline
+
+
+@pytest.mark.parametrize("kind", ["string", "matrix", "native histogram"])
+def test_what_is_no_number_is_no_number_of_samples_either(kind: str) -> None:
+    counted = read_samples(answer(kind=kind), STALENESS)
+    assert isinstance(counted, NoData)
+    assert counted.reason == NoDataReason.WRONG_TYPE

@@ -135,3 +135,39 @@ def test_the_mark_outranks_status(fault: Fault) -> None:
     assert (world.percent, world.status.rejected_revision) == (0, "v7")
     record = next(one for one in world.records() if one.transition is Transition.ROLLED_BACK)
     assert "the mark of a rollback" in record.message, "what stands beside the lever gives no text"
+
+
+def test_why_comes_before_how_in_ready_stalled_and_waiting_for() -> None:
+    world = fallen(revision="v7")
+    said = {one.message for one in world.status.conditions if one.type in (ConditionType.READY, ConditionType.STALLED)}
+    assert said == {world.status.waiting_for}
+    (text,) = said
+    assert text.startswith("gate errors: 0.9 (advance < 0.1, rollback > 0.15 on 1 samples) since 2026-12-01T09:")
+    assert ' of 1 samples, at pod="0"; rolled back at 2026-12-01T09:' in text
+    assert text.endswith(". Set spec.revision to a new value, or raise spec.retry to try again: revision v7 stays rejected")
+
+
+def test_the_cause_is_that_of_the_attempt() -> None:
+    world = fallen(revision="v7")
+    world.edit(revision="v8")
+    world.readings["errors"] = 0.0
+    world.climb_to(10)
+    assert world.status.rolled_back_because is None
+    world.edit(revision="v7")
+    world.run(1)
+    assert world.status.rolled_back_because == "revision v7 was rolled back before: it stays rejected"
+    assert (world.status.waiting_for or "").startswith("revision v7 was rolled back before: it stays rejected; rolled back at ")
+
+
+def test_a_status_of_an_older_version_says_what_it_knows() -> None:
+    world = fallen()
+    del world.raw["status"]["rolledBackBecause"]
+    world.reconcile()
+    assert (world.status.waiting_for or "").startswith("rolled back at 2026-12-01T09:")
+
+
+def test_what_a_rollback_says_is_bounded() -> None:
+    world = climbing(gates=[raw_gate(name="x" * 63, advance=None, rollback={"gt": 0.15, "confirm": 1})])
+    world.readings["x" * 63] = 0.9
+    world.until(Phase.ROLLED_BACK)
+    assert len(world.status.waiting_for or "") <= 1024

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.builders import raw_gate, stalled_for, target
+from tests.builders import policy, raw_gate, stalled_for, target
 from tests.decide.test_revisions import at_full_but_not_enabled, baking, progressing, raise_under_way, rolled_back, succeeded, waiting
 from tests.decide.world import World
 from tidegate.api.conditions import Reason
@@ -72,7 +72,7 @@ def test_paused_holds_the_step_and_goes_on_where_it_was(percent: int) -> None:
     world.edit(paused=True)
     world.run(7200)
     assert (world.percent, world.phase, world.status.state) == (percent, Phase.PAUSED, State.ROLLING_OUT)
-    assert "spec.paused is true" in (world.status.waiting_for or "")
+    assert "paused by spec.paused" in (world.status.waiting_for or "")
     world.edit(paused=False)
     world.until(Phase.SUCCEEDED)
     assert [one for one in world.recorded() if one in (Transition.PAUSED, Transition.RESUMED)] == [Transition.PAUSED, Transition.RESUMED]
@@ -119,6 +119,39 @@ def test_paused_neither_stops_nor_restarts_the_dwell() -> None:
     assert world.now - effective == pytest.approx(timedelta(seconds=60), abs=timedelta(seconds=0.1))
 
 
+# suspend
+
+
+FREEZE = {"reason": "change freeze until Monday"}
+
+
+@pytest.mark.parametrize("percent", [10, 50])
+def test_a_policy_that_is_suspended_pauses_every_rollout_under_it_and_says_why(percent: int) -> None:
+    world = World.at(percent, gates=GATES, stepDeadline="120s")
+    world.policy = policy(suspend=FREEZE, generation=2)
+    world.run(7200)
+    assert (world.percent, world.phase) == (percent, Phase.PAUSED)
+    assert "suspended by RolloutPolicy production: change freeze until Monday" in (world.status.waiting_for or "")
+    assert stalled_for(world.status) is None, "the deadline's clock stands still"
+    world.policy = policy(generation=3)
+    world.until(Phase.SUCCEEDED)
+    assert [one for one in world.recorded() if one in (Transition.PAUSED, Transition.RESUMED)] == [Transition.PAUSED, Transition.RESUMED]
+
+
+def test_under_a_suspended_policy_nothing_begins_and_what_is_bad_is_rolled_back() -> None:
+    world = World(gates=GATES)
+    world.policy = policy(suspend=FREEZE)
+    world.run(3600)
+    assert (world.percent, world.phase) == (0, Phase.WAITING)
+    world.policy = policy(generation=2)
+    world.climb_to(10)
+    world.policy = policy(suspend=FREEZE, generation=3)
+    world.run(60)
+    world.readings["errors"] = 0.9
+    world.run_until(lambda it: it.percent == 0, 11)
+    assert world.status.state is State.ROLLBACK
+
+
 # stepDeadline
 
 
@@ -141,7 +174,7 @@ def test_a_step_held_longer_than_its_deadline_pauses_and_says_so() -> None:
     assert world.recorded().count(Transition.STEP_DEADLINE_EXCEEDED) == 1
 
 
-@pytest.mark.parametrize("how", ["longer deadline", "no deadline", "pause and resume"])
+@pytest.mark.parametrize("how", ["longer deadline", "the default", "pause and resume"])
 def test_a_person_lets_it_go_on(how: str) -> None:
     world = held()
     world.until(Phase.PAUSED)
@@ -150,8 +183,8 @@ def test_a_person_lets_it_go_on(how: str) -> None:
     match how:
         case "longer deadline":
             world.edit(stepDeadline="1d")
-        case "no deadline":
-            world.edit(stepDeadline=None)
+        case "the default":
+            world.edit(stepDeadline="7d")
         case _:
             world.edit(paused=True)
             world.run(30)

@@ -187,11 +187,26 @@ def test_ready_stays_true_while_a_rollout_moves() -> None:
     assert seen == {("True", reason) for reason in ("Waiting", "Progressing", "Baking", "Succeeded")}
 
 
-def test_completed_tells_the_end() -> None:
+def test_finished_says_every_end_good_or_bad() -> None:
+    fallen = World.at(10, gates=GATES)
+    assert of(fallen, ConditionType.FINISHED) == ("False", "InProgress")
+    fallen.fall()
+    assert of(fallen, ConditionType.FINISHED) == ("True", "RolledBack")
+    fallen.edit(revision="v2")
+    fallen.reconcile()
+    assert of(fallen, ConditionType.FINISHED) == ("False", "InProgress")
+    off = World.at(10, gates=GATES)
+    off.edit(enabled=False)
+    off.reconcile()
+    assert of(off, ConditionType.FINISHED) == ("True", "Disabled")
+    assert of(World.at(Phase.SUCCEEDED, gates=GATES), ConditionType.FINISHED) == ("True", "Succeeded")
+
+
+def test_an_attempt_that_falls_is_finished_when_nobody_has_the_feature_any_more() -> None:
     world = World.at(10, gates=GATES)
-    assert of(world, ConditionType.COMPLETED) == ("False", "InProgress")
-    world.fall()
-    assert of(world, ConditionType.COMPLETED) == ("False", "RolledBack")
+    world.readings["errors"] = 0.9
+    world.run_until(lambda it: it.phase is Phase.ROLLING_BACK)
+    assert of(world, ConditionType.FINISHED) == ("False", "InProgress")
 
 
 @pytest.mark.parametrize("reason", [Reason.PROMETHEUS_UNREACHABLE, Reason.PROMETHEUS_TIMEOUT, Reason.PROMETHEUS_WARNING])

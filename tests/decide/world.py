@@ -59,18 +59,20 @@ from tidegate.levers.flag.flag_set import (
     FlagSet,
     UnreadableError,
     WriteFlag,
-    merged,
     parse_flag_set,
     read_flag,
     to_config_map,
 )
 from tidegate.levers.flag.mark import to_metadata
+from tidegate.levers.flag.merging import merged
 from tidegate.levers.managed_fields import FIELD_MANAGER
 from tidegate.observe.evidence import Evidence
 from tidegate.observe.parsing import parse_rollout
 
-Script = float | Failure | None | Callable[[float], float | Failure | None]
-"""A gate's reading: a number, a failure of the source, None for no series, or a function of the seconds since T0 giving one of them."""
+Said = float | Answer | Failure | None
+Script = Said | Callable[[float], Said]
+"""A gate's reading: a number, an answer of any other form, a failure of the source, None for no series, or a function of the seconds since
+T0 giving one of them."""
 
 
 AGAIN = 0.05
@@ -133,7 +135,8 @@ class World:
         self.samples: dict[str, float | Failure | None] = {}
         self.bases: dict[str, float | Failure | None] = {}
         self.whens: dict[str, float | Failure | None] = {}
-        self.medians: dict[str, float | Failure | None] = {}
+        self.medians: dict[str | GateId, float | Failure | None] = {}
+        """By name, or where a gate and a guard have one name by both."""
         self.unknown_metrics: tuple[str, ...] | Failure = ()
         self.scrape_age = 1.0
         self.runs: dict[str, Run] = {}
@@ -568,21 +571,28 @@ class World:
                 samples=self._plain(self.samples.get(one.name, math.inf), word.at)
                 if one.samples is not None and one.latency is None
                 else None,
-                base=self._plain(self.bases.get(one.name, 1.0), word.at) if one.relative_to and needs_base(one.relative_to) else None,
+                base=self._plain(self.bases.get(one.name, 1.0), word.at - (one.relative_to.offset or timedelta(0)))
+                if one.relative_to and needs_base(one.relative_to)
+                else None,
                 when=self._plain(self.whens.get(one.name, 1.0), word.at) if one.when is not None else None,
             )
         return out
 
-    def _medians(self, rollout: Rollout, spec: FeatureRolloutSpec, used: Policy) -> dict[str, Answer | Failure]:
-        known = {median.gate for median in rollout.status.baselines}
-        wanted = [asked.gate for asked in all_gates(spec, used.spec) if start_source(asked.gate) and asked.gate.name not in known]
-        return {gate.name: self._plain(self.medians.get(gate.name, 1.0), self.now) for gate in wanted} if rollout.status.attempt else {}
+    def _medians(self, rollout: Rollout, spec: FeatureRolloutSpec, used: Policy) -> dict[GateId, Answer | Failure]:
+        known = {one: median.source for one, median in rollout.status.medians.items()}
+        out = {}
+        for asked in all_gates(spec, used.spec) if rollout.status.attempt else ():
+            one, question = (asked.source, asked.gate.name), start_source(asked.gate)
+            if question is not None and known.get(one) != question:
+                said = self.medians.get(one, self.medians.get(asked.gate.name, 1.0))
+                out[one] = self._plain(said, self.now)
+        return out
 
     def _value(self, asked: Asked, rollout: Rollout, word: Wording) -> Answer | Buckets | CountAnswer | Failure:
         one, at = asked.gate, word.at.timestamp()
         script = self.readings.get(one.name, 0.0)
         said = script(at - START) if callable(script) else script
-        if isinstance(said, Failure):
+        if isinstance(said, Answer | Failure):
             return said
         sampled = None if said is None else at - self.scrape_age
         if one.count is not None:

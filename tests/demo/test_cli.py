@@ -1,5 +1,8 @@
 """The command line refuses what can't work, and explains itself."""
 
+import re
+from collections.abc import Callable
+from datetime import timedelta
 from unittest.mock import Mock
 
 import aiohttp
@@ -8,8 +11,14 @@ import pytest
 from demo import cli
 from demo.api import NoAnswerError
 from demo.cli import main
+from demo.embedded import Embedded
+from demo.installation import Installation
+from demo.scaling import Clock
+from demo.stage import Stage, Steps
 from tidegate.clients.errors import CredentialsError
+from tidegate_dev import backends, settings
 from tidegate_dev.errors import ClusterError
+from tidegate_dev.progress import progress
 
 
 def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
@@ -17,7 +26,7 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
         main(["--help"])
     assert ended.value.code == 0
     text = capsys.readouterr().out
-    for part in ("make demo", "--seconds-per-day", "--keep", "exit status"):
+    for part in ("make demo KEEP=1", "make demo-cluster", "--seconds-per-day", "exit status"):
         assert part in text
 
 
@@ -29,6 +38,7 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
         (["--interval", "0"], "'0': give a whole number from 1 to 30"),
         (["--requests-per-second", "²"], "'²': give a whole number from 20 to 1000"),
         (["--name", "Not a name"], "cluster name 'Not a name'"),
+        (["--stage", "moon"], "invalid choice: 'moon'"),
         (["--nonsense"], "unrecognized arguments: --nonsense"),
     ],
 )
@@ -39,15 +49,48 @@ def test_a_wrong_command_line_is_refused_with_the_remedy(arguments: list[str], c
     assert complaint in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "docker", "stage"),
+    [
+        ([], False, Embedded),
+        ([], True, Installation),
+        (["--name", "second"], False, Installation),
+        (["--stage", "cluster"], False, Installation),
+        (["--stage", "embedded"], True, Embedded),
+    ],
+)
+def test_plain_processes_unless_docker_makes_a_cluster_fast_or_one_is_asked_for(
+    arguments: list[str], docker: bool, stage: type[Stage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backends, "docker_answers", lambda: docker)
+    assert isinstance(cli.stage_of(cli.parser().parse_args(arguments), settings.load("default")), stage)
+
+
+@pytest.mark.parametrize("stage", [Embedded, Installation])
+def test_it_says_at_first_what_it_does_and_how_long_that_takes(stage: Callable[[settings.Settings], Stage]) -> None:
+    text = cli.beginning(stage(settings.load("default")), Clock(timedelta(seconds=20), timedelta(seconds=1)))
+    assert re.search(r"climbs to 100 %; .* its numbers take it back\. That takes about \d minutes; the first time .* \d+ minutes", text)
+
+
+def test_steps_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(progress, "say", said.append)
+    steps = Steps(("start Prometheus", "tidy up"))
+    steps.next()
+    steps.next()
+    assert said == ["1/2 start Prometheus", "2/2 tidy up"]
+
+
 def installed(problem: BaseException, *, begun: bool = True, stays: Exception | None = None) -> Mock:
     """Stands for the demo's installation, which fails with `problem`; `stays` says why something of it can't be removed."""
-    failing = {"make.side_effect": problem, "remove.side_effect": stays}
-    return Mock(begun=begun, **{"how_to_remove.return_value": "kubectl delete everything"}, **failing)
+    failing = {"prepare.side_effect": problem, "remove.side_effect": stays}
+    face = {"names": (), "about": "The demo.", "setup": timedelta(0), "first_time": "a while", "stays": True}
+    return Mock(begun=begun, **face, **{"how_to_remove.return_value": "kubectl delete everything"}, **failing)
 
 
 def ended(monkeypatch: pytest.MonkeyPatch, installation: Mock) -> int:
     """The exit status of a demo with this installation."""
-    monkeypatch.setattr(cli, "Installation", lambda _: installation)
+    monkeypatch.setattr(cli, "stage_of", lambda *_: installation)
     return main([])
 
 
@@ -83,7 +126,7 @@ def test_an_error_of_the_demo_s_own_is_tidied_up_and_still_seen(monkeypatch: pyt
 def test_before_anything_is_in_the_cluster_nothing_is_removed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     demo = installed(ClusterError("no"), begun=False)
     assert ended(monkeypatch, demo) == 1
-    assert "nothing of the demo is in the cluster" in capsys.readouterr().err
+    assert "nothing of the demo is running" in capsys.readouterr().err
     assert not demo.remove.called
 
 

@@ -10,6 +10,7 @@ import pytest
 from demo import beforehand
 from demo.beforehand import Beforehand
 from demo.installation import Installation
+from demo.stage import Steps
 from tests.demo.scenes import PLAN
 from tidegate_dev import commands, operations, tools
 from tidegate_dev.errors import ClusterError
@@ -43,8 +44,7 @@ class Commands:
 def said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Commands:
     found = Commands()
     monkeypatch.setattr(commands, "output", found.output)
-    monkeypatch.setattr(operations, "up", lambda *_: "native")
-    monkeypatch.setattr(operations, "load_image", lambda *_: "localhost/tidegate:abc")
+    monkeypatch.setattr(operations, "up", lambda *_, **__: operations.Up("native", "localhost/tidegate:abc"))
     monkeypatch.setattr(tools, "ensure", lambda _: Tools(tmp_path))
     return found
 
@@ -52,6 +52,21 @@ def said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Commands:
 @pytest.fixture
 def installation(tmp_path: Path) -> Installation:
     return Installation(Settings("default", tmp_path / "state", tmp_path / "runtime", tmp_path / "cache"))
+
+
+def made(installation: Installation) -> None:
+    steps = Steps(installation.names)
+    installation.prepare(steps)
+    installation.make(200, steps)
+    installation.apply(PLAN)
+
+
+@pytest.mark.parametrize(("name", "command"), [("default", "dev/cluster down"), ("second", "dev/cluster --name second down")])
+def test_the_last_line_names_this_cluster_and_its_kubeconfig(name: str, command: str, tmp_path: Path) -> None:
+    installation = Installation(Settings(name, tmp_path / name, tmp_path / "runtime", tmp_path / "cache"))
+    assert f"Cluster '{name}' still runs ({command} removes it)" in installation.farewell()
+    assert installation.farewell().endswith(str(installation.kubeconfig))
+    assert installation.keep().endswith(str(installation.kubeconfig))
 
 
 OBJECTS = ["kubectl delete namespace tidegate-demo", "kubectl delete rolloutpolicy tidegate-demo"]
@@ -69,7 +84,7 @@ def test_what_the_demo_brought_goes_with_it(
     found: Beforehand, keep: bool, removals: list[str], installation: Installation, said: Commands, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(beforehand, "look", lambda _: found)
-    installation.make(PLAN, 200)
+    made(installation)
     assert installation.begun
     assert said.values["image"] == {"repository": "localhost/tidegate", "tag": "abc", "pullPolicy": "IfNotPresent"}
     assert said.values["crds"] == {"keep": keep}
@@ -84,7 +99,7 @@ def test_what_the_demo_brought_goes_with_it(
 
 
 def failing(told: str) -> Callable[..., Any]:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise ClusterError(told)
 
     return fail
@@ -95,7 +110,7 @@ def test_nothing_is_begun_in_a_cluster_with_somebody_else_s(
 ) -> None:
     monkeypatch.setattr(beforehand, "look", failing("Tidegate is in this cluster already"))
     with pytest.raises(ClusterError, match="already"):
-        installation.make(PLAN, 200)
+        made(installation)
     assert not installation.begun
     assert said.asked == []
 
@@ -104,4 +119,4 @@ def test_nothing_is_installed_before_the_cluster_is_there(installation: Installa
     monkeypatch.setattr(operations, "up", failing("the local cluster runs on linux x86_64"))
     monkeypatch.setattr(tools, "ensure", failing("tools were installed first"))
     with pytest.raises(ClusterError, match="linux x86_64"):
-        installation.make(PLAN, 200)
+        made(installation)

@@ -13,17 +13,18 @@ import pytest_asyncio
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from demo.api import Api, NoAnswerError, Series
-from demo.live import play
+from demo import live
+from demo.api import Api, Ends, NoAnswerError, Series
+from demo.live import make_bad, play
 from demo.measuring import first_beyond, last_seen_on
-from demo.observing import Observation
+from demo.observing import Observation, Reading
 from demo.plan import CLIMBS, FALLS, NAMESPACE
 from demo.words import Headline
 from tests.demo.scenes import PLAN, climb, enabled, record, rolling
 from tests.fakes.apiserver import ApiServer
 from tidegate.api.records import Record, Transition
 from tidegate.api.rollout_run import RolloutRunStatus
-from tidegate.api.rollout_status import FeatureRolloutStatus, Phase, State
+from tidegate.api.rollout_status import FeatureRolloutStatus, Phase, State, Verdict
 from tidegate.api.types import format_time
 
 PODS = ("trading-a", "trading-b")
@@ -96,7 +97,7 @@ class Cluster:
         if query.startswith("max_drawdown"):
             return [{"metric": {}, "values": [[now - 9, "0.03"], [now - 8, "0.0712"], [now - 7, "0.09"]]}]
         labels = {"name": FALLS, "source": "rollout", "gate": "max-drawdown"}
-        return [{"metric": labels, "value": [now, "0.0712"]}]
+        return [{"metric": labels, "value": [now, "0.0712"]}, {"metric": labels | {"verdict": "HOLD"}, "value": [now, "1"]}]
 
 
 @pytest.fixture
@@ -122,7 +123,7 @@ def written(folder: Path, server: str) -> Path:
 @pytest.mark.thorough
 async def test_the_feature_is_made_bad_in_every_pod_and_the_fall_is_measured(cluster: Cluster, kubeconfig: Path) -> None:
     shown: list[tuple[Observation, Headline]] = []
-    ending = await play(kubeconfig, PLAN, lambda *seen: shown.append(seen))
+    ending = await play(Ends(kubeconfig), PLAN, lambda *seen: shown.append(seen))
     assert set(cluster.made_bad) == set(PODS)
     assert any(headline.trouble and "the pod does not answer" in headline.trouble for _, headline in shown)
     assert ending.story.failure is None
@@ -132,16 +133,49 @@ async def test_the_feature_is_made_bad_in_every_pod_and_the_fall_is_measured(clu
     assert ending.fall.seconds == pytest.approx(3.0, abs=0.5)
     first, _ = shown[0]
     assert [(one.rollout, one.number, one.note) for one in first.announcements] == [(FALLS, 7, "25 % → 50 %")], "ours alone"
-    assert [value for key, value in first.readings.items() if key[2] == "max-drawdown"] == [0.0712], "as the operator reads it"
+    assert list(first.readings.values()) == [Reading(0.0712, Verdict.HOLD)], "as the operator exports it"
 
 
 async def test_an_answer_that_is_none_and_a_server_that_is_away_are_one_sentence(kubeconfig: Path, cluster: Cluster) -> None:
-    async with Api.connect(kubeconfig) as api:
+    async with Api.connect(Ends(kubeconfig)) as api:
         with pytest.raises(NoAnswerError, match=f"POST /api/v1/namespaces/{NAMESPACE}/x: 503 the pod does not answer"):
             await api.post(f"/api/v1/namespaces/{NAMESPACE}/x?feature=y")
-    async with Api.connect(written(kubeconfig.parent, "http://127.0.0.1:1")) as api:
+    async with Api.connect(Ends(written(kubeconfig.parent, "http://127.0.0.1:1"))) as api:
         with pytest.raises(NoAnswerError, match="GET /x: "):
             await api.get("/x")
+
+
+async def test_what_is_not_behind_the_api_server_is_asked_past_it_and_not_told_who_asks(kubeconfig: Path) -> None:
+    told: list[tuple[str, str | None]] = []
+
+    async def beside(request: web.Request) -> web.Response:
+        told.append((str(request.rel_url), request.headers.get("Authorization")))
+        return web.json_response({"status": "success", "data": {"result": []}})
+
+    application = web.Application()
+    application.router.add_route("*", "/{path:.*}", beside)
+    async with TestServer(application) as server:
+        url = str(server.make_url("")).rstrip("/")
+        async with Api.connect(Ends(kubeconfig, url, (url,))) as api:
+            assert await api.prometheus("up") == []
+            await make_bad(api)
+    assert told == [("/api/v1/query?query=up", None), (f"/bad?feature={FALLS}", None)]
+
+
+async def test_the_rollouts_begin_once_every_replica_was_read(kubeconfig: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def series(query: str) -> list[dict[str, Any]]:
+        asked.append(query)
+        return [{"metric": {"pod": pod}, "value": [1, "0.03"]} for pod in PODS[: len(asked)]]
+
+    monkeypatch.setattr(cluster, "_series", series)
+    await live.read_once(Ends(kubeconfig))
+    assert len(asked) == len(PODS)
+    monkeypatch.setattr(live, "SETTLE_SECONDS", 0.1)
+    monkeypatch.setattr(cluster, "_series", lambda _: [])
+    with pytest.raises(NoAnswerError, match="has not read 2 replicas of the application"):
+        await live.read_once(Ends(kubeconfig))
 
 
 @pytest.mark.parametrize(

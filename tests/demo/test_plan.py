@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from demo import plan
-from demo.plan import CLIMBS, FALLS, Plan, load
+from demo.plan import CLIMBS, DAYS, FALLS, Plan, load
 from demo.scaling import Clock
 from tidegate.domain.placeholders import render
 from tidegate.domain.queries import compile_query
@@ -26,6 +26,12 @@ def test_a_clock_that_runs_as_fast_as_the_plan_changes_nothing() -> None:
     assert calibration.rollback is not None
     assert calibration.rollback.for_ == timedelta(minutes=10)
     assert "[5m]" in str(found.guards[0].query)
+    assert max(found.length(name) for name in found.specs) == DAYS * timedelta(days=1), "what the demo says it takes"
+
+
+def test_the_policy_asks_the_prometheus_of_the_stage() -> None:
+    policy, *_ = load(PRODUCTION, "http://127.0.0.1:9").manifests
+    assert policy["spec"]["prometheus"] == {"url": "http://127.0.0.1:9", "interval": "1s"}
 
 
 def test_forty_seconds_a_day_and_the_faulty_gate_has_a_bound_from_above_and_no_span() -> None:
@@ -87,6 +93,8 @@ def test_the_application_shares_its_traffic_and_changes_with_its_code() -> None:
         "FLAGS_PORT": "8015",
         "FLAGS_SELECTOR": f"{plan.NAMESPACE}/{plan.FLAG_SET}",
         "REQUESTS_PER_SECOND": "100",
+        "HOST": "0.0.0.0",
+        "PORT": "8080",
     }
     assert deployment["spec"]["replicas"] == plan.REPLICAS
     assert "__main__.py" in config_map["data"]

@@ -31,6 +31,12 @@ def test_steps_are_read_from_the_records_and_one_that_goes_on_has_no_dwell_yet()
     assert [(step.dwelt, step.left_by) for step in summary.steps_of(FALLEN[:2])] == [(None, None)]
 
 
+def test_a_rollout_without_steps_has_no_row() -> None:
+    text = printed(summary.steps_table(PLAN, {CLIMBS: (), FALLS: FALLEN}), 80)
+    assert CLIMBS not in text
+    assert all(words in text for words in ("40.1 of 40 s", "50 %", "0 %"))
+
+
 def test_a_step_that_was_withdrawn_never_was_in_force() -> None:
     records = (
         record(1, 2, Transition.STEP_DECIDED, 25),

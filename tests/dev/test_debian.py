@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.dev.support import empty_workshop, program
-from tidegate_dev import backends, commands, debian, native, network
+from tidegate_dev import backends, commands, debian, network
 from tidegate_dev.debian import Need
 from tidegate_dev.errors import ClusterError
 from tidegate_dev.gobuild import Builder
@@ -86,7 +86,6 @@ def test_modprobe_is_needed_where_the_module_is_not_loaded(has_filter: bool, set
     asked: list[str] = []
     monkeypatch.setattr(network, "filters_bridges", lambda: has_filter)
     monkeypatch.setattr(debian, "ensure", lambda _, needs: asked.extend(need.package for need in needs))
-    monkeypatch.setattr(native, "PROGRAMS", ())
     empty_workshop(settings).cluster(backends.NATIVE, lock=-1).prepare()
     assert ("kmod" in asked) is not has_filter
     assert "runc" in asked

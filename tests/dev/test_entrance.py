@@ -40,7 +40,7 @@ def ran(folder: Path, *argv: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_every_command_is_told(bare: Path) -> None:
-    targets = set(re.findall(r"^(\w+):(?!=)", (bare / "Makefile").read_text(), re.MULTILINE))
+    targets = set(re.findall(r"^([\w-]+):(?!=)", (bare / "Makefile").read_text(), re.MULTILINE))
     assert {line.split()[0] for line in ran(bare, "make", "help").stdout.splitlines()} == targets
     assert "e2e" in targets
 

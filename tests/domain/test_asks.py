@@ -21,9 +21,10 @@ ALL = ["errors", "slow", "uptime"]
     ("fields", "names"),
     [
         ({"attempt": 0}, []),
-        ({"phase": Phase.WAITING, "step_percent": 0}, GUARDS),
+        ({"phase": Phase.WAITING, "exposed_at": None}, ALL),  # so that what can't be judged is known before anybody is exposed
+        ({"phase": Phase.PENDING, "exposed_at": None}, ALL),
         ({"phase": Phase.WAITING}, GUARDS),
-        ({"phase": Phase.PENDING}, GUARDS),
+        ({"phase": Phase.WAITING, "step_percent": 0}, GUARDS),
         ({"phase": Phase.PROGRESSING, "state": State.ROLLING_OUT, "step_percent": 10}, ALL),
         ({"phase": Phase.PROGRESSING, "state": State.ROLLING_OUT, "step_percent": 10, "percent": 0}, ALL),  # a manual override
         ({"phase": Phase.PROGRESSING, "state": State.ROLLING_OUT, "step_percent": 10, "effective_at": None}, GUARDS),  # an expired lease
@@ -39,8 +40,10 @@ ALL = ["errors", "slow", "uptime"]
         ({"phase": Phase.DISABLED, "step_percent": 0}, []),
     ],
 )
-def test_guards_from_the_start_own_gates_from_the_first_exposure_nothing_after_the_end(fields: dict[str, Any], names: list[str]) -> None:
-    status = FeatureRolloutStatus(**({"attempt": 1, "effective_at": after(0)} | fields))
+def test_all_gates_from_the_start_guards_alone_while_nobody_is_exposed_any_more_nothing_after_the_end(
+    fields: dict[str, Any], names: list[str]
+) -> None:
+    status = FeatureRolloutStatus(**({"attempt": 1, "effective_at": after(0), "exposed_at": after(0)} | fields))
     assert [asked.gate.name for asked in gates_to_ask(SPEC, POLICY, status)] == names
 
 
@@ -62,7 +65,7 @@ def rollout(**status: Any) -> Rollout:
     ("status", "expected"),
     [
         ({"revision": "v7", "effective_at": after(-95)}, 'rate(x{ns="shop",n="search",r="v7",v="on"}[90s])'),
-        ({"effective_at": after(-3)}, 'rate(x{ns="shop",n="search",r="",v="on"}[10s])'),
+        ({"revision": "v7", "effective_at": after(-3)}, 'rate(x{ns="shop",n="search",r="v7",v="on"}[10s])'),
         ({"revision": "v7"}, 'rate(x{ns="shop",n="search",r="v7",v="on"}[10s])'),
     ],
 )

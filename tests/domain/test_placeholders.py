@@ -26,6 +26,7 @@ WINDOW = timedelta(seconds=90)
         ("rate(x[$window] offset $window)", "rate(x[90s] offset 90s)"),
         ('x{a="it costs 5$"}', 'x{a="it costs 5$"}'),
         ('x{a=~"foo$|bar$"}', 'x{a=~"foo$|bar$"}'),
+        ('x{a=~"b{2}${1}"}', 'x{a=~"b{2}${1}"}'),
         (r'x{a="\"$name"}', r'x{a="\"new-search"}'),
         ('x{a=\'"\',b="$name"}', 'x{a=\'"\',b="new-search"}'),
         ("x", "x"),
@@ -34,6 +35,21 @@ WINDOW = timedelta(seconds=90)
 )
 def test_rendered(query: str, expected: str) -> None:
     assert render(query, VALUES, WINDOW) == expected
+
+
+@pytest.mark.parametrize("quote", ['"', "'", "`"])
+@pytest.mark.parametrize("sign", ["=~", "!~", "=~ ", "=~\n"])
+def test_in_a_regular_expression_a_value_stands_for_itself(sign: str, quote: str) -> None:
+    """1.0+b matches no 1.0+b: a query with `or vector(0)` around it would say 0 for ever."""
+    text = render(f"x{{a{sign}{quote}$revision|b.+{quote}, b={quote}$revision{quote}}}", VALUES | {"revision": "1.0+b"}, WINDOW)
+    assert matchers(text) == {"a": r"1\.0\+b|b.+", "b": "1.0+b"}
+
+
+def test_an_empty_value_is_refused_by_its_field() -> None:
+    """A matcher for "" selects the series without the label."""
+    with pytest.raises(QueryProblem, match=r"\$revision is empty here: set spec.revision"):
+        render('x{version="$revision"}', VALUES | {"revision": ""}, WINDOW)
+    assert render("x # $revision", VALUES | {"revision": ""}, WINDOW).strip() == "x"
 
 
 def test_comments_say_nothing() -> None:
@@ -53,6 +69,9 @@ def test_comments_say_nothing() -> None:
         ('x{$name="a"}', r"\$name must stand inside a quoted string"),
         ('x{a="$window"}', r"\$window is a duration"),
         ("x{a='$window'}", r"\$window is a duration"),
+        ('x{a="${revision}"}', r"\$\{revision\} is not a placeholder: they are written without braces"),
+        ('x{a=~"v${VERSION}.*"}', r"\$\{VERSION\} is not a placeholder"),
+        ("rate(x[${window}])", r"\$\{window\} is not a placeholder"),
     ],
 )
 def test_what_may_not_stand_there_is_named(query: str, message: str) -> None:
@@ -73,7 +92,7 @@ def matchers(query: str) -> dict[str, str]:
 
 
 @settings(max_examples=300, deadline=None, derandomize=True, database=None)
-@given(TEXT, st.sampled_from("\"'`"), st.sampled_from(sorted(IN_STRINGS)), TEXT.map(lambda text: text.replace("$", "")))
+@given(TEXT.filter(bool), st.sampled_from("\"'`"), st.sampled_from(sorted(IN_STRINGS)), TEXT.map(lambda text: text.replace("$", "")))
 def test_no_value_leaves_its_string(value: str, quote: str, name: str, before: str) -> None:
     """The rendered query has the structure of the one that was written, and its matcher the value as it was given."""
     beside = "".join(char for char in before if char not in "\\\"'`\n")

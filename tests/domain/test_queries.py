@@ -1,4 +1,4 @@
-"""A query taken apart: its selectors, how far it looks back, and the question that tells how old its data are."""
+"""A query taken apart: its selectors, what a number rests on, and how far it looks back."""
 
 from datetime import timedelta
 from typing import Any
@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidegate.domain.problems import QueryProblem
-from tidegate.domain.queries import MAX_DEPTH, MAX_SELECTORS, asks_for, bare_selector, compile_query, confined, with_matcher
+from tidegate.domain.queries import MAX_DEPTH, MAX_SELECTORS, asks_for, bare_selector, compile_query, confined, expected, target_matchers
 
 Found = list[tuple[str, float]]
 
@@ -89,9 +89,8 @@ def meaning(tree: Any) -> object:
         ("x[5m]", "gives a range"),
         ("x[5m:1m]", "gives a range"),
         ('"text"', "a string"),
-        ("1 + 1", "reads no metric"),
-        ("vector(1)", "reads no metric"),
-        ("time()", "reads no metric"),
+        ("1 + 1", "reads neither a metric nor the time"),
+        ("vector(1)", "reads neither a metric nor the time"),
         ("x @ 1700000000", "@ pins a reading"),
         ("x @ end()", "@ pins a reading"),
         ("rate(x[5m] @ start())", "@ pins a reading"),
@@ -123,51 +122,30 @@ def test_sixteen_selectors_are_enough() -> None:
     assert len(selectors(" + ".join(f"m{number}" for number in range(MAX_SELECTORS)))) == MAX_SELECTORS
 
 
-QUERIES = [
-    "up",
-    'rate(x{a="q\\"uote"}[5m] offset 90s) / y{"status.code"="500"}',
-    "max_over_time(rate(x[5m] offset 1m)[1h:1m] offset 12d1s)",
-    'x{a="1" or b="2"}',
-    " + ".join(f"m{number}" for number in range(MAX_SELECTORS)),
-]
-
-
-@pytest.mark.parametrize("query", QUERIES)
-def test_freshness_is_one_valid_query_with_one_answer_for_each_selector(query: str) -> None:
-    compiled = compile_query(query)
-    asked = [(_label(one), _timestamped(one), _added(one)) for one in _parts(promql.parse(compiled.freshness))]
-    assert [label for label, _, _ in asked] == [str(number) for number in range(len(compiled.selectors))]
-    for (_, inner, added), selector in zip(asked, compiled.selectors, strict=True):
-        assert (inner.offset or timedelta(0)) == selector.offset
-        assert added == selector.offset.total_seconds(), "an offset selector's age is told as if it had none"
-        assert meaning(inner) == meaning(promql.parse(selector.text))
-
-
-def _parts(tree: Any) -> list[Any]:
-    """a or b or c → [a, b, c]."""
-    if isinstance(tree, promql.BinaryExpr):
-        return [*_parts(tree.lhs), *_parts(tree.rhs)]
-    assert isinstance(tree, promql.Call)
-    return [tree]
-
-
-def _label(call: Any) -> str:
-    assert call.func.name == "label_replace"
-    assert [one.val for one in call.args[1:2]] == ["selector"]
-    return str(call.args[2].val)
-
-
-def _timestamped(call: Any) -> Any:
-    aggregate = call.args[0].lhs
-    assert isinstance(aggregate, promql.AggregateExpr)
-    assert str(aggregate.op) == "max", "of the series of one selector the newest counts"
-    inner: Any = aggregate.expr
-    assert inner.func.name == "timestamp"
-    return inner.args[0]
-
-
-def _added(call: Any) -> float:
-    return float(call.args[0].rhs.val)
+@pytest.mark.parametrize(
+    ("query", "needs"),
+    [
+        ("x / y", "SS"),
+        ("x or vector(0)", "L"),
+        ("(x or y) / z", "LLS"),
+        ("x unless y", "SL"),
+        ("x and y", "SS"),
+        ("absent(x)", "N"),
+        ("absent_over_time(x[5m]) or vector(0)", "N"),
+        ("absent(x) or y", "NL"),
+        ('count(ALERTS{alertname="Slow"}) or vector(0)', "N"),
+        ("ALERTS_FOR_STATE", "N"),
+        ('count({__name__="ALERTS", alertname="Slow"}) or vector(0)', "N"),
+        ('count({"ALERTS", alertname="Slow"}) or vector(0)', "N"),
+        ("x or x / y", "LL"),
+        ("(x or vector(0)) / x", "S"),  # what is needed at one place is needed
+        ("sum(rate(x[5m] offset 1h) or vector(0))", "L"),
+        ("x > bool (y or 0 * z)", "SLL"),
+    ],
+)
+def test_what_a_number_rests_on(query: str, needs: str) -> None:
+    found = {one.text: one.need.name[0] for one in compile_query(query).selectors}
+    assert "".join(found.values()) == needs
 
 
 LABELS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=6).filter(lambda name: name != "__name__")
@@ -180,12 +158,14 @@ def test_any_label_and_any_value_come_through(name: str, value: str, offset: int
         return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
 
     compiled = compile_query(f"x{{{quoted(name)}={quoted(value)}}} offset {offset}ms")
-    inner = _timestamped(promql.parse(compiled.freshness))
+    (selector,) = compiled.selectors
+    inner: Any = promql.parse(selector.text)
     assert [(one.name, one.value) for one in inner.matchers.matchers] == [(name, value)]
-    assert (inner.offset or timedelta(0)) == timedelta(milliseconds=offset)
+    assert selector.offset == timedelta(milliseconds=offset)
 
 
 CONFINED = [
+    ('x{ns="shop"}', 'x{ns="shop"}'),
     ("x", 'x{ns="shop"}'),
     ('x{a="b"}', 'x{a="b", ns="shop"}'),
     ('x{ns="other"}', 'x{ns="other", ns="shop"}'),  # nothing matches both: nobody else's series
@@ -208,6 +188,12 @@ def test_a_namespace_matcher_is_in_every_selector_and_in_each_of_its_alternative
         assert all('ns="shop"' in alternative for alternative in inside.split(" or ")), result
     assert [one.offset for one in compile_query(result).selectors] == [one.offset for one in compile_query(query).selectors]
     assert compile_query(result).reach == compile_query(query).reach
+
+
+def test_what_reads_other_series_than_it_names_is_refused_where_queries_are_confined() -> None:
+    with pytest.raises(QueryProblem, match=r"info\(\) of one argument"):
+        confined("sum(info(x))", "ns", "shop")
+    assert compile_query(confined('info(x, {a=~".+"})', "ns", "shop")).selectors[1].text == '{a=~".+", ns="shop"}'
 
 
 @settings(deadline=None, derandomize=True, database=None)
@@ -234,28 +220,43 @@ def test_what_is_no_bare_selector(text: str) -> None:
         bare_selector(text)
 
 
-def test_another_metric_of_the_same_targets() -> None:
-    assert with_matcher('x_total{job="a",pod=~"b.*",code="500"}', "up", ("job", "pod")) == 'up{job="a", pod=~"b.*"}'
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ('x_total{job="a",pod=~"b.*",code="500"}', {"job": 'job="a"', "pod": 'pod=~"b.*"'}),
+        ('x_total{job!="a",job!="b"}', {"job": 'job!="a", job!="b"'}),
+        ("x", {}),
+        ('x{job="a" or job="b"}', None),
+    ],
+)
+def test_the_matchers_of_a_selectors_targets(text: str, found: dict[str, str] | None) -> None:
+    assert target_matchers(text, {"job", "pod"}) == found
 
 
 @pytest.mark.parametrize(
-    ("query", "metrics"),
+    ("query", "found"),
     [
         ('sum(rate(x{variant="on"}[5m])) / sum(rate(y[5m]))', ("x{}", "y{}")),
-        ('x{a="1"} / x{a="2"}', ("x{}",)),
-        ('{__name__=~"x|y", a="b"}', ('{__name__=~"x|y"}',)),
-        ('{a="b"}', ('{a="b"}',)),
-        ('{__name__="x" or a="b"}', ('{__name__="x" or a="b"}',)),
+        ('x{a="1"} / x{a="2", version="v2"}', ('x{a="1"}', 'x{a="2"}')),
+        ('(x{code="500"} or vector(0)) / x', ("x{}", "x{}")),  # rightly empty: its metric will do
+        ('absent(x{a="1"})', ("x{}",)),
+        ("ALERTS or vector(0)", (None,)),
+        ('{"ALERTS"} or vector(0)', (None,)),
+        ('{__name__=~"x|y", a="b"}', ('{__name__=~"x|y", a="b"}',)),
+        ('{__name__=~"x|y", a="b"} or vector(0)', ('{__name__=~"x|y"}',)),
+        ('{a="b"} or vector(0)', ('{a="b"}',)),
+        ('x{a="1", variant="on" or a="2"}', ('x{a="1" or a="2"}',)),
+        ('x{variant="on" or a="2"}', ("x{}",)),
     ],
 )
-def test_what_a_query_says_of_its_metrics_names(query: str, metrics: tuple[str, ...]) -> None:
-    assert compile_query(query).metrics == metrics
+def test_what_should_have_had_series_before(query: str, found: tuple[str | None, ...]) -> None:
+    selectors = compile_query(query).selectors
+    assert tuple(expected(one, lambda label, value: label == "variant" or value == "v2") for one in selectors) == found
 
 
-def test_a_condition_on_time_alone_reads_no_metric() -> None:
-    assert compile_query("hour() >= 8 and hour() < 17", reads_metrics=False).freshness == ""
-    with pytest.raises(QueryProblem, match="reads no metric"):
-        compile_query("hour() >= 8 and hour() < 17")
+@pytest.mark.parametrize("query", ["hour() >= 8 and hour() < 17", "time()", "day_of_week() == bool 0", "hour(vector(time() + 3600))"])
+def test_a_query_may_be_about_the_time_alone(query: str) -> None:
+    assert compile_query(query).selectors == ()
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from tidegate.domain.script import (
     Item,
     Keep,
     Outcome,
+    Prune,
     Show,
     WriteStatus,
     in_order,
@@ -134,7 +135,7 @@ def test_a_refusal_leaves_all_as_it_was_but_a_rollback_and_what_the_gates_read(
 
 
 def test_what_a_person_has_to_mend_is_said_in_ready_and_stalled_beside_the_other_conditions() -> None:
-    kept = Condition(type=ConditionType.COMPLETED, status="False", reason="InProgress", last_transition_time=T0)
+    kept = Condition(type=ConditionType.FINISHED, status="False", reason="InProgress", last_transition_time=T0)
     stale = Condition(type=ConditionType.READY, status="True", reason="Progressing", last_transition_time=T0)
     items = played(DECIDED, LOWER, read=status(conditions=(stale, kept)), Act=REFUSED)
     (written,) = (item.status for item in items if isinstance(item, WriteStatus))
@@ -153,6 +154,15 @@ def test_a_status_that_is_not_written_is_kept_and_nothing_is_recorded_of_it(outc
 @pytest.mark.parametrize("outcome", [FAILED, CONFLICT, REFUSED])
 def test_records_that_are_not_appended_go_on_waiting(outcome: Outcome) -> None:
     assert played(DECIDED, Append=outcome)[-1] == Append(DECIDED)
+
+
+def test_old_runs_are_deleted_once_another_attempt_has_all_of_its_records_in_its_run() -> None:
+    """What waits may belong to an attempt before it: its run would be made anew, without what it had."""
+    begun = status(record(1), attempt=2)
+    assert played(begun)[-2:] == [ClearPending(begun.model_copy(update={"pending": None})), Prune()]
+    for items in (played(begun, WriteStatus=FAILED), played(begun, Append=FAILED), played(begun, ClearPending=FAILED)):
+        assert Prune() not in items
+    assert Prune() not in played(begun, read=status(attempt=2)), "no other attempt began"
 
 
 def test_what_is_significant() -> None:

@@ -32,13 +32,14 @@ CANARY: Json = {"percents": [10, 60, 100], "dwell": "2s"}
 async def write_by_hand(world: World, feature: Json | None) -> None:
     """A flag set with the neighbours above, and a hand-written flag."""
     flags = NEIGHBOURS["flags"] | ({} if feature is None else {"feature": feature})
-    await world.make_flag_set(json.dumps(NEIGHBOURS | {"flags": flags}), team="shop")
+    await world.make_flag_set(json.dumps(NEIGHBOURS | {"flags": flags}, indent=2), team="shop")
     await world.change_flag_set({"data": {"other.txt": "kept"}})
 
 
 async def neighbours_are_kept(world: World) -> None:
     config_map = await world.flag_set()
     document = json.loads(config_map["data"][DOCUMENT])
+    assert config_map["data"][DOCUMENT].startswith('{\n  "$schema"'), "in lines, as it was written"
     del document["flags"]["feature"]
     assert document == NEIGHBOURS, "what others wrote is kept"
     assert config_map["data"]["other.txt"] == "kept"

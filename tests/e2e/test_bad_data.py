@@ -63,7 +63,7 @@ async def is_held(world: World, fake: FakePrometheus, name: str, reason: str) ->
     await (fake.tried(4) if reason == "PrometheusTimeout" else fake.evaluated(world.selector(name), EVALUATIONS))
     status = await world.status(name)
     assert (status["state"], status["percent"]) == ("ROLLING_OUT", 10)
-    assert f"gate {name} (no data" in status["waitingFor"]
+    assert f"gate {name} has no data (" in status["waitingFor"]
 
 
 async def goes_on_with_the_real_answers(world: World, fake: FakePrometheus, *traces: Trace) -> None:

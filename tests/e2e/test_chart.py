@@ -103,9 +103,35 @@ def test_a_rollout_lives_and_dies_with_these_rights_alone(release: Release) -> N
         assert release.get("rolloutruns", *where)["items"], "records outlive the rollout"
         logs = release.kubectl("logs", "-n", release.namespace, "-l", "app.kubernetes.io/component=operator", "--tail=-1")
         assert "Succeeded" in logs.text
+        assert f"looks after namespaces: {release.watched}; own namespace {release.namespace}" in logs.text
+        assert logs.text.count("standing by: ") >= 1
+        assert logs.text.count("leading as ") >= 1
         assert "orbidden" not in logs.text
     finally:
         release.kubectl("delete", "rolloutpolicy", release.watched)
+
+
+def test_after_an_uninstall_nothing_hangs_and_flags_stay_as_they_are(cluster: Cluster) -> None:
+    with installed(cluster) as release:
+        policy = {"metadata": {"name": release.watched}, "spec": {"prometheus": {"url": PROMETHEUS, "interval": "1s"}}}
+        where = ("-n", release.watched)
+        try:
+            assert release.create("rolloutpolicies", policy).accepted
+            held = {"canary": {"percents": [50, 100], "dwell": "1h"}}
+            assert release.create("featurerollouts", rollout(release, "feature", strategy=held)).accepted
+            climbs = release.kubectl("wait", "featurerollout/feature", *where, "--for=jsonpath={.status.stepPercent}=50", "--timeout=60s")
+            assert climbs.accepted, climbs.text
+            before = release.get("configmap/feature", *where)["data"]
+            cluster.run(cluster.helm, "uninstall", "tidegate", f"--namespace={release.namespace}", "--timeout=180s")
+            assert "finalizers" not in release.get("featurerollout/feature", *where)["metadata"]
+            gone = release.kubectl("delete", "featurerollout/feature", *where, "--timeout=30s")
+            assert gone.accepted, gone.text
+            assert release.get("configmap/feature", *where)["data"] == before
+            for namespace in (release.namespace, release.watched):
+                left = release.kubectl("get", "jobs,serviceaccounts,roles,rolebindings", "-n", namespace, "-o", "name").text
+                assert "uninstall" not in left
+        finally:
+            release.kubectl("delete", "rolloutpolicy", release.watched)
 
 
 @pytest.mark.parametrize(
@@ -119,7 +145,7 @@ def test_a_rollout_lives_and_dies_with_these_rights_alone(release: Release) -> N
         ("get", "configmaps", "namespace"),
         ("update", "featurerollouts", "watched"),
         ("delete", "featurerollouts", "watched"),
-        ("delete", "rolloutruns", "watched"),
+        ("deletecollection", "rolloutruns", "watched"),
         ("create", "rolloutpolicies", "watched"),
         ("create", "pods", "namespace"),
     ],
@@ -270,7 +296,8 @@ def test_policies_are_well_typed(release: Release) -> None:
 
 
 def test_a_namespace_with_records_can_go(release: Release) -> None:
-    # the last test of the module: the watched namespace is gone afterwards
+    # the last test of the module: all that was in the watched namespace is gone afterwards
     assert release.create("rolloutruns", rollout_run("kept"), user=release.operator).accepted
     answer = release.kubectl("delete", "namespace", release.watched, "--timeout=90s")
     assert answer.accepted, answer.text
+    assert release.kubectl("create", "namespace", release.watched).accepted  # what ends the release cleans up in it

@@ -37,7 +37,7 @@ async def test_climbs_to_enabled_through_every_step_and_dwells_at_each(world: Wo
     decisions = [one for one in records if one["transition"] in ("StepDecided", "Enabled")]
     assert [[reading["value"] for reading in one.get("readings", [])] for one in decisions] == [[], ["0.01"], ["0.01"], ["0.01"]]
     conditions = {one["type"]: one["status"] for one in status["conditions"]}
-    assert conditions == {"Ready": "True", "Completed": "True"}, "nothing is asked any more, so nothing is said of the source"
+    assert conditions == {"Ready": "True", "Finished": "True"}, "nothing is asked any more, so nothing is said of the source"
 
 
 async def test_a_range_that_reaches_back_before_the_step_does_not_advance_it(world: World) -> None:

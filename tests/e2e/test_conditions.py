@@ -9,7 +9,7 @@ FREEZE = {"name": "freeze", "query": "count(up)", "advance": {"lt": 0}}
 UNUSABLE: dict[str, tuple[Json, str, str]] = {
     "syntax": ({"query": "sum(rate(errors_total[5m])"}, "query", "not valid PromQL"),
     "range": ({"query": "errors_total[5m]"}, "query", "gives a range or a string"),
-    "no-metric": ({"query": "vector(1)"}, "query", "reads no metric"),
+    "no-metric": ({"query": "vector(1)"}, "query", "reads neither a metric nor the time"),
     "pinned": ({"query": "errors_total @ 0"}, "query", "@ pins a reading to one moment"),
     "future": ({"query": "errors_total offset -5m"}, "query", "reads the future"),
     "placeholder": ({"query": 'errors_total{pod="$pod"}'}, "query", "$pod is not a placeholder"),
@@ -77,11 +77,26 @@ async def test_a_missing_policy_is_waited_for(world: World) -> None:
     assert "Stalled" not in {one["type"] for one in status["conditions"]}
 
 
+async def test_naming_another_policy_instead_of_a_missing_one_helps_while_nobody_is_exposed(world: World) -> None:
+    await world.policy()
+    await world.measured("uptime", 0)
+    await world.policy(f"{world.namespace}-strict", guards=[world.gate("uptime", advance={"gt": 0.5})])
+    await world.rollout(canary=QUICK, policyRef={"name": f"{world.namespace}-strict"})
+    await world.until(phase="Waiting", pending=None)
+    await world.api.delete("rolloutpolicies", "", f"{world.namespace}-strict")
+    stalled = await world.condition("feature", "Stalled", "PolicyMissing")
+    assert stalled["message"].endswith("create it, or name another in spec.policyRef.name")
+    assert [event["type"] for event in await world.events("PolicyMissing")] == ["Warning"]
+    await world.edit(policyRef={"name": world.namespace})
+    await world.succeeded()
+
+
 async def test_a_policy_that_disappears_on_the_way_holds_the_step(world: World) -> None:
     await world.exposed()
     async with world.traced() as trace:
         await world.api.delete("rolloutpolicies", "", world.namespace)
-        await world.condition("feature", "Stalled", "PolicyMissing")
+        stalled = await world.condition("feature", "Stalled", "PolicyMissing")
+        assert stalled["message"].endswith("set spec.revision to a new value: this attempt keeps its policy")
         await world.hasten()
         await witness.climbs(world, "2s")
         status = await world.until(phase="Progressing", state="ROLLING_OUT", percent=10)
@@ -113,12 +128,12 @@ async def test_a_guard_without_a_rollback_rule_freezes_and_takes_nothing_back(wo
     await world.exposed()
     async with world.traced() as trace:
         await world.edit_policy(guards=[FREEZE])
-        frozen = "guard freeze (holds; advance < 0)"
+        frozen = "guard freeze holds (advance < 0)"
         await world.when("hears the guard", lambda status: frozen in status.get("waitingFor", ""))
         await world.hasten()
         await witness.climbs(world, "2s")
         status = await world.until(phase="Progressing", percent=10)
-        assert status["waitingFor"] == f"the next step waits for {frozen}"
+        assert status["waitingFor"] == frozen
         await world.edit_policy(guards=[])
         await world.succeeded()
     assert trace.percents == [10, 50, 100]

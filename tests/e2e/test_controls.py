@@ -22,7 +22,7 @@ async def test_pause_holds_the_step_and_resume_goes_on(world: World, fake: FakeP
         await world.exposed(canary={"percents": [10, 50, 100], "dwell": "5s"})
         await world.edit(paused=True)
         status = await world.until(phase="Paused", state="ROLLING_OUT")
-        assert "spec.paused is true" in status["waitingFor"]
+        assert "paused by spec.paused" in status["waitingFor"]
         await fake.evaluated(world.selector("errors"), 7)
         assert trace.percents == [0, 10], "held for longer than the dwell"
         resumed = time.time()

@@ -41,6 +41,7 @@ class Climb:
 
     async def ended(self, world: World, name: str) -> None:
         await world.until(name, phase="Succeeded", pending=None)
+        await released(world, name)
 
 
 class Fall(Climb):
@@ -61,13 +62,17 @@ class Fall(Climb):
         await world.set("errors", 1, batch=names[0])
 
     async def ended(self, world: World, name: str) -> None:
-        """The finalizer goes last."""
-
-        async def released() -> bool:
-            return not (await world.api.get("featurerollouts", world.namespace, name))["metadata"].get("finalizers")
-
         await world.rolled_back(name, pending=None)
-        await eventually(f"{name} is released", released)
+        await released(world, name)
+
+
+async def released(world: World, name: str) -> None:
+    """The finalizer goes last."""
+
+    async def check() -> bool:
+        return not (await world.api.get("featurerollouts", world.namespace, name))["metadata"].get("finalizers")
+
+    await eventually(f"{name} is released", check)
 
 
 def dwell_faults(trace: Trace, back: float) -> list[str]:

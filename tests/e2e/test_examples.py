@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.docs.blocks import fences
 from tests.e2e.support.api import Json
 from tests.e2e.support.exposure import DOCUMENT, lease_of, nearest_percent, share_on
 from tests.e2e.support.installation import ROOT, Cluster
@@ -61,6 +62,16 @@ def test_the_examples_are_accepted_as_they_stand(cluster: Cluster) -> None:
         assert said.count("(server dry run)") == len(list(yaml.safe_load_all(path.read_text()))), said
 
 
+@pytest.mark.usefixtures("shop")
+def test_the_manifests_of_the_documents_are_accepted(cluster: Cluster) -> None:
+    bodies = [body for block in fences() if block.language == "yaml" for body in yaml.safe_load_all(block.text)]
+    ours = [body for body in bodies if isinstance(body, dict) and str(body.get("apiVersion")).startswith("tidegate.io/")]
+    assert len(ours) > 2
+    for body in ours:
+        said = cluster.run(cluster.kubectl, *APPLY, "--dry-run=server", "-f", "-", text=json.dumps(body))
+        assert "(server dry run)" in said
+
+
 async def test_the_first_rollout_climbs_and_falls(world: World, cluster: Cluster) -> None:
     await world.measured("search_error_ratio", 0.001, variant="on")
     policy, rollout = placed(world, ROOT / "examples/01-first-rollout.yaml")
@@ -97,12 +108,14 @@ async def test_a_live_feature_is_never_turned_off(world: World, cluster: Cluster
     assert trace.percents == [100]
 
 
-async def test_a_hand_written_flag_is_taken_over_where_it_stands(world: World, cluster: Cluster) -> None:
+async def test_an_example_can_be_applied_again_while_its_rollout_climbs(world: World, cluster: Cluster) -> None:
     await world.policy()
     objects = placed(world, ROOT / "examples/08-flag-set.yaml")
-    written = json.loads(objects[0]["data"][DOCUMENT])["flags"]
-    async with world.traced("new-menu", "web-flags") as trace:
+    async with world.traced("new-menu", "menu-flags") as trace:
+        await apply(cluster, objects)
+        await world.until("new-menu", percent=50)
         await apply(cluster, objects)
         await world.until("new-menu", phase="Baking", state="ENABLED", percent=100)
-    assert trace.percents == [30, 50, 100]
-    assert (await world.document("web-flags"))["flags"]["banner-text"] == written["banner-text"]
+    assert trace.percents == [0, 10, 50, 100]
+    assert not {"Drifted", "LoweredElsewhere"} & set(await world.transitions("new-menu"))
+    assert await world.document("web-flags") == json.loads(objects[0]["data"][DOCUMENT])

@@ -20,7 +20,7 @@ async def stale_it_stays(world: World, fake: FakePrometheus, gate: Json, value: 
         await fake.evaluated(gate["query"], 1)
     status = await world.status()
     assert (status["state"], status["percent"]) == ("ROLLING_OUT", 10)
-    assert f"gate {gate['name']} (no data" in status["waitingFor"]
+    assert f"gate {gate['name']} has no data (" in status["waitingFor"]
 
 
 async def test_a_ratio_with_one_old_side_never_advances(world: World, fake: FakePrometheus) -> None:

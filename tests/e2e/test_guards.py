@@ -18,7 +18,7 @@ async def test_a_guard_in_breach_before_the_start_holds_the_start_and_lets_go(wo
         await world.rollout(canary=QUICK, flag_fields={"allow": ["alice"]})
         await fake.evaluated(world.selector("uptime"), 5)
         status = await world.until(phase="Waiting", state="DISABLED", percent=0)
-        assert "guard uptime (in breach" in status["waitingFor"]
+        assert "guard uptime is in breach (" in status["waitingFor"]
         assert await world.sees("alice"), "the allow list sees the feature while it waits"
         assert trace.percents == [0]
         ready = {one["type"]: one for one in status["conditions"]}["Ready"]
@@ -48,7 +48,7 @@ async def test_a_guard_reaches_only_what_rose_a_short_while_ago(world: World, fa
             told = await recorded(world, name, "GuardBreached", "policy uptime")
             assert "guard's reach (4s): held, not rolled back" in told
         await fake.evaluated(short["query"], 4)
-        assert (await world.status("long"))["waitingFor"].count("guard uptime (in breach") == 1
+        assert (await world.status("long"))["waitingFor"].count("guard uptime is in breach (") == 1
         await world.set("uptime", 1)
         await world.set("latency", 3)
         await world.until("long", state="ROLLBACK", percent=0)

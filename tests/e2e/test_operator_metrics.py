@@ -5,6 +5,7 @@ from typing import Any
 
 from tests.e2e.support.api import eventually
 from tests.e2e.support.host_operator import Host, HostOperator
+from tidegate.api.records import Transition
 
 Figures = dict[str, dict[tuple[str, ...], float]]
 THRESHOLDS = {
@@ -12,7 +13,7 @@ THRESHOLDS = {
     ("rollout", "errors", "rollback", "gt"): 0.5,
     ("policy", "uptime", "rollback", "lt"): 0.9,
 }
-LABELS = ("source", "gate", "state", "phase", "verdict", "rule", "bound", "transition")
+LABELS = ("source", "gate", "state", "phase", "verdict", "rule", "bound", "transition", "type", "reason")
 
 
 async def figures(host: Host, operator: HostOperator) -> Figures:
@@ -53,6 +54,7 @@ async def test_metrics_follow_a_rollout_and_vanish_with_it(host: Host) -> None:
     assert seen["tidegate_rollout_step"] == {(): 1}
     assert seen["tidegate_gate_value"] == {errors: 0.01, uptime: 1}
     assert seen["tidegate_gate_threshold"] == THRESHOLDS
+    assert seen["tidegate_rollout_condition"][("Ready", "Progressing")] == 1
     await counted(host, operator)
 
     await world.set("errors", 0.3)
@@ -84,11 +86,12 @@ async def test_metrics_tell_of_a_rollback(host: Host) -> None:
 
 
 async def counted(host: Host, operator: HostOperator) -> None:
-    """Transitions are as many as the run has records."""
+    """Transitions are as many as the run has records; those that never happened are 0."""
     recorded = Counter((one,) for one in await host.world.transitions())
 
     async def check() -> bool:
-        return (await figures(host, operator))["tidegate_rollout_transitions_total"] == recorded
+        shown = (await figures(host, operator))["tidegate_rollout_transitions_total"]
+        return shown == {(one.value,): recorded[one.value,] for one in Transition}
 
     await eventually(f"the transitions are counted as recorded: {recorded}", check, 10)
 

@@ -1,4 +1,4 @@
-"""The policy that an attempt began under is its own until it ends: another name in the spec counts from the next attempt on."""
+"""The policy under which an attempt first exposed anybody is its own until it ends: another name counts from the next attempt on."""
 
 from tests.e2e.support.api import Json
 from tests.e2e.support.fake import FakePrometheus

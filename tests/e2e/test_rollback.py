@@ -34,7 +34,7 @@ async def test_a_breach_that_lasts_rolls_back(world: World) -> None:
     assert trace.percents == [10, 0]
     assert not await world.sees("alice"), "nobody sees a feature that was rolled back, the allow list included"
     told = await world.told("RolledBack")
-    assert told["message"].startswith("gate errors: 0.9 (advance < 0.1, rollback > 0.5 for 4s): in breach for")
+    assert told["message"].startswith("gate errors: 0.9 (advance < 0.1, rollback > 0.5 for 4s) since ")
     assert (told["fromPercent"], told["toPercent"]) == (10, 0)
     assert [(one["value"], one["verdict"]) for one in told["readings"]] == [("0.9", "ROLLBACK")]
     assert [(one["type"], one["note"]) for one in await world.events("RolledBack")] == [("Warning", told["message"])]
@@ -117,11 +117,13 @@ async def test_without_a_new_revision_it_stays_rejected_and_with_one_it_starts_o
         await world.exposed(canary=HELD, gates=[world.errors(confirm=1)], revision="v1")
         await world.set("errors", 0.9)
         await world.rolled_back(rejectedRevision="v1")
-        for kind, status in (("Ready", "False"), ("Stalled", "True"), ("Completed", "False")):
+        for kind, status in (("Ready", "False"), ("Stalled", "True"), ("Finished", "True")):
             assert (await world.condition("feature", kind, "RolledBack"))["status"] == status
-        remedy = "set spec.revision to a new value, or raise spec.retry to try it again"
+        remedy = "Set spec.revision to a new value, or raise spec.retry to try again: revision v1 stays rejected"
         stalled = await world.condition("feature", "Stalled", "RolledBack")
-        assert stalled["message"] == f"rolled back: {remedy}; revision v1 stays rejected"
+        assert stalled["message"].startswith("gate errors: 0.9 (advance < ")
+        assert stalled["message"].endswith(remedy)
+        assert (await world.status())["waitingFor"] == stalled["message"]
         await world.measured("errors", 0.01)
         await world.hasten()
 

@@ -35,18 +35,20 @@ async def test_an_unreachable_prometheus_holds_and_is_told(world: World) -> None
         told = await world.condition("feature", "MetricsAvailable", "PrometheusUnreachable")
         assert told["status"] == "False"
         assert "Connect call failed" in told["message"]
-        policy = await world.policy_condition("MetricsAvailable", "PrometheusUnreachable")
-        assert policy["status"] == "False"
-        assert (await world.policy_condition("Ready", "Valid"))["status"] == "True", "the policy itself is sound"
+        for kind in ("MetricsAvailable", "Ready"):
+            assert (await world.policy_condition(kind, "PrometheusUnreachable"))["status"] == "False"
+        assert [event["type"] for event in await world.events("PrometheusUnreachable")] == ["Warning"]
         await world.hasten()
         await witness.climbs(world, "2s")
         status = await world.until(phase="Progressing", state="ROLLING_OUT", percent=10)
-        assert "gate errors (no data" in status["waitingFor"]
-        assert (await world.condition("feature", "Ready", "Progressing"))["status"] == "True", "it is under control: it holds"
+        assert "gate errors has no data (" in status["waitingFor"]
+        ready = await world.condition("feature", "Ready", "Progressing")
+        assert ready["status"] == "True", "it is under control: it holds"
+        assert "the source of metrics gives no answer" in ready["message"]
         await world.edit_policy(prometheus={"url": PROMETHEUS})
         await world.succeeded()
     assert trace.percents == [10, 50, 100]
-    await world.policy_condition("MetricsAvailable", "Answering", seconds=90)  # looked at once a minute
+    await world.policy_condition("Ready", "Valid", seconds=90)  # looked at every ten seconds
 
 
 async def test_an_unreachable_prometheus_never_lets_a_guarded_rollout_begin(world: World) -> None:
@@ -56,7 +58,7 @@ async def test_an_unreachable_prometheus_never_lets_a_guarded_rollout_begin(worl
         await world.condition("feature", "MetricsAvailable", "PrometheusUnreachable")
         await witness.climbs(world)
         status = await world.until(phase="Waiting", state="DISABLED", percent=0)
-        assert "guard uptime (no data" in status["waitingFor"]
+        assert "guard uptime has no data (" in status["waitingFor"]
     assert trace.highest() == 0
 
 
@@ -76,6 +78,18 @@ async def test_credentials_are_waited_for_and_sent(world: World, fake: FakeProme
     assert {one.authorization for one in asked} == {"Bearer s3cr3t-of-the-test"}
     everything = str([await world.api.get("featurerollouts", world.namespace, "feature"), await world.records()])
     assert "s3cr3t" not in everything
+
+
+async def test_a_tenants_header_and_a_password_are_sent(world: World, fake: FakePrometheus, secret: str) -> None:
+    await world.measured("errors", 0)
+    await world.api.create("secrets", secret_body(secret, username="tidegate", password="s3cr3t", tenant="team-a"))
+    headers = [{"name": "X-Scope-OrgID", "secretRef": {"name": secret, "key": "tenant"}}, {"name": "X-Team", "value": "shop"}]
+    await world.policy(basicAuth={"name": secret}, headers=headers)
+    await world.rollout(canary=QUICK, gates=[world.errors()])
+    await world.succeeded()
+    asked = await fake.asked()
+    pair = base64.b64encode(b"tidegate:s3cr3t").decode()
+    assert {(one.authorization, one.tenant, one.team) for one in asked} == {(f"Basic {pair}", "team-a", "shop")}
 
 
 async def test_a_secret_without_the_key_is_told_as_missing(world: World, secret: str) -> None:

@@ -247,6 +247,8 @@ class ApiServer:
             match request.verb:
                 case "create":
                     stored = self.store.create(*place, body, manager)
+                case "delete":
+                    stored = self.store.delete(*place, request.name, **(body.get("preconditions") or {}))
                 case "update":
                     stored = self.store.update(*place, request.name, body, request.subresource, manager)
                 case _:
@@ -301,7 +303,7 @@ class ApiServer:
 def _verb(http: web.Request, name: str) -> str:
     if http.method == "GET":
         return "get" if name else ("watch" if http.query.get("watch") == "true" else "list")
-    return {"POST": "create", "PUT": "update", "PATCH": "patch"}[http.method]
+    return {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}[http.method]
 
 
 def _event(change: Change, selector: str) -> JsonObject | None:

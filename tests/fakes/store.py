@@ -139,8 +139,10 @@ class Store:
         ]
         return found | {"metadata": found["metadata"] | {"managedFields": entries}}
 
-    def delete(self, kind: Kind, namespace: str, name: str) -> JsonObject:
+    def delete(self, kind: Kind, namespace: str, name: str, resourceVersion: str = "") -> JsonObject:  # noqa: N803 - as the API spells it
         before = self.get(kind, namespace, name)
+        if resourceVersion not in ("", before["metadata"]["resourceVersion"]):
+            raise RefusalError(409, "Conflict", "the ResourceVersion in the precondition does not match the one in the record")
         if before["metadata"].get("finalizers"):
             dying = copy.deepcopy(before)
             dying["metadata"]["deletionTimestamp"] = datetime.now(UTC).isoformat()

@@ -50,17 +50,18 @@ def server(start_server: StartServer) -> ServerThread:
 
 @pytest.fixture
 def sync_client(settings: FlagServerSettings) -> Iterator[SyncClient]:
-    """Connects the real flagd provider, in process; returns as soon as it has flags, or at once with `wait=False`."""
+    """Connects the real flagd provider, in process; returns as soon as it has flags, or at once with `wait=False`. `backoff_ms` is how
+    long it waits after a stream ended."""
 
-    def connect(selector: str | None = None, wait: bool = True) -> OpenFeatureClient:
+    def connect(selector: str | None = None, wait: bool = True, host: str = "", backoff_ms: int = 100) -> OpenFeatureClient:
         provider = FlagdProvider(
             resolver_type=ResolverType.IN_PROCESS,
-            host=settings.grpc_host,
+            host=host or settings.grpc_host,
             port=settings.grpc_port,
             selector=selector,
-            deadline_ms=5000 if wait else 50,
+            deadline_ms=max(5000, 30 * backoff_ms) if wait else 50,
             retry_backoff_ms=50,
-            retry_backoff_max_ms=100,
+            retry_backoff_max_ms=backoff_ms,
         )
         domain = uuid.uuid4().hex
         (api.set_provider_and_wait if wait else api.set_provider)(provider, domain)

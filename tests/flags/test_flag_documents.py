@@ -72,6 +72,29 @@ def test_a_flag_has_the_type_of_its_variants(variants: dict[str, Any], expected:
     assert parse_document(one(variants=variants, defaultVariant="a")).types["search"] == expected
 
 
+LETTERS = {"Cyrillic": "ж", "emoji": "🙂", "Latin": "é", "quotes": '"', "half a letter": "\ud83d"}
+
+
+@pytest.mark.parametrize("letter", LETTERS.values(), ids=LETTERS)
+def test_a_full_document_is_served_as_large_as_it_is_written(letter: str) -> None:
+    """Clients of gRPC take 4 MiB at most. Escaped, a document of 1 MB could have 3 MB."""
+    text = json.dumps({"flags": {"search": flag(on=True, metadata={"words": letter * 1000})}}, ensure_ascii=False)
+    parsed = parse_document(text)
+    assert len(parsed.message) <= (len(text.encode("utf-8", "surrogatepass")) if letter != "\ud83d" else 6 * 1000 + 200)
+    assert parsed.evaluator.resolve_boolean_value("search", False).flag_metadata["words"] == letter * 1000
+
+
+def test_what_clients_would_not_take_is_refused() -> None:
+    search = flag(on=True, variants={"a": [1e15] * 190_000}, defaultVariant="a")
+    text = document(search=search).replace("1000000000000000.0", "1e15")
+    assert len(text) < 1_200_000
+    assert parse_document(text).types == {"search": "object"}
+    rules = {"much": {"in": ["x" * 900_000, {"var": "email"}]}}
+    search["targeting"] = {"if": [{"$ref": "much"}, "a"]}
+    with pytest.raises(DocumentError, match="and clients take 4000000"):
+        parse_document(json.dumps({"flags": {"search": search}, "$evaluators": rules}))
+
+
 def test_a_selector_is_a_namespace_and_a_configmap() -> None:
     assert FlagSetKey.parse("team-1/flags.v2") == FlagSetKey("team-1", "flags.v2")
     assert str(FlagSetKey("team-1", "flags.v2")) == "team-1/flags.v2"

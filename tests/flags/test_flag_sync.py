@@ -208,7 +208,9 @@ def test_more_streams_than_the_limit_are_refused_and_a_disconnected_client_gives
         open_streams = [FlagSyncServiceStub(channel).SyncFlags(SyncFlagsRequest(), timeout=30) for _ in range(2)]
         for stream in open_streams:
             next(stream)
-        assert refusal(stub.SyncFlags(SyncFlagsRequest(), timeout=30))[0] is grpc.StatusCode.RESOURCE_EXHAUSTED
+        code, details = refusal(stub.SyncFlags(SyncFlagsRequest(), timeout=30))
+        assert code is grpc.StatusCode.UNAVAILABLE
+        assert "another replica may have room" in details
         assert server.metric("tidegate_flags_connected_streams", **LABELS) == 2
     eventually(lambda: server.metric("tidegate_flags_connected_streams", **LABELS) == 0)
     next(stub.SyncFlags(SyncFlagsRequest(), timeout=30))

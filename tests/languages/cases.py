@@ -8,8 +8,9 @@ from typing import Any
 from tests.builders import CONFIG_MAP, mark
 from tidegate.api.targets import FlagTarget
 from tidegate.domain.exposure import Mode, Reading, Wish
-from tidegate.levers.flag.flag_set import FlagSet, WriteFlag, merged, read_flag
+from tidegate.levers.flag.flag_set import FlagSet, WriteFlag, read_flag
 from tidegate.levers.flag.lever import FlagLever
+from tidegate.levers.flag.merging import merged
 
 PERCENTS = (0, 5, 25, 50, 100)
 FEW, MANY = 20_000, 100_000

@@ -8,7 +8,7 @@ import pytest
 from tidegate.clients import kubernetes
 from tidegate.domain.exposure import ExternalWriter
 from tidegate.levers.flag.flag_set import DOCUMENT_KEY, document_writer, parse_flag_set
-from tidegate.levers.managed_fields import FIELD_MANAGER, foreign_writer, manager_of
+from tidegate.levers.managed_fields import FIELD_MANAGER, editor_of, foreign_writer, manager_of, name_of
 
 WHEN = datetime(2026, 12, 1, 9, tzinfo=UTC)
 DOCUMENT: dict[str, Any] = {"f:data": {".": {}, f"f:{DOCUMENT_KEY}": {}}}
@@ -55,3 +55,26 @@ def test_the_writer_of_the_document(entries: list[dict[str, Any]] | None, expect
 
 def test_an_entry_without_a_time_is_the_oldest() -> None:
     assert manager_of({"manager": "a"}) == ExternalWriter("a", None)
+
+
+SPEC: dict[str, Any] = {"f:spec": {"f:paused": {}, "f:strategy": {"f:canary": {"f:dwell": {}}}}}
+REVISION: dict[str, Any] = {"f:spec": {"f:revision": {}}}
+SCALE: dict[str, Any] = {"f:spec": {"f:paused": {}}}
+
+
+@pytest.mark.parametrize(
+    ("entries", "path", "who"),
+    [
+        ([], ("paused",), "unknown"),
+        ([entry("a", SPEC), entry("b", REVISION, 5)], ("strategy", "canary", "dwell"), "a"),
+        ([entry("a", SPEC), entry("b", SCALE, 5)], ("paused",), "b"),
+        ([entry("a", SPEC), entry("b", REVISION, 5)], ("bake",), "b"),
+        ([entry("a", SPEC) | {"subresource": "status"}], ("paused",), "unknown"),
+        ([entry("tidegate", SPEC)], ("paused",), "tidegate (field manager)"),
+        ([entry("operator", SPEC)], ("paused",), "operator (field manager)"),
+        ([entry("a", LABELS)], ("paused",), "unknown"),
+    ],
+    ids=["nobody", "the field's", "the newest", "a field that is gone", "status", "our name", "our title", "not of the spec"],
+)
+def test_who_edited_a_field_of_the_spec(entries: list[dict[str, Any]], path: tuple[str, ...], who: str) -> None:
+    assert name_of(editor_of(entries, "spec", *path)) == who

@@ -1,6 +1,7 @@
 """The election on a clock that only the test moves: what real time a busy machine takes changes nothing."""
 
 import asyncio
+import logging
 
 import pytest
 
@@ -211,3 +212,22 @@ async def test_times_that_make_no_sense_are_refused(times: tuple[float, float, f
     duration, deadline, retry = times
     with pytest.raises(ValueError, match="renewDeadline"):
         LeaseSettings("system", "a", duration=duration, renew_deadline=deadline, retry=retry)
+
+
+async def test_whoever_stands_by_says_so_once_for_each_leader_and_a_leader_that_it_leads(
+    server: ApiServer, candidate: Candidate, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, logger="tidegate.loop.election"):
+        first, second = candidate("first"), candidate("second")
+        await first.acquire()
+        waiting = asyncio.create_task(second.acquire())
+        await looked(server, 2)
+        await first.release()
+        await waiting
+    said = [one.getMessage() for one in caplog.records]
+    assert said == [
+        f"leading as {first.identity}",
+        f"standing by: {first.identity} leads",
+        "released the lease",
+        f"leading as {second.identity}",
+    ]

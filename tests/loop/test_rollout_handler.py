@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from tidegate.domain.decision import Action
 from tidegate.domain.exposure import Reading
 from tidegate.domain.keys import Key, Kind
 from tidegate.domain.problems import Problem
-from tidegate.domain.snapshot import Policy, Rollout, Snapshot
+from tidegate.domain.snapshot import Policy, Rollout, RunView, Snapshot
 from tidegate.levers.flag.lever import FlagLever
 from tidegate.loop.policy_handler import PolicyHandler
 from tidegate.loop.queue import FailedReconcileError, Queue
@@ -32,6 +33,12 @@ ROLLOUT = Key(Kind.FEATURE_ROLLOUT, "shop", "search")
 POLICY = Key(Kind.ROLLOUT_POLICY, "", "production")
 READ, DONE, WRITTEN = "7", "8", "9"
 """The rollout's resourceVersion, as it was read, after an action, and after its status was written."""
+
+
+RUNS = tuple(
+    RunView(f"search-{attempt}", "search", attempt, f"v{attempt}", False, attempt, target=FlagLever(target()).identity)
+    for attempt in range(1, 6)
+)
 
 
 def snapshot(followed: Policy | Problem | None = None) -> Snapshot:
@@ -46,6 +53,7 @@ class Scripted:
     errors: dict[str, Exception] = field(default_factory=dict)
     seen: Snapshot | None = field(default_factory=snapshot)
     calls: list[tuple[str, Any]] = field(default_factory=list)
+    run_history_limit: int = 2
 
     async def of(self, _: Key) -> Snapshot | None:
         self._called("observe", None)
@@ -62,8 +70,18 @@ class Scripted:
         self._called("write", (status, version))
         return WRITTEN
 
+    def report_changes(self, rollout: Rollout, status: FeatureRolloutStatus, now: datetime) -> None:
+        self._called("report", status)
+
     async def append(self, rollout: Rollout, status: FeatureRolloutStatus) -> None:
         self._called("append", status)
+
+    async def runs(self, *_: object) -> tuple[RunView, ...]:
+        self._called("runs", None)
+        return RUNS
+
+    async def prune(self, _: Rollout, runs: tuple[RunView, ...]) -> None:
+        self._called("prune", [run.attempt for run in runs])
 
     def show(self, key: Key, seen: Snapshot, status: FeatureRolloutStatus) -> None:
         self._called("show", status)
@@ -84,8 +102,8 @@ class Scripted:
 
     def reconciler(self) -> Reconciler:
         me: Any = self
-        rollouts = RolloutHandler(me, me, me, me, me, me, lambda: T0)
-        return Reconciler({Kind.FEATURE_ROLLOUT: rollouts, Kind.ROLLOUT_POLICY: PolicyHandler(me, me, me, lambda: T0)})
+        rollouts = RolloutHandler(me, me, me, me, me, me, lambda: T0, self.run_history_limit)
+        return Reconciler({Kind.FEATURE_ROLLOUT: rollouts, Kind.ROLLOUT_POLICY: PolicyHandler(me, me, me, me, lambda: T0)})
 
     def made(self, what: str) -> list[Any]:
         return [how for name, how in self.calls if name == what]
@@ -107,12 +125,26 @@ async def bound_of(reconciling: Awaitable[float | None]) -> float:
 async def test_what_follows_from_a_decision_is_done_in_order_each_under_the_version_that_the_one_before_left() -> None:
     scripted = Scripted()
     assert await scripted.reconciler()(ROLLOUT) == 0.0
-    assert scripted.order() == ["observe", "act", "act", "show", "write", "drop", "append", "write"]
+    assert scripted.order() == ["observe", "act", "act", "show", "write", "report", "drop", "append", "write", "runs", "prune"]
     assert scripted.made("act") == [READ, DONE]
     (decided, under), (cleared, then) = scripted.made("write")
     assert (under, then) == (DONE, WRITTEN)
     assert decided.pending is not None
     assert cleared == decided.model_copy(update={"pending": None})
+
+
+async def test_runs_of_old_attempts_are_deleted_and_all_are_kept_where_that_is_wanted() -> None:
+    scripted, keeping = Scripted(), Scripted(run_history_limit=0)
+    for one in (scripted, keeping):
+        assert await one.reconciler()(ROLLOUT) == 0.0
+    assert scripted.made("prune") == [[1, 2, 3]]
+    assert keeping.made("runs") == keeping.made("prune") == []
+
+
+@pytest.mark.parametrize("where", ["runs", "prune"])
+async def test_old_runs_that_can_not_be_deleted_hold_nothing_up(where: str) -> None:
+    for error in (failure(Forbidden), failure(Conflict), failure(Unavailable)):
+        assert await Scripted({where: error}).reconciler()(ROLLOUT) == 0.0
 
 
 @pytest.mark.parametrize("key", [ROLLOUT, POLICY], ids=str)

@@ -8,18 +8,20 @@ import pytest
 from tests.builders import START, after, policy, raw_gate, spec
 from tidegate.api.conditions import Reason
 from tidegate.api.feature_rollout import FeatureRolloutSpec
-from tidegate.api.rollout_status import FeatureRolloutStatus, Phase, StartMedian, State
+from tidegate.api.rollout_status import FeatureRolloutStatus, GateSource, Phase, StartMedian, State
 from tidegate.clients.prometheus import Endpoint, InstantVector, Prometheus, RangeVector, Series
 from tidegate.domain.answers import Failure
 from tidegate.domain.asks import Wording, start_source
 from tidegate.domain.snapshot import Policy, Rollout
+from tidegate.observe.age import Source
 from tidegate.observe.gate_answers import GateReadings
-from tidegate.observe.questions import Questions, Source
+from tidegate.observe.questions import Questions
 
 WEEK, DAY = 7 * 86400, 86400
 NOW = after(3)
 SOURCE = Source("production", Endpoint("http://prometheus:9090"))
 TEMPLATE = raw_gate("slow", query="slow_ratio")
+RATES = "rate(seconds_bucket[2m])"
 Asked = set[tuple[str, float]]
 
 
@@ -32,7 +34,7 @@ class Listening(Prometheus):
         self.ages: list[str] = []
         self.looked_for: set[tuple[str, float, float]] = set()
 
-    async def instant(self, endpoint: Endpoint, query: str, at: float) -> InstantVector:
+    async def instant(self, endpoint: Endpoint, query: str, at: float, keep: int = 0) -> InstantVector:
         if "timestamp(" in query:
             self.ages.append(query)
         else:
@@ -101,7 +103,7 @@ async def test_the_age_of_every_selector_is_asked_for_too() -> None:
         (raw_gate(relativeTo={"baseline": "normal"}), {("errors", 0)}),
         (
             {"name": "slow", "latency": {"histogram": "seconds_bucket", "over": "2m"}, "rollback": {"gt": 5}},
-            {("sum by (le) (rate(seconds_bucket[2m]))", 0)},
+            {(f'sum by (le) ({RATES}) or label_replace(count by (le) ({RATES}), "counted", "series", "", "")', 0)},
         ),
         ({"use": "slow"}, {("slow_ratio", 0)}),
         ({"use": "slow", "name": "mine"}, {("slow_ratio", 0)}),
@@ -138,7 +140,7 @@ async def failures(given: Rollout) -> dict[str, Reason | None]:
     what, readings = about(given, policy(raw_gate("uptime"))), GateReadings(Questions(Listening()))
     found = {name: answer.value for (_, name), answer in (await readings.answers(*what)).items()}
     medians, unknown = await readings.medians(*what), await readings.unknown_metrics(*what)
-    parts = found | {"median": medians.get("nested"), "metrics": unknown}
+    parts = found | {"median": medians.get((GateSource.ROLLOUT, "nested")), "metrics": unknown}
     return {name: part.reason if isinstance(part, Failure) else None for name, part in parts.items()}
 
 
@@ -146,7 +148,7 @@ async def test_a_query_that_no_parser_survives_is_its_gates_failure_alone() -> N
     refused = Reason.QUERY_REFUSED
     exposed = await failures(rollout(NESTED, raw_gate()))
     assert exposed == {"nested": refused, "errors": None, "uptime": None, "median": refused, "metrics": None}
-    assert await failures(not_exposed(NESTED, raw_gate())) == {"uptime": None, "median": refused, "metrics": refused}
+    assert await failures(not_exposed(NESTED, raw_gate())) == exposed | {"metrics": refused}
 
 
 async def test_so_is_a_fault_that_nobody_foresaw(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,7 +161,7 @@ async def test_so_is_a_fault_that_nobody_foresaw(monkeypatch: pytest.MonkeyPatch
     unforeseen = Reason.INTERNAL_ERROR
     exposed = await failures(rollout(NESTED, raw_gate()))
     assert exposed == {"nested": unforeseen, "errors": None, "uptime": None, "median": unforeseen, "metrics": None}
-    assert await failures(not_exposed(NESTED)) == {"uptime": None, "median": unforeseen, "metrics": unforeseen}
+    assert await failures(not_exposed(NESTED)) == {"nested": unforeseen, "uptime": None, "median": unforeseen, "metrics": unforeseen}
 
 
 # the median before the start
@@ -173,7 +175,7 @@ async def test_the_median_is_that_of_the_time_before_the_first_exposure(exposed_
     given = not_exposed(START_GATE) if exposed_at is None else rollout(START_GATE, exposed_at=after(exposed_at))
     prometheus = Listening()
     found = await GateReadings(Questions(prometheus)).medians(*about(given))
-    assert (list(found), prometheus.asked) == (["errors"], {(MEDIAN, at)})
+    assert (list(found), prometheus.asked) == ([(GateSource.ROLLOUT, "errors")], {(MEDIAN, at)})
 
 
 async def test_a_median_that_is_known_is_not_measured_again() -> None:
@@ -182,6 +184,17 @@ async def test_a_median_that_is_known_is_not_measured_again() -> None:
     known, prometheus = rollout(START_GATE, baselines=(kept,)), Listening()
     assert await GateReadings(Questions(prometheus)).medians(*about(known)) == {}
     assert prometheus.asked == set()
+
+
+@pytest.mark.parametrize("kept", [{}, {"baselines"}, {"guard_baselines"}], ids=["neither", "the gate's", "the guard's"])
+async def test_a_gate_and_a_guard_of_one_name_have_medians_of_their_own(kept: set[str]) -> None:
+    """Or a tenant turned a guard off by giving a gate its name. They ask the same here, and are still two."""
+    guarded, prometheus = policy(START_GATE), Listening()
+    median = StartMedian(gate="errors", value="0.5", at=after(-600), source=start_source(guarded.spec.guards[0]) or "")
+    given = rollout(START_GATE, **dict.fromkeys(kept, (median,)))
+    found = await GateReadings(Questions(prometheus)).medians(*about(given, guarded))
+    known = {"baselines": GateSource.ROLLOUT, "guard_baselines": GateSource.POLICY}
+    assert set(found) == {(source, "errors") for name, source in known.items() if name not in kept}
 
 
 # metrics that must exist
@@ -196,26 +209,37 @@ async def unknown(given: Rollout, used: Policy, *known: str) -> tuple[tuple[str,
     ("gate", "metrics"),
     [
         (raw_gate(), {"errors{}"}),
+        (raw_gate(query='errors{variant_of="on", version="v7"}'), {'errors{version="v7"}'}),
         (raw_gate(query='sum(rate(errors{variant="on"}[5m])) / sum(rate(requests[5m]))'), {"errors{}", "requests{}"}),
         (raw_gate(samples={"count": 'trades{variant="on"}', "min": 5}), {"errors{}", "trades{}"}),
         (raw_gate(relativeTo={"query": 'control{variant="off"}'}), {"errors{}", "control{}"}),
         (raw_gate(when="market_open == 1"), {"errors{}", "market_open{}"}),
         (raw_gate(when="hour() >= 8"), {"errors{}"}),
-        ({"name": "count", "count": {"counter": 'violations_total{job="a"}'}, "rollback": {"gte": 1}}, {"violations_total{}"}),
-        ({"name": "late", "latency": {"histogram": 'seconds_bucket{job="a"}'}, "rollback": {"gt": 5}}, {"seconds_bucket{}"}),
+        ({"name": "count", "count": {"counter": 'violations_total{job="a"}'}, "rollback": {"gte": 1}}, {'violations_total{job="a"}'}),
+        ({"name": "late", "latency": {"histogram": 'seconds_bucket{job="a"}'}, "rollback": {"gt": 5}}, {'seconds_bucket{job="a"}'}),
+        (raw_gate(query='errors{job="a", variant="on"} or vector(0)'), {"errors{}"}),  # may be empty: any series of its metric will do
+        (raw_gate(query='errors{feature="search"}'), {"errors{}"}),  # what names the rollout may come with it
+        (raw_gate(query='errors{feature="other"}'), {'errors{feature="other"}'}),
+        (raw_gate(query='errors{variant="on", path!="/"}'), {'errors{path!="/"}'}),  # of those that are exposed there are none yet
         ({"use": "slow"}, {"slow_ratio{}"}),
         (raw_gate(startsEmpty=True), set()),
     ],
 )
-async def test_every_metric_of_a_gate_is_looked_for_by_name_within_a_week(gate: dict[str, Any], metrics: set[str]) -> None:
+async def test_all_series_that_a_gate_reads_are_looked_for_within_a_week_but_those_that_are_to_come(
+    gate: dict[str, Any], metrics: set[str]
+) -> None:
     missing, looked_for = await unknown(not_exposed(gate), policy(gateTemplates=[TEMPLATE]))
-    assert looked_for == {(metric, -WEEK, 0) for metric in metrics}
+    assert looked_for == {(metric, -WEEK, 10) for metric in metrics}
     assert set(missing) == metrics if isinstance(missing, tuple) else pytest.fail(str(missing))
 
 
 async def test_only_what_has_no_series_is_unknown_and_guards_count_too() -> None:
     missing, _ = await unknown(not_exposed(raw_gate(), raw_gate("slow")), policy(raw_gate("uptime")), "slow{}")
     assert missing == ("errors{}", "uptime{}")
+
+
+async def test_a_guard_that_is_only_recorded_looks_for_no_metric() -> None:
+    assert await unknown(not_exposed(), policy(raw_gate("uptime", onBreach="notify"))) == ((), set())
 
 
 async def test_once_somebody_is_exposed_no_metric_is_looked_for() -> None:

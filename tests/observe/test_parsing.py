@@ -72,3 +72,62 @@ def test_a_union_of_which_nothing_is_given_is_an_invalid_spec(field: str, messag
     named = parse_rollout(rollout(raw_spec() | {field: {"later": {}}}))
     assert named.problem is not None
     assert f"spec.{field}.later" in named.problem.message
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"bake": "7"}, "spec.bake: '7' is not a duration: write a whole number and one unit, such as 30s, 10m, 24h or 7d"),
+        ({"stepDeadline": "0s"}, "spec.stepDeadline: must be longer than 0s, not '0s'"),
+        (
+            {"revision": "v 7"},
+            "spec.revision: must consist of letters, digits, ., _, + and -, beginning and ending with a letter or digit, not 'v 7'",
+        ),
+        (
+            {"gates": [raw_gate("A", query="a")]},
+            "spec.gates[0].name: must consist of lower-case letters, digits and -, beginning and ending with a letter or digit, not 'A'",
+        ),
+        (
+            {"strategy": {"canary": {"percents": [0.5, 100], "dwell": "1m"}}},
+            "spec.strategy.canary.percents[0]: Input should be a valid integer, got a number with a fractional part, not 0.5",
+        ),
+    ],
+)
+def test_what_is_wrong_is_said_in_a_sentence(fields: dict[str, Any], message: str) -> None:
+    """What an older definition let pass, or one that somebody changed."""
+    found = parse_rollout(rollout(raw_spec() | fields))
+    assert found.problem == Problem(Reason.INVALID_SPEC, message)
+
+
+@pytest.mark.parametrize("end", ["/api/v1", "/api/v1/", "/api/v1/query", "/api/v1/query_range", "/prometheus/api/v1", "/graph", "/graph/"])
+def test_the_address_of_the_api_or_of_its_page_is_no_base_url(end: str) -> None:
+    found = parse_policy(
+        {"metadata": {"name": "p", "uid": "u", "generation": 1}, "spec": {"prometheus": {"url": f"http://prometheus{end}"}}}
+    )
+    assert isinstance(found, Problem)
+    remedy = "must be the base URL: leave out /api/v1, /api/v1/query or /graph at its end"
+    assert (found.reason, found.message) == (Reason.POLICY_INVALID, f"RolloutPolicy p: spec.prometheus.url: {remedy}")
+
+
+@pytest.mark.parametrize(
+    "url", ["http://prometheus:9090", "https://mimir/prometheus/", "http://vm/select/0/prometheus", "http://a/api/v1/b"]
+)
+def test_a_base_url_may_have_a_path(url: str) -> None:
+    found = parse_policy({"metadata": {"name": "p", "uid": "u", "generation": 1}, "spec": {"prometheus": {"url": url}}})
+    assert not isinstance(found, Problem)
+
+
+@pytest.mark.parametrize(
+    "prometheus",
+    [
+        {"url": "http://me:geheim@prometheus"},
+        PROMETHEUS | {"caBundle": "geheim"},
+        PROMETHEUS | {"headers": [{"name": "X-Token", "value": " geheim"}]},
+        PROMETHEUS | {"password": "geheim"},
+        "http://me:geheim@prometheus",
+    ],
+)
+def test_what_may_be_a_secret_is_not_repeated(prometheus: Any) -> None:
+    found = parse_policy({"metadata": {"name": "p", "uid": "u", "generation": 1}, "spec": {"prometheus": prometheus}})
+    assert isinstance(found, Problem)
+    assert "geheim" not in found.message

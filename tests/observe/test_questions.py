@@ -1,6 +1,8 @@
 """Questions to a scripted Prometheus: how old an answer is, who shares it, and what becomes of those that can't be judged."""
 
 import asyncio
+import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,12 +11,15 @@ from hypothesis import strategies as st
 
 from tests.virtual_time import in_virtual_time
 from tidegate.api.conditions import Reason
-from tidegate.clients.errors import SourceBadAnswer, SourceRefused, SourceTimeout, SourceUnreachable
-from tidegate.clients.prometheus import Endpoint, InstantVector, Prometheus, Series
-from tidegate.domain.answers import Answer, Failure, SeriesValue
+from tidegate.clients.errors import SourceBadAnswer, SourceRefused, SourceTimeout, SourceTooMuch, SourceUnreachable
+from tidegate.clients.prometheus import Endpoint, InstantVector, Prometheus, RangeVector, Samples, Series
+from tidegate.domain.answers import Answer, Buckets, Failure, SeriesValue
+from tidegate.domain.liveness import ages
 from tidegate.domain.queries import compile_query
-from tidegate.observe.questions import KEPT_FOR, Questions, Source
+from tidegate.observe.age import Source
+from tidegate.observe.questions import KEPT_FOR, Questions
 from tidegate.observe.silence import FAILURES_IN_A_ROW, PROBE_EVERY
+from tidegate.report.policy_metrics import SOURCE_ERRORS
 
 AT = 1_800_000_000.0
 SOURCE = Source("production", Endpoint("http://prometheus:9090"))
@@ -46,7 +51,7 @@ class ScriptedPrometheus(Prometheus):
         self.may_answer = asyncio.Event()
         self.may_answer.set()
 
-    async def instant(self, endpoint: Endpoint, query: str, at: float) -> InstantVector:
+    async def instant(self, endpoint: Endpoint, query: str, at: float, keep: int = 0) -> InstantVector:
         self.asked.append((endpoint.url, query, at))
         await self.may_answer.wait()
         said = self.freshness if "timestamp(" in query else self.value
@@ -79,7 +84,7 @@ def test_an_answer_is_as_old_as_its_oldest_selector_and_undated_where_one_is_mis
 def test_the_freshness_question_is_the_one_of_the_query() -> None:
     prometheus = ScriptedPrometheus(vector(0.01), newest_samples(AT, AT))
     asyncio.run(Questions(prometheus).answer(SOURCE, RATIO, AT))
-    assert {query for _, query, _ in prometheus.asked} == {RATIO, compile_query(RATIO).freshness}
+    assert {query for _, query, _ in prometheus.asked} == {RATIO, ages(compile_query(RATIO).selectors)}
     assert {at for _, _, at in prometheus.asked} == {AT}, "both at the same moment"
 
 
@@ -89,11 +94,70 @@ def test_an_answer_carries_its_series_and_how_far_back_it_looks() -> None:
     assert answer == Answer(AT, "vector", (SeriesValue('pod="a", zone="b"', 0.5), SeriesValue("", 2.0)), AT, 300.0, 2)
 
 
+@pytest.mark.parametrize(("times", "found"), [([(-90, -60), (-50, -20)], AT - 20 + 60), ([], None)])
+def test_samples_of_several_metrics_are_as_old_as_the_newest(times: list[tuple[float, float]], found: float | None) -> None:
+    class Raw(ScriptedPrometheus):
+        async def raw(self, endpoint: Endpoint, query: str, at: float) -> RangeVector:
+            assert query == '{__name__=~"x|y"}[300s] offset 60000ms'
+            return RangeVector(tuple(Samples((), tuple((at + when, 1.0) for when in samples)) for samples in times))
+
+    prometheus = Raw()
+    answer = asyncio.run(Questions(prometheus).answer(SOURCE, 'max({__name__=~"x|y"} offset 1m)', AT))
+    assert (oldest(answer), [query for _, query, _ in prometheus.asked]) == (found, ['max({__name__=~"x|y"} offset 1m)'])
+
+
 def test_long_labels_are_cut() -> None:
     value = InstantVector("vector", (Series((("pod", "x" * 10_000),), 1.0),), 1)
     answer = asked("up", value, newest_samples(AT))
     assert isinstance(answer, Answer)
     assert len(answer.series[0].labels) == 512
+
+
+@pytest.mark.parametrize(
+    ("rates", "counted", "found"),
+    [
+        ({"1": 5, "1.0": 5, "+Inf": 10}, {"1": 1, "1.0": 1, "+Inf": 2}, {1: 10, math.inf: 10}),  # one bound in two spellings
+        ({"1": 5, "1.0": 5, "+Inf": 10}, {"1": 1, "1.0": 1, "+Inf": 1}, {1: 10, math.inf: 10}),  # in both, by one exporter
+        ({"1": 5, "1e0": 5, "Inf": 4, "+Inf": 6, "0.10": 3, "0.1": 3}, {}, {0.1: 6, 1: 10, math.inf: 10}),
+        ({"0.5": 4, "1": 10, "+Inf": 10}, {"0.5": 1, "1": 2, "+Inf": 2}, {1: 10, math.inf: 10}),  # the next version has other bounds
+        ({"1": 10, "+Inf": 5}, {"1": 2, "+Inf": 1}, {1: 10}),  # a part has no +Inf
+        ({"1": math.nan, "+Inf": 5, "": 7, "x": 7}, {"1": 1, "+Inf": 1}, {math.inf: 5}),
+    ],
+)
+def test_bounds_are_those_that_every_series_has_however_they_are_spelt(
+    rates: dict[str, float], counted: dict[str, float], found: dict[float, float]
+) -> None:
+    said = [Series((("le", le),), rate) for le, rate in rates.items()]
+    said += [Series((("counted", "series"), ("le", le)), number) for le, number in counted.items()]
+    value = InstantVector("vector", tuple(said), len(said))
+    answer = asyncio.run(Questions(ScriptedPrometheus(value)).buckets(SOURCE, "rate(x_bucket[1m])", "count(rate(x_bucket[1m]))", AT))
+    assert isinstance(answer, Buckets)
+    assert dict(answer.rates) == found
+
+
+@pytest.mark.parametrize(
+    ("query", "own", "sign", "found", "questions"),
+    [
+        ("x or vector(0)", AT - 61, AT - 1, AT - 1, 4),  # nobody told the source that the series has ended
+        ("x or vector(0)", AT - 61, None, AT - 61, 4),
+        ("x or vector(0)", AT - 61, AT - 90, AT - 61, 4),
+        ("x or vector(0)", AT - 60, AT - 1, AT - 60, 2),  # fresh: no sign is asked for
+        ("x", AT - 61, AT - 1, AT - 61, 2),  # not one that may be empty
+    ],
+)
+def test_a_selector_that_may_be_empty_and_has_old_samples_alone_needs_a_sign_of_life(
+    query: str, own: float, sign: float | None, found: float, questions: int
+) -> None:
+    class Two(ScriptedPrometheus):
+        async def instant(self, endpoint: Endpoint, query: str, at: float, keep: int = 0) -> InstantVector:
+            answer = await super().instant(endpoint, query, at)
+            if "last_over_time(" in query:
+                return vector()
+            return vector(*([] if sign is None else [sign])) if '"sign"' in query else answer
+
+    prometheus = Two(freshness=newest_samples(own))
+    answer = asyncio.run(Questions(prometheus).answer(replace(SOURCE, staleness=60), query, AT))
+    assert (oldest(answer), len(prometheus.asked)) == (found, questions)
 
 
 # answers that can't be judged
@@ -106,6 +170,10 @@ def test_long_labels_are_cut() -> None:
         (SourceTimeout("no answer"), Failure(Reason.PROMETHEUS_TIMEOUT, "no answer")),
         (REFUSED, Failure(Reason.PROMETHEUS_ERROR, "HTTP 500: internal error")),
         (SourceBadAnswer("not JSON"), Failure(Reason.PROMETHEUS_ERROR, "not JSON")),
+        (
+            SourceTooMuch("10001 series"),
+            Failure(Reason.QUERY_REFUSED, "10001 series"),
+        ),  # nobody is exposed to a gate that asks for too much
         (vector(0.0, warnings=("a store is away", "another")), Failure(Reason.PROMETHEUS_WARNING, "a store is away")),
     ],
 )
@@ -152,7 +220,7 @@ async def test_what_differs_is_asked_anew() -> None:
         (SOURCE, "up", AT + 1, True),
         (SOURCE, "down", AT, True),
         (Source("production", Endpoint("http://elsewhere:9090")), "up", AT, True),
-        (Source("production", Endpoint(endpoint.url, authorization="Bearer t")), "up", AT, True),
+        (Source("production", Endpoint(endpoint.url, headers=(("Authorization", "Bearer t"),))), "up", AT, True),
         (Source("staging", endpoint), "up", AT, False),
     ):
         before = len(prometheus.asked)
@@ -164,10 +232,10 @@ async def test_what_differs_is_asked_anew() -> None:
 async def test_a_value_that_was_asked_without_its_age_is_shared_with_one_who_needs_both() -> None:
     prometheus = ScriptedPrometheus()
     questions = Questions(prometheus)
-    assert oldest(await questions.answer(SOURCE, "trades_total", AT, with_freshness=False)) == AT
+    assert oldest(await questions.answer(SOURCE, "trades_total", AT, with_age=False)) == AT
     assert [query for _, query, _ in prometheus.asked] == ["trades_total"]
     await questions.answer(SOURCE, "trades_total", AT)
-    assert [query for _, query, _ in prometheus.asked] == ["trades_total", compile_query("trades_total").freshness]
+    assert [query for _, query, _ in prometheus.asked] == ["trades_total", ages(compile_query("trades_total").selectors)]
 
 
 @in_virtual_time
@@ -225,7 +293,7 @@ async def test_slow_questions_of_one_tenant_blind_nobody_else() -> None:
     """Three time-outs in a row are no sign of death while other questions are answered."""
 
     class Slow(ScriptedPrometheus):
-        async def instant(self, endpoint: Endpoint, query: str, at: float) -> InstantVector:
+        async def instant(self, endpoint: Endpoint, query: str, at: float, keep: int = 0) -> InstantVector:
             if "heavy" in query:
                 await asyncio.sleep(5)
                 raise SourceTimeout("no complete answer within 5 s")
@@ -268,3 +336,37 @@ async def test_a_source_that_answers_with_errors_is_not_dead() -> None:
     for tick in range(20):
         await questions.answer(SOURCE, "up", AT + tick)
     assert len(prometheus.asked) == 40
+
+
+# what is counted
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        (SourceUnreachable("refused"), Reason.PROMETHEUS_UNREACHABLE),
+        (SourceTimeout("no answer"), Reason.PROMETHEUS_TIMEOUT),
+        (SourceRefused(500, "", "internal error"), Reason.PROMETHEUS_ERROR),
+        (SourceBadAnswer("not JSON"), Reason.PROMETHEUS_ERROR),
+        (SourceRefused(422, "execution", "many-to-many"), Reason.QUERY_REFUSED),
+        (vector(0.5, warnings=("a store is missing",)), Reason.PROMETHEUS_WARNING),
+        (HALF, None),
+    ],
+)
+@in_virtual_time
+async def test_what_got_no_answer_is_told_once_with_its_policy_and_reason(said: Said, reason: Reason | None) -> None:
+    failed: list[tuple[str, Reason]] = []
+    questions = Questions(ScriptedPrometheus(said, FRESH), failed=lambda policy, why: failed.append((policy, why)))
+    await asyncio.gather(*(questions.answer(SOURCE, "up", AT) for _ in range(3)))
+    assert failed == ([] if reason is None else [("production", reason)])
+    assert reason is None or reason in SOURCE_ERRORS, "it begins at 0"
+
+
+@in_virtual_time
+async def test_a_silent_source_counts_for_each_policy_that_would_ask_it() -> None:
+    failed: list[str] = []
+    questions = Questions(ScriptedPrometheus(SourceTimeout("no answer"), FRESH), failed=lambda policy, _: failed.append(policy))
+    for tick in range(FAILURES_IN_A_ROW):
+        await questions.vector(SOURCE, "up", AT + tick)
+    await questions.vector(Source("staging", SOURCE.endpoint), "up", AT + FAILURES_IN_A_ROW)
+    assert failed == ["production"] * FAILURES_IN_A_ROW + ["staging"]

@@ -27,6 +27,7 @@ from tidegate.observe.snapshots import Snapshots
 KEY = Key(Kind.FEATURE_ROLLOUT, "shop", "search")
 SAME = {"configMap": "shop-flags", "key": "new-search"}
 FLAG_SET = Ref(RefKind.FLAG_SET, "shop", "shop-flags")
+PINNED = {"name": "pinned", "uid": "u9", "generation": 1}
 FLAG = Ref(RefKind.FLAG, "shop", "shop-flags/new-search")
 
 
@@ -81,7 +82,8 @@ async def test_what_is_gone_has_no_snapshot(world: World) -> None:
     [
         ({}, {}, ""),
         ({"policyRef": {"name": "named"}}, {}, "named"),
-        ({"policyRef": {"name": "named"}}, {"policy": {"name": "pinned", "uid": "u9", "generation": 1}}, "pinned"),
+        ({"policyRef": {"name": "named"}}, {"policy": PINNED}, "named"),
+        ({"policyRef": {"name": "named"}}, {"policy": PINNED, "exposedAt": "2026-12-01T09:00:00Z"}, "pinned"),
     ],
 )
 async def test_what_it_refers_to_is_noted_before_that_is_read(

@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from tests.builders import after, policy, raw_gate, spec
 from tests.decide.world import World
-from tidegate.api.conditions import Reason
+from tidegate.api.conditions import Condition, ConditionType, Reason
 from tidegate.api.feature_rollout import FeatureRolloutSpec
 from tidegate.api.records import Record, Transition
 from tidegate.api.rollout_status import FeatureRolloutStatus, GateSource, GateStatus, Pending, Phase, State, Verdict
@@ -35,6 +35,13 @@ def record(seq: int, transition: Transition) -> Record:
 
 def gate(name: str, source: GateSource = GateSource.ROLLOUT, **fields: Any) -> GateStatus:
     return GateStatus(source=source, name=name, **({"verdict": Verdict.HOLD} | fields))
+
+
+def condition(kind: ConditionType, reason: Reason) -> Condition:
+    return Condition(type=kind, status="True", reason=reason.value, last_transition_time=after(0))
+
+
+ANSWERING = condition(ConditionType.METRICS_AVAILABLE, Reason.ANSWERING)
 
 
 def snapshot(
@@ -69,6 +76,10 @@ class Shown:
             for sample in family.samples
             if sample.name == metric and labels.items() <= sample.labels.items()
         }
+
+    def happened(self) -> dict[tuple[str, ...], float]:
+        """The transitions of the rollout that were counted."""
+        return {labels: number for labels, number in self.series("tidegate_rollout_transitions_total", **WHERE).items() if number}
 
     def everything_of(self, name: str) -> list[str]:
         return [sample.name for family in self.registry.collect() for sample in family.samples if sample.labels.get("name") == name]
@@ -153,31 +164,39 @@ def test_thresholds_are_those_of_the_rules_that_are_armed(shown: Shown) -> None:
 
 
 def test_transitions_count_when_they_are_recorded_and_not_when_they_are_decided(shown: Shown) -> None:
+    """Each from 0, before it first happened: without a 0 the first one is no increase, and no alert."""
     first, second = record(1, Transition.ATTEMPT_STARTED), record(2, Transition.STEP_DECIDED)
     for _ in range(3):
         shown.show(status(first, second, seq=2))
-    assert shown.series("tidegate_rollout_transitions_total") == {}
+    assert shown.series("tidegate_rollout_transitions_total", **WHERE) == {(one.value,): 0 for one in Transition}
     shown.record(first, second)
     shown.record(record(3, Transition.STEP_DECIDED))
-    assert shown.series("tidegate_rollout_transitions_total", **WHERE) == {("AttemptStarted",): 1, ("StepDecided",): 2}
+    assert shown.happened() == {("AttemptStarted",): 1, ("StepDecided",): 2}
+
+
+def test_the_reason_of_each_condition_in_the_place_of_the_one_before(shown: Shown) -> None:
+    shown.show(status(conditions=(condition(ConditionType.READY, Reason.PROGRESSING), ANSWERING)))
+    assert shown.series("tidegate_rollout_condition", **WHERE) == {("Ready", "Progressing"): 1, ("MetricsAvailable", "Answering"): 1}
+    fell = [condition(kind, Reason.ROLLED_BACK) for kind in (ConditionType.READY, ConditionType.STALLED)]
+    shown.show(status(conditions=tuple(fell)))
+    assert shown.series("tidegate_rollout_condition", **WHERE) == {("Ready", "RolledBack"): 1, ("Stalled", "RolledBack"): 1}
 
 
 def test_all_of_it_vanishes_with_the_object_and_nothing_of_its_neighbour(shown: Shown) -> None:
     for key in (SEARCH, BANNER):
-        shown.show(status(gates=(gate("errors", value="1"),)), key=key)
+        shown.show(status(gates=(gate("errors", value="1"),), conditions=(ANSWERING,)), key=key)
         shown.record(record(1, Transition.ATTEMPT_STARTED), record(2, Transition.STEP_DECIDED), name=key.name)
     mine, neighbours = shown.everything_of("search"), shown.everything_of("banner")
     assert sorted(set(mine)) == [
         "tidegate_gate_threshold",
         "tidegate_gate_value",
         "tidegate_gate_verdict",
-        "tidegate_rollout_drifts_created",
+        "tidegate_rollout_condition",
         "tidegate_rollout_drifts_total",
         "tidegate_rollout_percent",
         "tidegate_rollout_phase",
         "tidegate_rollout_state",
         "tidegate_rollout_step",
-        "tidegate_rollout_transitions_created",
         "tidegate_rollout_transitions_total",
     ]
     assert mine == neighbours
@@ -185,8 +204,11 @@ def test_all_of_it_vanishes_with_the_object_and_nothing_of_its_neighbour(shown: 
     assert shown.everything_of("search") == []
     assert shown.everything_of("banner") == neighbours
     shown.metrics.forget(SEARCH)
+    shown.record(record(3, Transition.DISABLED))
+    assert shown.everything_of("search") == [], "the last record comes after the object's end"
+    shown.show(status())
     shown.record(record(1, Transition.ATTEMPT_STARTED))
-    assert shown.series("tidegate_rollout_transitions_total", **WHERE) == {("AttemptStarted",): 1}, "a re-created object counts anew"
+    assert shown.happened() == {("AttemptStarted",): 1}, "a re-created object counts anew"
 
 
 def test_the_same_name_elsewhere_is_another(shown: Shown) -> None:

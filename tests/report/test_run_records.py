@@ -13,12 +13,13 @@ from tests.fakes.writing import writer
 from tidegate.api.records import Record, Transition
 from tidegate.api.rollout_run import MAX_RECORDS, ROLLOUT_LABEL, TARGET_LABEL
 from tidegate.api.rollout_status import FeatureRolloutStatus, Pending, Phase
-from tidegate.clients.errors import ApiError
+from tidegate.clients.errors import ApiError, Conflict
 from tidegate.clients.kubernetes import Kubernetes
-from tidegate.clients.resources import JsonObject
+from tidegate.clients.resources import ROLLOUT_RUNS, JsonObject
+from tidegate.clients.writer import NotLeaderError
 from tidegate.domain.history import target_label
 from tidegate.domain.keys import Key
-from tidegate.domain.snapshot import Rollout
+from tidegate.domain.snapshot import Rollout, RunView
 from tidegate.observe.parsing import parse_run
 from tidegate.report.chain import chained
 from tidegate.report.run_records import Runs
@@ -106,6 +107,40 @@ async def test_events_carry_the_number_of_their_records_attempt(server: ApiServe
     pending = Pending(records=(record(7, 1), record(8, 2), record(9, None)))
     await reports.append(rollout, SECOND.model_copy(update={"pending": pending}))
     assert names == ["search.01234567.1.7", "search.01234567.2.8", "search.01234567.2.9"]
+
+
+# the end of a run
+
+
+async def views(kubernetes: Kubernetes) -> list[RunView]:
+    return [parse_run(run) async for page in kubernetes.pages(ROLLOUT_RUNS, "shop") for run in page.items]
+
+
+async def test_a_run_is_deleted_as_it_was_read_or_not_at_all(
+    server: ApiServer, kubernetes: Kubernetes, runs: Runs, caplog: pytest.LogCaptureFixture
+) -> None:
+    await runs.append(ROLLOUT, SECOND, (record(1, 1), record(2, 2), record(3, 3)))
+    first, second, third = await views(kubernetes)
+    await server.remove("rolloutruns", "shop", first.name)
+    await runs.append(ROLLOUT, SECOND, (record(4, 3),))
+    with caplog.at_level("INFO"), pytest.raises(Conflict):
+        await runs.delete("shop", [first, second, third])
+    assert [run.name for run in await views(kubernetes)] == ["search-3"]
+    assert "RolloutRun search-2 is deleted" in caplog.text
+
+
+async def test_a_run_that_can_not_be_deleted_keeps_those_that_are_newer(server: ApiServer, kubernetes: Kubernetes, runs: Runs) -> None:
+    await runs.append(ROLLOUT, SECOND, (record(1, 1), record(2, 2)))
+    server.faults.append(Fault("delete", "rolloutruns", status=403, reason="Forbidden"))
+    with pytest.raises(ApiError):
+        await runs.delete("shop", await views(kubernetes))
+    assert len(await views(kubernetes)) == 2
+
+
+async def test_who_does_not_lead_deletes_nothing(kubernetes: Kubernetes, runs: Runs) -> None:
+    await runs.append(ROLLOUT, SECOND, (record(1, 1),))
+    with pytest.raises(NotLeaderError):
+        await Runs(writer(kubernetes, is_leader=False)).delete("shop", await views(kubernetes))
 
 
 # parts

@@ -1,6 +1,7 @@
 """Starts the application: OpenFeature's flagd provider in process, synced from the flag server, and traffic on top of it.
 
-Environment: FLAGS_HOST, FLAGS_PORT and FLAGS_SELECTOR say where the flags come from, REQUESTS_PER_SECOND how much traffic there is.
+Environment: FLAGS_HOST, FLAGS_PORT and FLAGS_SELECTOR say where the flags come from, REQUESTS_PER_SECOND how much traffic there is,
+HOST and PORT where it listens.
 """
 
 import os
@@ -17,7 +18,6 @@ from demo.application.trading import TradingEngine
 from demo.application.traffic import Traffic, flags_of
 from demo.application.web import serve
 
-PORT = 8080
 PATIENCE_MILLISECONDS = 600_000
 """How long the provider goes on trying to get its first flags: the flag set may be made after the application."""
 
@@ -38,7 +38,8 @@ def main() -> None:
     measures = Measures(registry)
     engine = TradingEngine(measures, random)
     traffic = Traffic(flags_of(api.get_client()), engine, measures, random)
-    web.run_app(serve(traffic, engine, registry, float(os.environ["REQUESTS_PER_SECOND"])), port=PORT, access_log=None, print=None)
+    served = serve(traffic, engine, registry, float(os.environ["REQUESTS_PER_SECOND"]))
+    web.run_app(served, host=os.environ["HOST"], port=int(os.environ["PORT"]), access_log=None, print=None)
 
 
 if __name__ == "__main__":

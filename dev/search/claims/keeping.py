@@ -6,11 +6,11 @@ from search.reconciling import Operator, Reconcile
 from tidegate.api.gates import Guard
 from tidegate.api.records import REPEATABLE
 from tidegate.api.rollout_status import CONTESTED_AFTER, GateSource, Phase, State
-from tidegate.decide.rollout.drift import UNKNOWN
 from tidegate.domain.answers import Answer
 from tidegate.domain.exposure import Reading
 from tidegate.domain.snapshot import Policy
 from tidegate.domain.steps import dwell_at
+from tidegate.levers.managed_fields import UNKNOWN
 
 ROOM = 40
 """So many records fit beside a backlog."""

@@ -9,7 +9,8 @@ from datetime import datetime
 from tidegate.clients.errors import AlreadyExists, Conflict, NotFound
 from tidegate.clients.resources import CONFIG_MAPS
 from tidegate.clients.writer import Writer
-from tidegate.levers.flag.flag_set import FlagSet, Refusal, WriteFlag, merged, parse_flag_set, to_config_map
+from tidegate.levers.flag.flag_set import FlagSet, WriteFlag, parse_flag_set, to_config_map
+from tidegate.levers.flag.merging import Refusal, merged
 
 ATTEMPTS = 5
 """How often a write is tried against a flag set that external writers keep changing, before the rollout is reconciled again."""

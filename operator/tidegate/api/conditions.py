@@ -10,12 +10,12 @@ from tidegate.api.types import Time
 
 
 class ConditionType(StrEnum):
-    """READY: accepted and under control. STALLED stands only while true. COMPLETED: the attempt reached its end.
+    """READY: accepted and under control. STALLED stands only while true. FINISHED: the attempt has come to an end, good or bad.
     METRICS_AVAILABLE: the gates' source answers. QUESTIONABLE stands while a gate is written in a way that will surprise."""
 
     READY = "Ready"
     STALLED = "Stalled"
-    COMPLETED = "Completed"
+    FINISHED = "Finished"
     METRICS_AVAILABLE = "MetricsAvailable"
     QUESTIONABLE = "Questionable"
 
@@ -54,6 +54,7 @@ class Reason(StrEnum):
     BASELINE_MISSING = "BaselineMissing"
     NO_SUCH_SERIES = "NoSuchSeries"
     QUERY_REFUSED = "QueryRefused"
+    NO_DATA = "NoData"
     # a gate that will surprise
     FOR_WITHIN_RANGE = "ForWithinRange"
     FOR_WITHIN_INTERVALS = "ForWithinIntervals"
@@ -68,15 +69,21 @@ class Reason(StrEnum):
     PROMETHEUS_WARNING = "PrometheusWarning"
 
 
+SOURCE_FAILURES = frozenset({Reason.PROMETHEUS_UNREACHABLE, Reason.PROMETHEUS_TIMEOUT, Reason.PROMETHEUS_ERROR, Reason.PROMETHEUS_WARNING})
+"""The source of metrics gives no answer that can be judged."""
+
+
 class Condition(StatusModel):
     """One condition, as metav1.Condition."""
 
     type: ConditionType
-    status: Annotated[str, Field(pattern="^(True|False|Unknown)$", max_length=7)]
-    reason: Annotated[str, Field(pattern="^[A-Z][A-Za-z0-9]*$", max_length=64)]
-    message: Annotated[str, Field(max_length=4096)] = ""
-    observed_generation: int = 0
-    last_transition_time: Time
+    status: Annotated[str, Field(pattern="^(True|False|Unknown)$", max_length=7)] = Field(description="True, False or Unknown.")
+    reason: Annotated[str, Field(pattern="^[A-Z][A-Za-z0-9]*$", max_length=64)] = Field(
+        description="Why, in one word: docs/reference/reasons.md lists all."
+    )
+    message: Annotated[str, Field(max_length=4096)] = Field(default="", description="Why, in one sentence, with what to do about it.")
+    observed_generation: int = Field(default=0, description="Generation of the spec that it is about.")
+    last_transition_time: Time = Field(description="When its status last changed.")
 
 
 def _of_known_types(conditions: Any) -> Any:
@@ -86,4 +93,8 @@ def _of_known_types(conditions: Any) -> Any:
     return [one for one in conditions if not isinstance(one, dict) or one.get("type") in tuple(ConditionType)]
 
 
-Conditions = Annotated[tuple[Condition, ...], Field(max_length=8), BeforeValidator(_of_known_types)]
+Conditions = Annotated[
+    tuple[Condition, ...],
+    Field(max_length=8, description="Whether all is well, for kubectl wait, Argo CD and Flux."),
+    BeforeValidator(_of_known_types),
+]

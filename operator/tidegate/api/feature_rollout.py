@@ -56,7 +56,9 @@ class FeatureRolloutSpec(ApiModel):
     initial_percent: Percent = Field(
         default=0, description="Exposure to begin with if the target does not exist yet: 100 for a feature that is live already."
     )
-    revision: Revision | None = Field(default=None, description="A change begins a new attempt. Needed to try again after a rollback.")
+    revision: Revision | None = Field(
+        default=None, description="A change begins a new attempt. One that was rolled back stays rejected: see retry."
+    )
     retry: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
         default=0,
         description="Raise this number to try a revision again that was rolled back: its rejection is lifted once, and that is recorded.",
@@ -70,9 +72,9 @@ class FeatureRolloutSpec(ApiModel):
         json_schema_extra={"x-kubernetes-list-type": "atomic"},
     )
     no_data: NoData = Field(default=NoData(), description="What missing data leads to.")
-    step_deadline: Duration | None = Field(
-        default=None,
-        description="How long a step may be held beyond its dwell before the rollout pauses itself and reports it. Absent: for ever.",
+    step_deadline: Duration = Field(
+        default=timedelta(days=7),
+        description="How long a step may be held beyond its dwell before the rollout pauses itself and reports it.",
     )
     bake: DurationOrZero = Field(default=timedelta(hours=24), description="How long the rollback rules stay armed after the last step.")
     deletion_policy: DeletionPolicy | None = Field(

@@ -295,7 +295,8 @@ class Guard(Gate):
 
     reach: Duration | None = Field(
         default=None,
-        description="A breach rolls back only rollouts whose last rise of exposure is younger than this. Default: the rollout's bake.",
+        description="A breach rolls back only rollouts whose last rise of exposure is younger than this. Default: the rollout's bake, or "
+        "its dwell where that is longer.",
     )
     on_breach: OnBreach = Field(
         default=OnBreach.ROLLBACK,

@@ -56,30 +56,39 @@ REPEATABLE = frozenset(
 class RecordedReading(StatusModel):
     """What one gate measured when a decision was made. Numbers are decimal strings."""
 
-    source: Annotated[str, Field(max_length=16)]
-    name: Annotated[str, Field(max_length=63)]
-    verdict: Annotated[str, Field(max_length=16)]
-    value: Annotated[str, Field(max_length=32)] | None = None
-    threshold: Annotated[str, Field(max_length=128)] | None = None
-    samples: Annotated[str, Field(max_length=32)] | None = None
-    sample_time: Time | None = None
+    source: Annotated[str, Field(max_length=16)] = Field(description="Whose gate it is: rollout or policy.")
+    name: Annotated[str, Field(max_length=63)] = Field(description="Name of the gate.")
+    verdict: Annotated[str, Field(max_length=16)] = Field(description="What the gate said.")
+    value: Annotated[str, Field(max_length=32)] | None = Field(
+        default=None, description="The value that was judged, as in status.gates of a FeatureRollout."
+    )
+    threshold: Annotated[str, Field(max_length=128)] | None = Field(default=None, description="The gate's bounds, in words.")
+    samples: Annotated[str, Field(max_length=32)] | None = Field(default=None, description="Number of samples behind the value.")
+    sample_time: Time | None = Field(default=None, description="When the oldest of the series that the value rests on was last scraped.")
 
 
 class Record(StatusModel):
-    """One transition of an attempt. `hash` chains it to the one before; it is set when the record is appended. Records of older versions
-    name neither attempt nor revision."""
+    """One transition of an attempt. Records of older versions name neither attempt nor revision."""
 
-    seq: int
-    attempt: int | None = None
-    revision: Annotated[str, Field(max_length=63)] | None = None
-    time: Time
+    seq: int = Field(description="Number of the record.")
+    attempt: int | None = Field(default=None, description="Number of the attempt.")
+    revision: Annotated[str, Field(max_length=63)] | None = Field(
+        default=None, description="The revision that was rolled out. Absent where spec had none."
+    )
+    time: Time = Field(description="When it was decided.")
     transition: Transition
-    actor: Annotated[str, Field(max_length=256)] = "operator"
-    from_phase: Annotated[str, Field(max_length=32)] | None = None
-    to_phase: Annotated[str, Field(max_length=32)] | None = None
-    from_percent: Percent | None = None
-    to_percent: Percent | None = None
-    message: Message = ""
+    actor: Annotated[str, Field(max_length=256)] = Field(
+        default="operator", description="Who caused it: operator, or the field manager of an external writer, as its client names itself."
+    )
+    from_phase: Annotated[str, Field(max_length=32)] | None = Field(default=None, description="Phase before.")
+    to_phase: Annotated[str, Field(max_length=32)] | None = Field(default=None, description="Phase after.")
+    from_percent: Percent | None = Field(default=None, description="Percent before.")
+    to_percent: Percent | None = Field(default=None, description="Percent after.")
+    message: Message = Field(default="", description="What happened and why, in one sentence.")
     count: int | None = Field(default=None, description="How often it happened before it could be appended, where more than once.")
-    readings: Annotated[tuple[RecordedReading, ...], Field(max_length=32)] = ()
-    hash: Annotated[str, Field(max_length=64)] | None = None
+    readings: Annotated[tuple[RecordedReading, ...], Field(max_length=32)] = Field(
+        default=(), description="What the gates had measured when it was decided."
+    )
+    hash: Annotated[str, Field(max_length=64)] | None = Field(
+        default=None, description="SHA-256 of the hash before it and this record. Set when it is appended to the RolloutRun."
+    )

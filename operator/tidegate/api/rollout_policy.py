@@ -7,9 +7,15 @@ from pydantic import Field
 
 from tidegate.api.base import ApiModel, Rule, StatusModel, validated
 from tidegate.api.conditions import Conditions
+from tidegate.api.forms import Form, Text, text
 from tidegate.api.gates import Gate, Guard
-from tidegate.api.types import Duration, DurationOrZero, GateName, LabelName, ObjectName, Query, Time
+from tidegate.api.types import Duration, DurationOrZero, GateName, LabelName, ObjectName, Query, Time, Timeout
 
+OWN_HEADERS = frozenset(
+    {"accept", "accept-encoding", "authorization", "connection", "content-encoding", "content-length", "content-type", "expect", "host"}
+    | {"te", "trailer", "transfer-encoding", "upgrade", "user-agent"}
+)
+"""What the client sets itself."""
 DEFAULT_POLICY_ANNOTATION = "tidegate.io/is-default-policy"
 
 LabelKey = Annotated[str, Field(min_length=1, max_length=317)]
@@ -20,26 +26,78 @@ class SecretKeyRef(ApiModel):
     """One key of a Secret in the operator's own namespace."""
 
     name: ObjectName = Field(description="Name of the Secret, in the operator's namespace.")
-    key: Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")] = Field(description="The key inside it.")
+    key: Annotated[str, text(r"[-._a-zA-Z0-9]+", "must be the key of a Secret: letters, digits, ., - and _", 253)] = Field(
+        description="The key inside it."
+    )
+
+
+_BASE_URL = Text(
+    0,
+    2048,
+    (
+        Form(
+            r"https?://[^\s@?#]+",
+            "must be an http or https URL without credentials, query, fragment or spaces; credentials belong in secretRef or basicAuth",
+        ),
+        Form(
+            r".*/(api/v1(/query(_range)?)?|graph)/*",
+            "must be the base URL: leave out /api/v1, /api/v1/query or /graph at its end",
+            is_refused=True,
+        ),
+    ),
+)
+_CERTIFICATES = text(r"-----BEGIN CERTIFICATE-----[\s\S]*", "must begin with -----BEGIN CERTIFICATE-----", 65536)
+
+
+class BasicAuth(ApiModel):
+    """User and password for the Authorization header."""
+
+    name: ObjectName = Field(
+        description="Name of the Secret with the keys username and password (type kubernetes.io/basic-auth), in the operator's namespace."
+    )
 
 
 @validated(
-    Rule("!has(self.timeout) || duration(self.timeout) <= duration('60s')", "timeout must not be above 60s", ".timeout"),
+    Rule("has(self.value) != has(self.secretRef)", "a header has exactly one of value and secretRef"),
+    Rule(
+        f"!(self.name.lowerAscii() in {sorted(OWN_HEADERS)})",
+        "name is a header that the client sets itself; for Authorization use secretRef or basicAuth of the source",
+        ".name",
+    ),
+)
+class Header(ApiModel):
+    """A further header of every request to the source."""
+
+    name: Annotated[str, text(r"[A-Za-z0-9][A-Za-z0-9-]*", "must be the name of a header: letters, digits and -", 64)] = Field(
+        description="Such as X-Scope-OrgID."
+    )
+    value: Annotated[str, text(r"[!-~]([ -~]*[!-~])?", "must be printable ASCII without spaces at its ends", 512)] | None = Field(
+        default=None, description="Printable ASCII. For what must stay secret use secretRef."
+    )
+    secret_ref: SecretKeyRef | None = Field(default=None, description="Where the value is.")
+
+
+@validated(
+    Rule("!(has(self.secretRef) && has(self.basicAuth))", "secretRef (a bearer token) and basicAuth exclude each other", ".basicAuth"),
 )
 class PrometheusSource(ApiModel):
     """The Prometheus-compatible server that every gate under the policy is asked of."""
 
-    url: Annotated[str, Field(max_length=2048, pattern=r"^https?://[^\s@?#]+$")] = Field(
+    url: Annotated[str, _BASE_URL] = Field(
         description="Base URL, without /api/v1, credentials, query or fragment: http://prometheus.monitoring:9090."
     )
     interval: Duration = Field(default=timedelta(seconds=30), description="How often gates are evaluated.")
-    timeout: Annotated[Duration, Field(json_schema_extra={"pattern": "^[1-9][0-9]?s$"})] = Field(
-        default=timedelta(seconds=5), description="How long one answer may take, 1s to 60s."
-    )
+    timeout: Timeout = Field(default=timedelta(seconds=5), description="How long one answer may take, 1s to 60s.")
     delay: DurationOrZero = Field(default=timedelta(0), description="Evaluate this far in the past: for a source that ingests late.")
     staleness: Duration = Field(default=timedelta(minutes=2), description="An answer whose newest sample is older than this is no data.")
     secret_ref: SecretKeyRef | None = Field(default=None, description="Bearer token for the Authorization header.")
-    ca_bundle: Annotated[str, Field(max_length=65536, pattern="^-----BEGIN CERTIFICATE-----")] | None = Field(
+    basic_auth: BasicAuth | None = Field(default=None, description="User and password for the Authorization header.")
+    headers: Annotated[tuple[Header, ...], Field(max_length=8)] = Field(
+        default=(),
+        description="Further headers of every request, such as the tenant of Mimir, Cortex or Thanos.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+    )
+    ca_bundle: Annotated[str, _CERTIFICATES] | None = Field(
         default=None, description="PEM certificates to trust for the URL. Absent: the system's."
     )
     enforce_namespace_label: LabelName | None = Field(
@@ -68,8 +126,20 @@ class Baseline(ApiModel):
     )
 
 
+class Suspend(ApiModel):
+    """A stop for every rollout under the policy."""
+
+    reason: Annotated[str, Field(min_length=1, max_length=256)] = Field(
+        description="Why, in words that each rollout shows: change freeze until Monday."
+    )
+
+
 class RolloutPolicySpec(ApiModel):
     """Where numbers come from, and which of them every rollout must respect."""
+
+    suspend: Suspend | None = Field(
+        default=None, description="While it stands no rollout under the policy rises. Rollback rules keep working."
+    )
 
     prometheus: PrometheusSource = Field(description="The source of every answer.")
     guards: Annotated[tuple[Guard, ...], Field(max_length=16)] = Field(
@@ -91,19 +161,21 @@ class RolloutPolicySpec(ApiModel):
 
 
 class FrozenBaseline(StatusModel):
-    """A baseline as it was measured. `source` is what it was measured from: query, range and renewal, as a hash."""
+    """A baseline as it was measured."""
 
-    name: Annotated[str, Field(max_length=63)]
-    value: Annotated[str, Field(max_length=32)]
-    at: Time
-    source: Annotated[str, Field(max_length=64)]
+    name: Annotated[str, Field(max_length=63)] = Field(description="Name of the baseline.")
+    value: Annotated[str, Field(max_length=32)] = Field(description="The median, in the unit of its query.")
+    at: Time = Field(description="When it was measured.")
+    source: Annotated[str, Field(max_length=64)] = Field(description="Hash of query, range and renewal: another one is measured anew.")
 
 
 class RolloutPolicyStatus(StatusModel):
     """Whether the policy can be used, and what it has measured."""
 
-    observed_generation: int = -1
+    observed_generation: int = Field(default=-1, description="Generation of the spec that this status is about. Default: -1, never seen.")
     baselines: Annotated[tuple[FrozenBaseline, ...], Field(max_length=16)] = Field(
-        default=(), json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}
+        default=(),
+        description="The baselines of spec, as they were measured.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
     )
     conditions: Conditions = Field(default=(), json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]})

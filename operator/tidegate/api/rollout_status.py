@@ -66,55 +66,68 @@ Decimal = Annotated[str, Field(max_length=32)]
 
 
 class Counted(StatusModel):
-    """How far a count has come. `total` holds every event between `since` and `until`; `series` is the last value of each series (by the
-    hash of its labels) and when it was seen, as `value@seconds`: the next reconcile counts on from there."""
+    """How far a count has come; the next reconcile counts on from there."""
 
-    counter: Annotated[str, Field(max_length=64)]
-    since: Time
-    until: Time
-    total: Decimal
-    series: Annotated[dict[str, Annotated[str, Field(max_length=48)]], Field(max_length=200)] = Field(default_factory=dict)
+    counter: Annotated[str, Field(max_length=64)] = Field(description="Hash of the selector that is counted.")
+    since: Time = Field(description="When the count began: the first exposure, or the step.")
+    until: Time = Field(description="Up to when events are counted.")
+    total: Decimal = Field(description="Number of events.")
+    series: Annotated[dict[str, Annotated[str, Field(max_length=48)]], Field(max_length=200)] = Field(
+        default_factory=dict, description="Last value of each series, by the hash of its labels, as value@seconds (Unix time)."
+    )
 
 
 class GateStatus(StatusModel):
     """One gate's latest value and its verdict. Numbers are decimal strings: the API server rewrites JSON numbers."""
 
-    source: GateSource
-    name: Annotated[str, Field(max_length=63)]
-    verdict: Verdict
+    source: GateSource = Field(description="Whose gate it is: the rollout's own, or the policy's (a guard).")
+    name: Annotated[str, Field(max_length=63)] = Field(description="Name of the gate.")
+    verdict: Verdict = Field(description="What the gate says: advance, hold, roll back, no data, or that it does not apply.")
     held_by: HeldBy | None = Field(default=None, description="Why a breach, or data missing past the deadline, leads to nothing more.")
-    value: Decimal | None = None
-    threshold: Annotated[str, Field(max_length=128)] | None = None
-    worst_series: Annotated[str, Field(max_length=512)] | None = None
-    baseline: Decimal | None = Field(default=None, description="What the value was compared with.")
-    samples: Decimal | None = None
-    samples_min: Decimal | None = None
+    value: Decimal | None = Field(
+        default=None,
+        description="The value that was judged: the query's, a number of events, the share of slow requests (0 to 1), or with relativeTo "
+        "the difference as a share of the baseline (0.2 is 20 % more).",
+    )
+    threshold: Annotated[str, Field(max_length=128)] | None = Field(default=None, description="The gate's bounds, in words.")
+    worst_series: Annotated[str, Field(max_length=512)] | None = Field(
+        default=None, description="Labels of the series that the value is of, where there are several."
+    )
+    baseline: Decimal | None = Field(default=None, description="What the value was compared with, in the unit of the query.")
+    samples: Decimal | None = Field(default=None, description="Number of samples behind the value.")
+    samples_min: Decimal | None = Field(default=None, description="Number of samples that both verdicts need.")
     samples_expected_at: Time | None = Field(default=None, description="When, at the traffic so far, samplesMin is reached.")
-    sample_time: Time | None = None
-    breached_since: Time | None = None
-    breached_last: Time | None = None
-    breached_samples: int | None = None
-    no_data_since: Time | None = None
+    sample_time: Time | None = Field(default=None, description="When the oldest of the series that the value rests on was last scraped.")
+    breached_since: Time | None = Field(default=None, description="Time of the first sample of the breach under way.")
+    breached_last: Time | None = Field(default=None, description="Time of its newest sample.")
+    breached_samples: int | None = Field(default=None, description="Number of its distinct samples.")
+    no_data_since: Time | None = Field(default=None, description="Since when the deadline's clock runs for missing data.")
     no_data_before: int | None = Field(default=None, description="Seconds without data before the deadline's clock last stood still.")
-    no_data_reason: Annotated[str, Field(max_length=64)] | None = None
+    no_data_reason: Annotated[str, Field(max_length=64)] | None = Field(
+        default=None, description="Why there is no data, in one word, such as Stale or Empty."
+    )
     counted: Counted | None = None
-    message: Message = ""
+    answered: Annotated[str, Field(max_length=64)] | None = Field(
+        default=None,
+        description="Hash of the gate's queries, once they were answered: to refuse them later is the source's fault.",
+    )
+    message: Message = Field(default="", description="Why the verdict is not ADVANCE, in one sentence.")
 
 
 class StartMedian(StatusModel):
-    """What a gate read before the first exposure. `source` is the hash of the question."""
+    """What a gate read before the first exposure."""
 
-    gate: Annotated[str, Field(max_length=63)]
-    value: Decimal
-    at: Time
-    source: Annotated[str, Field(max_length=64)]
+    gate: Annotated[str, Field(max_length=63)] = Field(description="Name of the gate.")
+    value: Decimal = Field(description="The median, in the unit of the gate's query.")
+    at: Time = Field(description="When it was measured.")
+    source: Annotated[str, Field(max_length=64)] = Field(description="Hash of the question: another one is measured anew.")
 
 
 class Raise(StatusModel):
     """A raise that was decided, and isn't seen to be effective yet."""
 
-    percent: Percent
-    decided_at: Time
+    percent: Percent = Field(description="The percent to come.")
+    decided_at: Time = Field(description="When it was decided.")
     adopts: bool = Field(default=False, description="The first write of a feature that is live already (spec.initialPercent).")
     written: Annotated[str, Field(max_length=64)] | None = Field(default=None, description="Fingerprint of what the raise writes.")
 
@@ -122,15 +135,15 @@ class Raise(StatusModel):
 class PinnedPolicy(StatusModel):
     """The policy that this attempt runs under."""
 
-    name: Annotated[str, Field(max_length=253)]
-    uid: Annotated[str, Field(max_length=64)]
-    generation: int
+    name: Annotated[str, Field(max_length=253)] = Field(description="Name of the RolloutPolicy.")
+    uid: Annotated[str, Field(max_length=64)] = Field(description="Its uid: another object of this name is another policy.")
+    generation: int = Field(description="Its generation as last followed: an edit is recorded once.")
 
 
 class Rehearsal(StatusModel):
     """The proof, before anybody is exposed, that exposure can be taken back: a write that was read back."""
 
-    at: Time
+    at: Time = Field(description="When the way back was read back.")
     milliseconds: int | None = Field(
         default=None, description="From the write to the reading. Absent where a restart lay in between, or more than a minute."
     )
@@ -158,7 +171,7 @@ MAX_REJECTED = 64
 class Pending(StatusModel):
     """Records that are decided and not yet appended to the RolloutRun. None is dropped; what may repeat is counted in one record."""
 
-    records: Annotated[tuple[Record, ...], Field(max_length=MAX_PENDING)] = ()
+    records: Annotated[tuple[Record, ...], Field(max_length=MAX_PENDING)] = Field(default=(), description="The oldest first.")
 
 
 class FlagStatus(StatusModel):
@@ -173,7 +186,7 @@ class FlagStatus(StatusModel):
 class FeatureRolloutStatus(StatusModel):
     """All that the operator remembers of one rollout."""
 
-    observed_generation: int = -1
+    observed_generation: int = Field(default=-1, description="Generation of the spec that this status is about. Default: -1, never seen.")
     recorded_generation: int = Field(default=-1, description="Generation of the newest spec whose edit is recorded.")
     state: State = State.DISABLED
     phase: Phase = Phase.PENDING
@@ -182,9 +195,11 @@ class FeatureRolloutStatus(StatusModel):
     )
     step_percent: Percent | None = Field(default=None, description="What this attempt has decided and seen in force.")
     step: int = Field(default=0, description="Number of the current step, from 1; 0 before the first.")
-    steps: int = 0
-    attempt: int = 0
-    revision: Annotated[str, Field(max_length=63)] | None = None
+    steps: int = Field(default=0, description="Number of steps.")
+    attempt: int = Field(default=0, description="Number of the attempt, from 1; 0 before the first.")
+    revision: Annotated[str, Field(max_length=63)] | None = Field(
+        default=None, description="The revision that this attempt rolls out. Absent where spec has none."
+    )
     rejected_revision: Annotated[str, Field(max_length=63)] | None = Field(
         default=None, description='The revision that was rolled back; "" stands for a rollout without spec.revision.'
     )
@@ -203,10 +218,14 @@ class FeatureRolloutStatus(StatusModel):
     )
     exposed_at: Time | None = Field(default=None, description="When this attempt first exposed anybody.")
     raised_at: Time | None = Field(default=None, description="When exposure last rose.")
-    resumed_at: Time | None = None
+    resumed_at: Time | None = Field(
+        default=None, description="When a pause last ended: spec.stepDeadline counts from here where it is later."
+    )
     overdue_since: Time | None = Field(default=None, description="When the step exceeded spec.stepDeadline.")
     enabled_at: Time | None = Field(default=None, description="When the last step was passed: the bake counts from here.")
-    rolled_back_at: Time | None = None
+    rolled_back_at: Time | None = Field(default=None, description="When this attempt was rolled back.")
+    rolled_back_because: Message | None = Field(default=None, description="What the rollback was about: the gate, its value and bounds.")
+    without_data_since: Time | None = Field(default=None, description="Since when a gate that counts is without data.")
     next_evaluation_at: Time | None = Field(default=None, description="The earliest time at which the next step can begin.")
     rehearsal: Rehearsal | None = None
     flag: FlagStatus | None = None
@@ -217,12 +236,24 @@ class FeatureRolloutStatus(StatusModel):
     drift: Drift | None = None
     raising: Raise | None = None
     gates: Annotated[tuple[GateStatus, ...], Field(max_length=32)] = Field(
-        default=(), json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["source", "name"]}
+        default=(),
+        description="Each gate and guard as judged last. Written when a verdict changes; live values are metrics.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["source", "name"]},
     )
     baselines: Annotated[tuple[StartMedian, ...], Field(max_length=32)] = Field(
-        default=(), json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["gate"]}
+        default=(),
+        description="Medians from before the first exposure, of the rollout's own gates with relativeTo.start.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["gate"]},
     )
-    waiting_for: Message | None = None
+    guard_baselines: Annotated[tuple[StartMedian, ...], Field(max_length=16)] = Field(
+        default=(),
+        description="The same of the policy's guards, which may have the name of a gate.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["gate"]},
+    )
+    waiting_for: Message | None = Field(
+        default=None,
+        description="What stands between now and the next step, in one sentence; after a rollback its cause, and how to try again.",
+    )
     conditions: Conditions = Field(default=(), json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]})
     seq: int = Field(default=0, description="Number of the newest record of this attempt.")
     pending: Pending | None = None
@@ -236,6 +267,12 @@ class FeatureRolloutStatus(StatusModel):
     def is_exposed(self) -> bool:
         """Whether this attempt shows the feature to a share of the clients, a manual override aside."""
         return self.state in (State.ROLLING_OUT, State.ENABLED) and bool(self.step_percent) and self.effective_at is not None
+
+    @property
+    def medians(self) -> dict[tuple[GateSource, str], StartMedian]:
+        """What gates and guards read before the first exposure."""
+        own = {(GateSource.ROLLOUT, median.gate): median for median in self.baselines}
+        return own | {(GateSource.POLICY, median.gate): median for median in self.guard_baselines}
 
     @property
     def override(self) -> int | None:

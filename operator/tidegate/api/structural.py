@@ -62,7 +62,7 @@ def _inline(node: Schema, defs: dict[str, Schema], path: str) -> Schema:
 def _described(out: Schema, node: Schema) -> Schema:
     """Defaults are described, not set: a default in the schema would be frozen into every stored object."""
     default = node.get("default")
-    if default in (None, [], {}) or out["type"] in ("object", "array"):
+    if default in (None, "", [], {}) or out["type"] in ("object", "array"):
         return out
     text = out.get("description", "")
     if "default" not in text.lower():

@@ -18,7 +18,8 @@
         ├── SourceUnreachable    no connection: refused, name not found, certificate not trusted, cut off
         ├── SourceTimeout        no complete answer in time
         ├── SourceRefused        an answer that refuses: an error status, or a PromQL error
-        └── SourceBadAnswer      an answer that can't be used: not JSON, too large, the wrong shape
+        └── SourceBadAnswer      an answer that can't be used: not JSON, the wrong shape
+            └── SourceTooMuch    or larger than may be read: the query gives too much
 
 Messages name what was asked, never a token, and never the body of an answer or of a Secret.
 """
@@ -122,6 +123,10 @@ class SourceRefused(SourceError):
 
 class SourceBadAnswer(SourceError):
     """The answer is not usable: the message says in which way."""
+
+
+class SourceTooMuch(SourceBadAnswer):
+    """The answer is larger than may be read. The source is not to blame: the query has to ask for less."""
 
 
 def short(text: object, limit: int) -> str:

@@ -184,6 +184,11 @@ class Kubernetes:
             steps.insert(0, {"op": "replace", "path": "/metadata/resourceVersion", "value": resource_version})
         return await self._ask(_Call("patch", "PATCH", resource, namespace, name, _STRICT, steps, _JSON_PATCH, subresource))
 
+    async def delete(self, resource: Resource, namespace: str, name: str, *, resource_version: str) -> None:
+        """Deletes the object; Conflict where it is no longer the one with this resourceVersion."""
+        options = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"resourceVersion": resource_version}}
+        await self._ask(_Call("delete", "DELETE", resource, namespace, name, {}, options))
+
     async def _ask(self, call: _Call) -> JsonObject:
         used = credentials.token_of(self._configuration)
         try:

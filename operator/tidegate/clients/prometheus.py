@@ -14,28 +14,37 @@ from typing import Any, Literal, Self
 import aiohttp
 
 from tidegate.clients.bounded import TooLargeError, read_at_most
-from tidegate.clients.errors import SourceBadAnswer, SourceRefused, SourceTimeout, SourceUnreachable, short
+from tidegate.clients.errors import SourceBadAnswer, SourceRefused, SourceTimeout, SourceTooMuch, SourceUnreachable, short
 
 SERIES_LIMIT = 10_000
 SERIES_KEPT = 101
 """Of an instant vector: more than a hundred series are never judged, so only that there are more has to be known."""
 _NOTE_LIMIT = 100
+_INFO = "PromQL info"
+_JSON = ("application/json", "application/stream+json")
+"""VictoriaMetrics calls the raw samples of a range selector a stream; they are one JSON object all the same."""
+_MEANING = {
+    401: "the source wants credentials or a tenant: give them in spec.prometheus.secretRef, basicAuth or headers",
+    403: "the source refuses these credentials, or this tenant: see spec.prometheus.secretRef, basicAuth and headers",
+    404: "there is no query API: spec.prometheus.url is the base URL, without /api/v1",
+}
+"""Of a refusal that doesn't say anything itself."""
 _MESSAGE_LENGTH = 200
 
-ResultType = Literal["vector", "scalar", "string", "matrix"]
+ResultType = Literal["vector", "scalar", "string", "matrix", "native histogram"]
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """A Prometheus, or a server with its API. `url` may have a path prefix.
 
-    `timeout` is seconds from the request to the last byte of the answer. `authorization` is the whole value of that
-    header ("Bearer …"). `ca_bundle` is PEM text; without it the system's authorities are trusted.
+    `timeout` is seconds from the request to the last byte of the answer. `headers` are (name, value) of what is sent with every request,
+    credentials among them. `ca_bundle` is PEM text; without it the system's authorities are trusted.
     """
 
     url: str
     timeout: float = 10.0
-    authorization: str | None = field(default=None, repr=False)
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     ca_bundle: str | None = field(default=None, repr=False)
 
 
@@ -50,8 +59,8 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class InstantVector:
-    """What an instant query returned. A scalar is one series without labels; a string or a matrix holds no series. `total` is how many
-    series there were; `series` holds the first of them.
+    """What an instant query returned. A scalar is one series without labels; a string, a matrix and native histograms hold no series.
+    `total` is how many series there were; `series` holds the first of them.
 
     `warnings` say that the numbers may be wrong or incomplete.
     """
@@ -102,9 +111,9 @@ class Prometheus:
         ) as session:
             yield cls(session, answer_limit)
 
-    async def instant(self, endpoint: Endpoint, query: str, at: float) -> InstantVector:
-        """The value of `query` at `at` (seconds since 1970). Raises the SourceErrors of `clients.errors`."""
-        return _instant(await self._data(endpoint, "query", _evaluation(endpoint, query, at)))
+    async def instant(self, endpoint: Endpoint, query: str, at: float, keep: int = SERIES_KEPT) -> InstantVector:
+        """The value of `query` at `at` (seconds since 1970), of so many series. Raises the SourceErrors of `clients.errors`."""
+        return _instant(await self._data(endpoint, "query", _evaluation(endpoint, query, at)), keep)
 
     async def raw(self, endpoint: Endpoint, query: str, at: float) -> RangeVector:
         """The raw samples of a range selector, such as `x[5m]`, at `at`. Raises the SourceErrors of `clients.errors`."""
@@ -115,6 +124,9 @@ class Prometheus:
         answer = await self._data(endpoint, "series", {"match[]": selector, "start": f"{since:.3f}", "end": f"{at:.3f}", "limit": "1"})
         if answer.get("status") != "success" or not isinstance(answer.get("data"), list):
             raise SourceBadAnswer("the answer is not a list of series")
+        warnings = _warnings(answer)
+        if warnings and not answer["data"]:
+            raise SourceBadAnswer(f"no series, but not all of the source has answered: {warnings[0]}")
         return bool(answer["data"])
 
     async def _data(self, endpoint: Endpoint, call: str, form: dict[str, str]) -> dict[str, Any]:
@@ -124,7 +136,7 @@ class Prometheus:
         except TimeoutError as error:
             raise SourceTimeout(f"no complete answer within {endpoint.timeout:g} s") from error
         except TooLargeError as error:
-            raise SourceBadAnswer(str(error)) from error
+            raise SourceTooMuch(f"{error}: aggregate the series in the query") from error
         except (aiohttp.ClientError, ValueError) as error:
             raise SourceUnreachable(f"the connection failed: {short(_without_address(error), _MESSAGE_LENGTH)}") from error
         answer = _json_object(content_type, body)
@@ -138,7 +150,7 @@ class Prometheus:
         request = self._session.post(
             f"{endpoint.url.rstrip('/')}/api/v1/{call}",
             data=form,
-            headers={"Authorization": endpoint.authorization} if endpoint.authorization else {},
+            headers=dict(endpoint.headers),
             ssl=_trust(endpoint.ca_bundle),
             allow_redirects=False,
         )
@@ -172,12 +184,12 @@ def _without_address(error: Exception) -> object:
 
 
 def _refusal(status: int, answer: dict[str, Any]) -> SourceRefused:
-    message = answer.get("error") or ("redirects are not followed" if 300 <= status < 400 else f"HTTP {status}")
+    message = answer.get("error") or ("redirects are not followed" if 300 <= status < 400 else _MEANING.get(status, f"HTTP {status}"))
     return SourceRefused(status, short(answer.get("errorType") or "", 50), short(message, _MESSAGE_LENGTH))
 
 
 def _json_object(content_type: str, body: bytes) -> dict[str, Any] | None:
-    if content_type != "application/json":
+    if content_type not in _JSON:
         return None
     try:
         answer = json.loads(body)
@@ -196,15 +208,17 @@ def _result(answer: dict[str, Any]) -> tuple[ResultType, list[Any]]:
     return result_type, result
 
 
-def _instant(answer: dict[str, Any]) -> InstantVector:
+def _instant(answer: dict[str, Any], keep: int) -> InstantVector:
     result_type, result = _result(answer)
     series: tuple[Series, ...] = ()
-    if result_type == "vector":
-        series = _vector(result)
+    if result_type == "vector" and any(isinstance(one, dict) and "value" not in one and "histogram" in one for one in result):
+        result_type = "native histogram"
+    elif result_type == "vector":
+        series = _vector(result, keep)
     elif result_type == "scalar":
         series = (Series((), _sample(result)[1]),)
     total = len(result) if result_type == "vector" else len(series)
-    return InstantVector(result_type, series, total, _notes(answer.get("warnings")))
+    return InstantVector(result_type, series, total, _warnings(answer))
 
 
 def _range(answer: dict[str, Any]) -> RangeVector:
@@ -217,21 +231,17 @@ def _range(answer: dict[str, Any]) -> RangeVector:
         if not isinstance(element.get("values"), list):
             raise SourceBadAnswer("a series of the answer has no samples")
         series.append(Samples(labels, tuple(_sample(pair) for pair in element["values"])))
-    return RangeVector(tuple(series), _notes(answer.get("warnings")))
+    return RangeVector(tuple(series), _warnings(answer))
 
 
-def _vector(result: Sequence[Any]) -> tuple[Series, ...]:
-    series = []
-    for element in itertools.islice(_elements(result), SERIES_KEPT):
-        if "value" not in element and "histogram" in element:
-            raise SourceBadAnswer("the query returns native histograms; reduce them to a number, as with histogram_quantile")
-        series.append(Series(_labels(element["metric"]), _sample(element.get("value"))[1]))
-    return tuple(series)
+def _vector(result: Sequence[Any], keep: int) -> tuple[Series, ...]:
+    elements = itertools.islice(_elements(result), keep)
+    return tuple(Series(_labels(element["metric"]), _sample(element.get("value"))[1]) for element in elements)
 
 
 def _elements(result: Sequence[Any]) -> Iterator[dict[str, Any]]:
     if len(result) > SERIES_LIMIT:
-        raise SourceBadAnswer(f"the answer has {len(result)} series, more than {SERIES_LIMIT}")
+        raise SourceTooMuch(f"the answer has {len(result)} series, more than {SERIES_LIMIT}: aggregate them in the query")
     for element in result:
         if not isinstance(element, dict) or not isinstance(element.get("metric"), dict):
             raise SourceBadAnswer("an element of the answer has no labels")
@@ -258,7 +268,10 @@ def _sample(pair: object) -> tuple[float, float]:
     raise SourceBadAnswer("a sample is not a pair of a time and a number in a string")
 
 
-def _notes(notes: object) -> tuple[str, ...]:
-    if not isinstance(notes, list):
-        return ()
-    return tuple(short(note, _MESSAGE_LENGTH) for note in notes[:_NOTE_LIMIT])
+def _warnings(answer: dict[str, Any]) -> tuple[str, ...]:
+    """What says that numbers may be wrong or incomplete. Prometheus 2.48 to 2.53 put remarks on style among the warnings; VictoriaMetrics
+    says by `isPartial` that a part of its storage did not answer."""
+    notes = answer.get("warnings")
+    partial = ("the answer is partial: a part of the storage did not answer",) if answer.get("isPartial") is True else ()
+    said = [short(note, _MESSAGE_LENGTH) for note in notes[:_NOTE_LIMIT]] if isinstance(notes, list) else []
+    return (*partial, *(note for note in said if not note.startswith(_INFO)))

@@ -76,6 +76,10 @@ class Writer:
         )
         return self._noted(resource, stored)
 
+    async def delete(self, resource: Resource, namespace: str, name: str, *, resource_version: str) -> None:
+        self._fence()
+        await self._kubernetes.delete(resource, namespace, name, resource_version=resource_version)
+
     def _fence(self) -> None:
         if not self._is_leader():
             raise NotLeaderError("this replica no longer holds the Lease: the write was not made")

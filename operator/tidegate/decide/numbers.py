@@ -7,7 +7,7 @@ from tidegate.domain.answers import Answer, Failure
 
 def number(value: float) -> str:
     """A float as the shortest decimal string that reads back as the same number."""
-    return repr(int(value)) if value == int(value) and abs(value) < 1e15 else repr(value)
+    return repr(int(value)) if abs(value) < 1e15 and value == int(value) else repr(value)
 
 
 def single_value(answer: Answer | Failure | None) -> float | str:

@@ -1,8 +1,9 @@
 """The status of a RolloutPolicy: whether its spec can be used, and whether its Prometheus answers."""
 
+from collections.abc import Iterator
 from datetime import datetime
 
-from tidegate.api.conditions import Condition, ConditionType, Reason
+from tidegate.api.conditions import SOURCE_FAILURES, Condition, ConditionType, Reason
 from tidegate.api.rollout_policy import FrozenBaseline, RolloutPolicyStatus
 from tidegate.decide.numbers import number, single_value
 from tidegate.domain.baselines import baseline_source, current_baselines, due_baselines
@@ -20,21 +21,29 @@ AGAIN = 60.0
 def decide_policy(view: PolicyView, now: datetime) -> tuple[RolloutPolicyStatus, float]:
     """The status to be written, and the seconds until the next reconcile."""
     made = ConditionMaker(view.status.conditions, view.generation, now)
-    if isinstance(view.policy, Problem):
-        conditions = [
-            made(ConditionType.READY, False, view.policy.reason, view.policy.message),
-            made(ConditionType.STALLED, True, view.policy.reason, view.policy.message),
-        ]
-    else:
-        conditions = [made(ConditionType.READY, True, Reason.VALID, "")]
-        conditions += _unmeasured(view, made)
-        if view.source is None:
-            conditions.append(made(ConditionType.METRICS_AVAILABLE, True, Reason.ANSWERING, ""))
-        else:
-            conditions.append(made(ConditionType.METRICS_AVAILABLE, False, view.source.reason, view.source.message))
-    status = RolloutPolicyStatus(observed_generation=view.generation, conditions=tuple(conditions), baselines=_baselines(view, now))
+    status = RolloutPolicyStatus(
+        observed_generation=view.generation, conditions=tuple(_conditions(view, made)), baselines=_baselines(view, now)
+    )
     is_whole = view.source is None and isinstance(view.policy, Policy) and not due_baselines(view.policy.spec, status)
     return status, AGAIN if is_whole or isinstance(view.policy, Problem) else AGAIN_SOON
+
+
+def _conditions(view: PolicyView, made: ConditionMaker) -> Iterator[Condition]:
+    """Ready where rollouts can be judged by it now. A silent source may come back by itself; all else takes a person."""
+    trouble = view.policy if isinstance(view.policy, Problem) else view.source
+    if trouble is None:
+        yield made(ConditionType.READY, True, Reason.VALID, "")
+    else:
+        yield made(ConditionType.READY, False, trouble.reason, trouble.message)
+        if trouble.reason not in SOURCE_FAILURES:
+            yield made(ConditionType.STALLED, True, trouble.reason, trouble.message)
+    if isinstance(view.policy, Problem):
+        return
+    yield from _unmeasured(view, made)
+    if view.source is None:
+        yield made(ConditionType.METRICS_AVAILABLE, True, Reason.ANSWERING, "")
+    else:
+        yield made(ConditionType.METRICS_AVAILABLE, False, view.source.reason, view.source.message)
 
 
 def _baselines(view: PolicyView, now: datetime) -> tuple[FrozenBaseline, ...]:

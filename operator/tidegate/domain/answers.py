@@ -21,8 +21,8 @@ class SeriesValue:
 class Answer:
     """An instant query's result.
 
-    `at` is the evaluation time; `oldest_sample` the minimum over the query's selectors of the newest sample of each (an instant query
-    stamps everything with `at`, so freshness has to be asked beside it), None where a selector matches nothing; `reach` is how many
+    `at` is the evaluation time; `oldest_sample` the minimum over what the query rests on of the newest sample of each (an instant query
+    stamps everything with `at`, so freshness has to be asked beside it), None where nothing shows that `lacking` lives; `reach` is how many
     seconds before `at` the query looks back; `total` how many series there were, of which `series` holds a hundred and one at most.
     """
 
@@ -32,16 +32,18 @@ class Answer:
     oldest_sample: float | None
     reach: float
     total: int
+    lacking: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Buckets:
-    """A histogram's buckets: (bound, requests per second at or below it), by bound. `at`, `oldest_sample`, `reach` as in Answer."""
+    """A histogram's buckets: (bound, requests per second at or below it), by bound. The rest as in Answer."""
 
     at: float
     rates: tuple[tuple[float, float], ...]
     oldest_sample: float | None
     reach: float
+    lacking: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from tidegate.api.feature_rollout import FeatureRolloutSpec
-from tidegate.api.gates import Gate, Measure
+from tidegate.api.gates import Gate, Guard, Measure, OnBreach
 from tidegate.api.rollout_policy import RolloutPolicySpec
 from tidegate.api.rollout_status import FeatureRolloutStatus, GateSource, Phase, State
 from tidegate.api.types import format_duration
-from tidegate.domain.placeholders import render, window_since
+from tidegate.domain.placeholders import literal, render, window_since
 from tidegate.domain.problems import QueryProblem
-from tidegate.domain.queries import bare_selector, compile_query, confined, matched_labels
+from tidegate.domain.queries import bare_selector, compile_query, confined, expected, matched_labels
 from tidegate.domain.snapshot import Rollout
 from tidegate.domain.templates import resolved_gates
 
@@ -42,13 +42,18 @@ def all_gates(spec: FeatureRolloutSpec, policy: RolloutPolicySpec) -> Iterator[A
 
 
 def gates_to_ask(spec: FeatureRolloutSpec, policy: RolloutPolicySpec, status: FeatureRolloutStatus) -> Iterator[Asked]:
-    """Guards from the start, the rollout's own gates from the first exposure, nothing once the attempt has ended or the feature is switched
-    off: that must wait for no answer."""
+    """Guards and gates from the start, so that what can't be judged is known before anybody is exposed; nothing once the attempt has ended
+    or the feature is switched off: that must wait for no answer."""
     if status.attempt == 0 or not spec.enabled or status.state is State.ROLLBACK or status.phase in SILENT:
         return
     for asked in all_gates(spec, policy):
-        if asked.source is GateSource.POLICY or status.is_exposed:
+        if asked.source is GateSource.POLICY or status.is_exposed or status.exposed_at is None:
             yield asked
+
+
+def is_waited_for(gate: Gate) -> bool:
+    """Whether anything waits for what a gate says: with `onBreach: notify` a guard is recorded, and that is all."""
+    return not isinstance(gate, Guard) or gate.on_breach is not OnBreach.NOTIFY
 
 
 def last_tick(now: datetime, interval: timedelta) -> datetime:
@@ -66,6 +71,16 @@ class Wording:
     interval: timedelta
     at: datetime
     confine: tuple[str, str] | None = None
+
+    @property
+    def kept(self) -> str:
+        """The label that every selector is confined by; "" for none."""
+        return "" if self.confine is None else self.confine[0]
+
+    def is_new(self, label: str, value: str) -> bool:
+        """Whether a matcher is about what this attempt exposes, by the name of the rollout too, of which there can be no series before."""
+        names = [one for one in (self.rollout.status.revision, self.rollout.name) if one]
+        return "variant" in label or value in (*names, *map(literal, names))
 
     def __call__(self, query: str) -> str:
         """The query for this attempt. QueryProblem as `render`."""
@@ -87,6 +102,11 @@ def buckets_query(selector: str, over: timedelta) -> str:
     return f"sum by (le) (rate({selector}[{format_duration(over)}]))"
 
 
+def bucket_counts_query(selector: str, over: timedelta) -> str:
+    """How many series have each bucket, labelled counted="series" to stand beside the rates."""
+    return f'label_replace(count by (le) (rate({selector}[{format_duration(over)}])), "counted", "series", "", "")'
+
+
 def median_query(query: str, over: timedelta, interval: timedelta) -> str:
     """The median of a query over a while, from evaluations that are at least an interval apart."""
     step = max(interval, over / _MEDIAN_POINTS, timedelta(seconds=1))
@@ -105,10 +125,18 @@ def fingerprint(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 
-def metrics_of(gate: Measure, word: Wording) -> Iterator[str]:
-    """Selectors of every metric that a gate reads, by name alone."""
-    for field, query in queries_of(gate):
-        yield from compile_query(word(query), reads_metrics=field != "when").metrics
+def gate_fingerprint(gate: Measure) -> str:
+    """Identifies all that a gate asks."""
+    return fingerprint(*(query for _, query in queries_of(gate)))
+
+
+def expected_series(gate: Measure, word: Wording) -> Iterator[str]:
+    """Selectors of all that a gate reads and that should have had series before; confined where the gate's queries are."""
+    for _, query in queries_of(gate):
+        for selector in compile_query(word(query)).selectors:
+            found = expected(selector, word.is_new)
+            if found is not None:
+                yield found if word.confine is None else confined(found, *word.confine)
 
 
 def queries_of(gate: Measure) -> Iterator[tuple[str, str]]:
@@ -127,13 +155,14 @@ def queries_of(gate: Measure) -> Iterator[tuple[str, str]]:
         yield "when", gate.when
 
 
-def query_fault(gates: Iterable[tuple[str, Measure]], path: str) -> str | None:
-    """What is wrong with the first of the (name, gate)s whose PromQL can't be used, named by its field; None where all can."""
+def query_fault(gates: Iterable[tuple[str, Measure]], path: str, revision: str = "x") -> str | None:
+    """What is wrong with the first of the (name, gate)s whose PromQL can't be used, named by its field; None where all can. `revision` is
+    that of the rollout, "" for none; a policy's gates are for any."""
     for number, (name, gate) in enumerate(gates):
         for field, query in queries_of(gate):
             try:
-                text = render(query, dict.fromkeys(("namespace", "name", "revision", "variant"), "x"), _ANY_WINDOW)
-                compile_query(text, reads_metrics=field != "when")
+                text = render(query, dict.fromkeys(("namespace", "name", "variant"), "x") | {"revision": revision}, _ANY_WINDOW)
+                compile_query(text)
                 if field in ("count.counter", "latency.histogram"):
                     bare_selector(text)
                 if field == "latency.histogram" and "le" in matched_labels(text):

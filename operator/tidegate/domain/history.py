@@ -22,10 +22,26 @@ def newest_run(runs: Iterable[RunView]) -> RunView | None:
 def rejected_revisions(runs: Iterable[RunView], target: str) -> tuple[str, ...]:
     """The revisions of a target that were rolled back, and not tried again since because a person asked for it; "" stands for none."""
     verdicts: dict[str, bool] = {}
-    for run in sorted(runs, key=lambda run: (run.created or _NEVER, run.attempt, run.part)):
+    for run in sorted(runs, key=_age):
         if run.target == target and run.seq:
             verdicts[run.revision or ""] = run.rejected
     return tuple(revision for revision, is_rejected in verdicts.items() if is_rejected)
+
+
+def expendable_runs(runs: Iterable[RunView], rollout: str, target: str, keep: int) -> tuple[RunView, ...]:
+    """The runs of a rollout's attempts before the newest `keep`, the oldest first. What decides stays: the newest run of a revision that
+    was ever rolled back. So the same revisions are rejected after each single deletion, wherever a process dies."""
+    known = sorted((run for run in runs if run.target == target), key=_age)
+    ever_rejected = {run.revision or "" for run in known if run.rejected}
+    newest = {run.revision or "": run for run in known if run.seq}
+    deciding = {(run.rollout, run.attempt) for revision, run in newest.items() if revision in ever_rejected}
+    own = [run for run in known if run.rollout == rollout]
+    kept = sorted({run.attempt for run in own})[-keep:]
+    return tuple(run for run in own if run.attempt not in kept and (rollout, run.attempt) not in deciding)
+
+
+def _age(run: RunView) -> tuple[datetime, int, int]:
+    return run.created or _NEVER, run.attempt, run.part
 
 
 def target_label(identity: str) -> str:

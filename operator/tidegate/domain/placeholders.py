@@ -9,22 +9,26 @@ from tidegate.domain.problems import QueryProblem
 IN_STRINGS = frozenset({"namespace", "name", "revision", "variant"})
 WINDOW = "window"
 MAX_WINDOW = timedelta(hours=1)
-_TOKEN = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)")
+_TOKEN = re.compile(r"\$(?:([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)\})")
+_OF_REGEX = frozenset({"=~", "!~"})
+_META = re.compile(r"[\\.+*?()|\[\]{}^$]")
+"""What has a meaning in RE2. Nothing else may be escaped there."""
 
 
 def render(query: str, values: Mapping[str, str], window: timedelta) -> str:
     """The query with every placeholder replaced. QueryProblem names a placeholder that is unknown or stands where it may not.
 
-    Values are escaped for the string that they stand in, so that no value can leave it. A backquoted string comes out double-quoted:
-    PromQL takes it as it stands, but the parser of `domain.queries` does not.
+    Values are escaped for the string that they stand in, so that no value can leave it, and in a regular expression stand for themselves. A
+    backquoted string comes out double-quoted: PromQL takes it as it stands, but the parser of `domain.queries` does not.
     """
     out: list[str] = []
-    quote, position = "", 0
+    quote, position, sign = "", 0, ""  # sign: the two characters that stand before the string, spaces aside
     while position < len(query):
         char = query[position]
         token = _TOKEN.match(query, position)
         if token is not None:
-            out.append(_replaced(token.group(1), quote, values, window))
+            meant = {name: literal(one) for name, one in values.items()} if quote and sign in _OF_REGEX else values
+            out.append(_replaced(_name(token), quote, meant, window))
             position = token.end()
             continue
         if quote == "`":
@@ -45,9 +49,16 @@ def render(query: str, values: Mapping[str, str], window: timedelta) -> str:
             end = query.find("\n", position)
             position = len(query) if end < 0 else end
             continue
+        elif not char.isspace():
+            sign = (sign + char)[-2:]
         out.append(char)
         position += 1
     return "".join(out)
+
+
+def literal(text: str) -> str:
+    """A regular expression that matches this text and no other."""
+    return _META.sub(r"\\\g<0>", text)
 
 
 def has_placeholder(query: str) -> bool:
@@ -61,11 +72,20 @@ def window_since(elapsed: timedelta, interval: timedelta) -> timedelta:
     return max(min(intervals * interval, MAX_WINDOW), timedelta(seconds=1))
 
 
+def _name(token: re.Match[str]) -> str:
+    name, in_braces = token.groups()
+    if in_braces:
+        raise QueryProblem(f"${{{in_braces}}} is not a placeholder: they are written without braces, such as $name")
+    return str(name)
+
+
 def _replaced(name: str, quote: str, values: Mapping[str, str], window: timedelta) -> str:
     if name == WINDOW and not quote:
         return f"{int(window.total_seconds())}s"
     if name in IN_STRINGS and quote:
-        return _escaped(values.get(name, ""), '"' if quote == "`" else quote)
+        if not values.get(name):  # a matcher for "" selects the series without the label: quite other ones
+            raise QueryProblem(f"${name} is empty here: set spec.{name}, or leave ${name} out")
+        return _escaped(values[name], '"' if quote == "`" else quote)
     if name == WINDOW:
         raise QueryProblem("$window is a duration: write it as a range, such as rate(x[$window]), not inside a string")
     if name in IN_STRINGS:

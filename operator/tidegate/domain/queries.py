@@ -1,9 +1,10 @@
-"""A gate's PromQL, taken apart: what it selects, how far it looks back, and how to ask for the age of what it reads."""
+"""A gate's PromQL, taken apart: what it selects, what a number of it rests on, and how far it looks back."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import IntEnum
 from functools import lru_cache, wraps
 from typing import Any, ParamSpec, TypeVar
 
@@ -21,6 +22,11 @@ _P = ParamSpec("_P")
 _T = TypeVar("_T")
 _BRACKETS = re.compile(r"""[()\[\]{}]|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`[^`]*`""", re.DOTALL)
 _TOKENS = re.compile(rf"{_BRACKETS.pattern}|[-+*/%^<>]|[=!]=|\b(?:and|or|unless|atan2)\b", re.DOTALL | re.IGNORECASE)
+_OF_TIME = re.compile(r"\b(?:time|minute|hour|day_of_(?:month|week|year)|days_in_month|month|year)\s*\(")
+_ALTERNATIVES = frozenset({"or", "unless"})
+_OF_ABSENCE = frozenset({"absent", "absent_over_time"})
+_ALERTS = frozenset({"ALERTS", "ALERTS_FOR_STATE"})
+"""Series that Prometheus makes itself while an alert is pending or fires: none is the usual case."""
 _LABEL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _OPERATORS = (
     (promql.MatchOp.Equal, "="),
@@ -30,28 +36,34 @@ _OPERATORS = (
 )
 
 
+class Need(IntEnum):
+    """What a number rests on at a selector: nothing, where absence is what is asked for; life, where the selector may rightly be empty;
+    samples, where without them there is no number."""
+
+    NOTHING = 0
+    LIFE = 1
+    SAMPLES = 2
+
+
 @dataclass(frozen=True, slots=True)
 class Selector:
     """One selector of a query. `text` has no offset; `offset` is how far back it is moved, by itself and by subqueries around it."""
 
     text: str
     offset: timedelta
+    need: Need = Need.SAMPLES
 
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """`reach`: how far before the evaluation time the query looks back. `freshness`: the query that gives the newest sample of each
-    selector, as series labelled selector="0", "1", …; "" where nothing is selected. `metrics`: what each selector says of its metric's
-    name, as a selector of its own."""
+    """`reach`: how far before the evaluation time the query looks back."""
 
     query: str
     selectors: tuple[Selector, ...]
     reach: timedelta
-    freshness: str
-    metrics: tuple[str, ...] = ()
 
 
-def _bounded(call: Callable[_P, _T]) -> Callable[_P, _T]:
+def bounded(call: Callable[_P, _T]) -> Callable[_P, _T]:
     """A walk that goes too deep, such as down a sum of a thousand terms, ends in a refusal of the query."""
 
     @wraps(call)
@@ -65,43 +77,46 @@ def _bounded(call: Callable[_P, _T]) -> Callable[_P, _T]:
 
 
 @lru_cache(maxsize=8192)
-@_bounded
-def compile_query(query: str, *, reads_metrics: bool = True) -> Compiled:
+@bounded
+def compile_query(query: str) -> Compiled:
     """Parses a query without placeholders. QueryProblem says what is wrong, in Prometheus's terms.
 
-    Without `reads_metrics` a query may also be about nothing but the time, such as `hour() >= 8`.
+    It may be about nothing but the time (UTC), such as `hour() >= 8`.
     """
-    tree = _parsed(query)
+    tree = parsed(query)
     if isinstance(tree, promql.MatrixSelector | promql.SubqueryExpr | promql.StringLiteral):
         raise QueryProblem("gives a range or a string: a gate needs numbers at one instant, such as rate(x[5m])")
-    found = list(_selectors(tree, _NOTHING, _NOTHING))
-    if not found and reads_metrics:
-        raise QueryProblem("reads no metric, so nothing can tell whether it is fresh")
-    selectors = tuple(dict.fromkeys(selector for selector, _, _ in found))
+    found = list(_selectors(tree, _NOTHING, _NOTHING, Need.SAMPLES))
+    if not found and not _OF_TIME.search(query):
+        raise QueryProblem("reads neither a metric nor the time: it would say the same for ever")
+    selectors = _distinct(selector for selector, _ in found)
     if len(selectors) > MAX_SELECTORS:
         raise QueryProblem(f"has {len(selectors)} selectors; at most {MAX_SELECTORS}: use a recording rule")
-    metrics = tuple(dict.fromkeys(metric for _, _, metric in found))
-    return Compiled(query, selectors, max((reach for _, reach, _ in found), default=_NOTHING), _freshness(selectors), metrics)
+    return Compiled(query, selectors, max((reach for _, reach in found), default=_NOTHING))
 
 
 @lru_cache(maxsize=8192)
-@_bounded
+@bounded
 def confined(query: str, label: str, value: str) -> str:
     """The query with `label="value"` in every selector, in each of its alternatives. QueryProblem as `compile_query`."""
 
     def confine(node: Any) -> Any:
+        if isinstance(node, promql.Call) and node.func.name == "info" and len(node.args) < 2:
+            raise QueryProblem(
+                f'info() of one argument reads target_info of every {label}: name what it joins, such as info(x, {{a=~".+"}})'
+            )
         if not isinstance(node, promql.VectorSelector):
             return None
-        matchers = _selector_text(node, also=f"{label}={_quoted(value)}")
-        return promql.parse(matchers + (_offset(node.offset) if node.offset else "") + (f" {node.at}" if node.at is not None else ""))
+        matchers = _selector_text(node, also=matcher(label, value))
+        return promql.parse(matchers + (offset_text(node.offset) if node.offset else "") + (f" {node.at}" if node.at is not None else ""))
 
-    return str(promql.transform(_parsed(query), pre_visit=confine).prettify())
+    return str(promql.transform(parsed(query), pre_visit=confine).prettify())
 
 
 @lru_cache(maxsize=8192)
 def bare_selector(text: str) -> dict[str, str]:
     """The equality matchers of a selector that stands alone, by label. QueryProblem where the text is anything else."""
-    tree = _parsed(text)
+    tree = parsed(text)
     if not isinstance(tree, promql.VectorSelector) or tree.offset or tree.at is not None or tree.name is None or tree.matchers.or_matchers:
         raise QueryProblem('must be one bare selector, such as events_total{job="engine"}')
     if any(matcher.name == "__name__" for matcher in tree.matchers.matchers):
@@ -109,25 +124,68 @@ def bare_selector(text: str) -> dict[str, str]:
     return {one.name: one.value for one in tree.matchers.matchers if one.op == promql.MatchOp.Equal}
 
 
-def with_matcher(selector: str, metric: str, labels: Iterable[str]) -> str:
-    """Another metric under those matchers of a bare selector whose label is in `labels`."""
-    tree, wanted = _parsed(selector), set(labels)
-    return f"{metric}{{{', '.join(_matcher_text(one) for one in tree.matchers.matchers if one.name in wanted)}}}"
+def renamed(selector: str, ending: str, other: str) -> str | None:
+    """A bare selector whose metric ends otherwise; None where it doesn't end in `ending`."""
+    tree = parsed(selector)
+    if tree.name is None or not tree.name.endswith(ending):
+        return None
+    return f"{tree.name.removesuffix(ending)}{other}{{{', '.join(_matcher_text(one) for one in tree.matchers.matchers)}}}"
+
+
+def target_matchers(selector: str, labels: Collection[str]) -> dict[str, str] | None:
+    """The matchers of a selector for these labels, as PromQL by label; the metric's name counts as `__name__`. None where the selector has
+    alternatives."""
+    tree = parsed(selector)
+    if tree.matchers.or_matchers:
+        return None
+    out = {"__name__": f"__name__={_quoted(tree.name)}"} if tree.name is not None and "__name__" in labels else {}
+    for one in tree.matchers.matchers:
+        if one.name in labels:
+            out[one.name] = f"{out[one.name]}, {_matcher_text(one)}" if one.name in out else _matcher_text(one)
+    return out
+
+
+def expected(selector: Selector, is_new: Callable[[str, str], bool]) -> str | None:
+    """What of a selector should have had series before, as a selector: its metric, and where without samples there is no number all of its
+    matchers but those, by label and value, that are about what is to come. None for alerts, which may never have fired."""
+    tree = parsed(selector.text)
+    if _metric(tree) in _ALERTS:
+        return None
+
+    def stays(one: Any) -> bool:
+        return one.name == "__name__" or (selector.need is Need.SAMPLES and not is_new(one.name, one.value))
+
+    alternatives = [matchers for matchers in (tree.matchers.matchers, *tree.matchers.or_matchers) if matchers]
+    kept = [[one for one in matchers if stays(one)] for matchers in alternatives]
+    if not all(kept):  # any series of its metric will do; without a name its labels are all that can be searched for
+        return selector.text if tree.name is None else f"{tree.name}{{}}"
+    return f"{tree.name or ''}{{{' or '.join(', '.join(map(_matcher_text, matchers)) for matchers in kept)}}}"
+
+
+def metric_of(selector: str) -> str | None:
+    """The metric that a selector is about; None where it names none, or several."""
+    return _metric(parsed(selector))
+
+
+def matcher(label: str, value: str) -> str:
+    """A matcher for a label's value, as PromQL."""
+    return f"{label}={_quoted(value)}"
 
 
 def matched_labels(selector: str) -> frozenset[str]:
     """The labels that a bare selector has matchers for."""
-    return frozenset(one.name for one in _parsed(selector).matchers.matchers)
+    return frozenset(one.name for one in parsed(selector).matchers.matchers)
 
 
 def asks_for(selector: str, label: str) -> bool:
     """Whether a selector wants series that have a label, in any of its alternatives."""
-    matchers = _parsed(selector).matchers
+    matchers = parsed(selector).matchers
     wanted = [one for alternative in (matchers.matchers, *matchers.or_matchers) for one in alternative if one.name == label]
     return any(one.op in (promql.MatchOp.Equal, promql.MatchOp.Re) for one in wanted)
 
 
-def _parsed(query: str) -> Any:
+def parsed(query: str) -> Any:
+    """The tree of a query. QueryProblem where it is none, or larger than what may be walked."""
     if _depth(query) > MAX_DEPTH:
         raise QueryProblem(f"has more than {MAX_DEPTH} brackets within each other: use a recording rule")
     if sum(token[0] not in "\"'`()[]{}" for token in _TOKENS.findall(query)) > MAX_OPERATORS:
@@ -147,48 +205,56 @@ def _depth(query: str) -> int:
     return deepest
 
 
-def _freshness(selectors: tuple[Selector, ...]) -> str:
-    """An instant query stamps everything "now", and a range function keeps answering for a dead target: age has to be asked beside it."""
-    return " or ".join(
-        f'label_replace(max(timestamp({one.text}{_offset(one.offset)})) + {_seconds(one.offset)}, "selector", "{number}", "", "")'
-        for number, one in enumerate(selectors)
-    )
+def _distinct(found: Iterable[Selector]) -> tuple[Selector, ...]:
+    """Each selector once, with the most that a number rests on at any of its places."""
+    needs: dict[tuple[str, timedelta], Need] = {}
+    for one in found:
+        needs[one.text, one.offset] = max(one.need, needs.get((one.text, one.offset), Need.NOTHING))
+    return tuple(Selector(text, offset, need) for (text, offset), need in needs.items())
 
 
-def _offset(offset: timedelta) -> str:
+def offset_text(offset: timedelta) -> str:
+    """`offset 5000ms` with a space before it; "" for none."""
     return f" offset {int(offset / timedelta(milliseconds=1))}ms" if offset else ""
 
 
-def _seconds(offset: timedelta) -> str:
-    return f"{offset.total_seconds():.3f}".rstrip("0").rstrip(".")
-
-
-def _selectors(node: Any, offset: timedelta, reach: timedelta) -> Iterator[tuple[Selector, timedelta, str]]:
-    """Every selector below `node`, with how far back it reads, and what it says of its metric's name."""
-    children: tuple[Any, ...] = ()
+def _selectors(node: Any, offset: timedelta, reach: timedelta, need: Need) -> Iterator[tuple[Selector, timedelta]]:
+    """Every selector below `node`, with how far back it reads."""
+    children: tuple[tuple[Any, Need], ...] = ()
     match node:
         case promql.VectorSelector():
             moved = offset + _moved_back(node)
-            yield Selector(_selector_text(node), moved), reach + _moved_back(node), _metric(node)
+            rests_on = Need.NOTHING if _metric(node) in _ALERTS else need
+            yield Selector(_selector_text(node), moved, rests_on), reach + _moved_back(node)
         case promql.MatrixSelector():
-            yield from _selectors(node.vector_selector, offset, reach + (node.range or _NOTHING))
+            yield from _selectors(node.vector_selector, offset, reach + (node.range or _NOTHING), need)
         case promql.SubqueryExpr():
             moved = _moved_back(node)
-            yield from _selectors(node.expr, offset + moved, reach + moved + (node.range or _NOTHING))
+            yield from _selectors(node.expr, offset + moved, reach + moved + (node.range or _NOTHING), need)
         case promql.BinaryExpr():
-            children = (node.lhs, node.rhs)
+            alternative = min(need, Need.LIFE)
+            children = (
+                (node.lhs, alternative if str(node.op) == "or" else need),
+                (node.rhs, alternative if str(node.op) in _ALTERNATIVES else need),
+            )
         case promql.Call():
-            children = tuple(node.args)
+            children = tuple((one, Need.NOTHING if node.func.name in _OF_ABSENCE else need) for one in node.args)
         case promql.AggregateExpr():
-            children = (node.expr, node.param) if node.param is not None else (node.expr,)
+            children = ((node.expr, need), (node.param, need)) if node.param is not None else ((node.expr, need),)
         case promql.ParenExpr() | promql.UnaryExpr():
-            children = (node.expr,)
+            children = ((node.expr, need),)
         case promql.NumberLiteral() | promql.StringLiteral():
             return
         case _:
             raise QueryProblem(f"{type(node).__name__} is not supported")
-    for child in children:
-        yield from _selectors(child, offset, reach)
+    for child, needed in children:
+        yield from _selectors(child, offset, reach, needed)
+
+
+def _metric(selector: Any) -> str | None:
+    if selector.name is not None or selector.matchers.or_matchers:
+        return None if selector.name is None else str(selector.name)
+    return next((str(one.value) for one in selector.matchers.matchers if one.name == "__name__" and one.op == promql.MatchOp.Equal), None)
 
 
 def _moved_back(node: Any) -> timedelta:
@@ -204,18 +270,8 @@ def _selector_text(selector: Any, also: str = "") -> str:
     """The selector as PromQL, without offset; `also` is a further matcher for each of its alternatives."""
     alternatives = [matchers for matchers in (selector.matchers.matchers, *selector.matchers.or_matchers) if matchers] or [[]]
     further = [also] if also else []
-    inside = " or ".join(", ".join([*(_matcher_text(one) for one in matchers), *further]) for matchers in alternatives)
+    inside = " or ".join(", ".join(dict.fromkeys([*(_matcher_text(one) for one in matchers), *further])) for matchers in alternatives)
     return f"{selector.name or ''}{{{inside}}}"
-
-
-def _metric(selector: Any) -> str:
-    if selector.name is not None:
-        return f"{selector.name}{{}}"
-    alternatives = (selector.matchers.matchers, *selector.matchers.or_matchers)
-    named = [[_matcher_text(one) for one in matchers if one.name == "__name__"] for matchers in alternatives if matchers]
-    if not named or not all(named):
-        return _selector_text(selector)  # finds its series by other labels: they are all that can be searched for
-    return f"{{{' or '.join(', '.join(matchers) for matchers in named)}}}"
 
 
 def _matcher_text(matcher: Any) -> str:

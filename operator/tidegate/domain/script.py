@@ -3,7 +3,7 @@
 A generator that touches nothing: the reconciler plays it against the API server, tests and the state search play it in memory and cut it
 between any two items.
 
-    Act … ──► Show ──► WriteStatus ──► Drop ──► Append ──► ClearPending
+    Act … ──► Show ──► WriteStatus ──► Drop ──► Append ──► ClearPending ──► Prune
       └─ refused ──► Show ──► (WriteStatus …) ──► Keep
 """
 
@@ -62,6 +62,11 @@ class ClearPending:
 
 
 @dataclass(frozen=True, slots=True)
+class Prune:
+    """Delete RolloutRuns that are too old: another attempt has begun, and all of its records so far are in its run."""
+
+
+@dataclass(frozen=True, slots=True)
 class Keep:
     """Remember, in the process alone, the gates of a status that could not be written."""
 
@@ -73,7 +78,7 @@ class Drop:
     """Forget what was kept."""
 
 
-Item = Act | Show | WriteStatus | Append | ClearPending | Keep | Drop
+Item = Act | Show | WriteStatus | Append | ClearPending | Prune | Keep | Drop
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +132,10 @@ def _report(rollout: Rollout, status: FeatureRolloutStatus) -> Script:
         return
     outcome = yield Append(status)
     if outcome.is_ok:
-        yield ClearPending(status.model_copy(update={"pending": None}))
+        outcome = yield ClearPending(status.model_copy(update={"pending": None}))
+        # What waits may belong to an attempt whose run is old.
+        if outcome.is_ok and status.attempt != rollout.status.attempt:
+            yield Prune()
 
 
 def _refused(rollout: Rollout, decision: Decision, outcome: Outcome, now: datetime) -> Script:

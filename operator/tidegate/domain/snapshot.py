@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from tidegate.api.feature_rollout import FeatureRolloutSpec
 from tidegate.api.rollout_policy import RolloutPolicySpec
@@ -14,7 +15,8 @@ from tidegate.domain.problems import Problem
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
-    """A FeatureRollout as it was read. `spec` is None where it doesn't parse; `problem` says why it can't be followed."""
+    """A FeatureRollout as it was read. `spec` is None where it doesn't parse; `problem` says why it can't be followed. `managed`:
+    metadata.managedFields."""
 
     namespace: str
     name: str
@@ -28,6 +30,7 @@ class Rollout:
     status: FeatureRolloutStatus
     last_valid_spec: FeatureRolloutSpec | None = None
     created: str = ""
+    managed: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def full_name(self) -> str:
@@ -38,6 +41,12 @@ class Rollout:
         """Whether the target is this rollout's, by its status: whatever stands there without our mark is a change of what is ours."""
         status = self.status
         return status.attempt > 0 and (status.step_percent is not None or status.state is State.ROLLBACK)
+
+    @property
+    def pinned_policy(self) -> str | None:
+        """The policy that holds until the attempt ends, whatever the spec names: from the first exposure on."""
+        status = self.status
+        return status.policy.name if status.policy is not None and status.exposed_at is not None else None
 
     @property
     def needs_runs(self) -> bool:
@@ -69,7 +78,8 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class RunView:
-    """A RolloutRun. `target` is the identity of what was moved; `created` orders the runs of one target, whoever moved it."""
+    """A RolloutRun. `target` is the identity of what was moved; `created` orders the runs of one target, whoever moved it. `version` is the
+    resourceVersion that it was read in."""
 
     name: str
     rollout: str
@@ -80,6 +90,7 @@ class RunView:
     part: int = 1
     target: str | None = None
     created: datetime | None = None
+    version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,5 +114,5 @@ class Snapshot:
     newest_run: RunView | None = None
     rejected: tuple[str, ...] = ()
     runs_known: bool = True
-    medians: Mapping[str, Answer | Failure] = field(default_factory=dict)
+    medians: Mapping[GateId, Answer | Failure] = field(default_factory=dict)
     unknown_metrics: tuple[str, ...] | Failure = ()

@@ -1,5 +1,6 @@
 """A flag set's document: checked, and made ready to be sent and evaluated, once per change and not per client."""
 
+import hashlib
 import json
 import math
 from collections.abc import Mapping
@@ -17,7 +18,11 @@ ValueType = Literal["boolean", "string", "integer", "float", "object"]
 
 _REFUSALS = (ParseError, ValueError, TypeError, AttributeError, RecursionError)
 """What the evaluator raises for a document that it can't use, depending on where it stumbles."""
+_EXACT_BYTES = 6
+"""Whole numbers of so many bytes are exact as floating point."""
 _DEEP = "it is nested too deeply"
+MAX_SERVED_BYTES = 4_000_000
+"""Clients of gRPC take no message above 4 MiB. They would refuse a larger one, connect again and get it again."""
 
 
 class DocumentError(ValueError):
@@ -36,6 +41,8 @@ class Document:
     """The keys of all flags that are served, in their written order, with the type that their variants have."""
     faults: Mapping[str, Fault]
     """The flags that aren't served as they are written."""
+    hash: int
+    """Of `message`; a number that a metric can hold without loss."""
     left_out: str
     """What beside the flags is broken, and so isn't served; "" where nothing is."""
 
@@ -48,7 +55,7 @@ def parse_document(text: str | None, before: Document | None = None) -> Document
     is none, the flag is left out, and clients use the default in their code. Any other stand-in would be a value that nobody wrote.
 
     Raises:
-        DocumentError: not JSON, or without flags.
+        DocumentError: not JSON, without flags, or larger than clients take.
     """
     content = _read(text)
     flags, reasons = _resolved(_flags_of(content), SharedRules(content.get("$evaluators")))
@@ -66,7 +73,13 @@ def parse_document(text: str | None, before: Document | None = None) -> Document
         except _REFUSALS as error:
             raise DocumentError(f"it is not a flagd document: {_sentence(error)}") from None
     evaluator, message = loaded
-    return Document(message, evaluator, {key: _value_type(flag) for key, flag in flags.items()}, faults, left_out)
+    if len(message) > MAX_SERVED_BYTES:
+        raise DocumentError(f"it would be served as {len(message)} bytes, and clients take {MAX_SERVED_BYTES}")
+    return Document(message, evaluator, {key: _value_type(flag) for key, flag in flags.items()}, faults, _hash(message), left_out)
+
+
+def _hash(message: bytes) -> int:
+    return int.from_bytes(hashlib.sha256(message).digest()[:_EXACT_BYTES])
 
 
 def _read(text: str | None) -> Any:
@@ -115,9 +128,19 @@ def _metadata_of(content: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
 def _loaded(flags: Mapping[str, Any], metadata: Mapping[str, Any]) -> tuple[FlagdCore, bytes]:
     """What serves them. Raises _REFUSALS where the evaluator can't use them."""
     content = {"flags": flags, "metadata": metadata} if metadata else {"flags": flags}
-    evaluator, compact = FlagdCore(), json.dumps(content, separators=(",", ":"))
+    evaluator, compact = FlagdCore(), _compact(content)
     evaluator.set_flags(compact)
     return evaluator, SyncFlagsResponse(flag_configuration=compact).SerializeToString()
+
+
+def _compact(content: Any) -> str:
+    """As it stands, since an escape takes three times the room of its letter; escaped where half a letter stands there."""
+    text = json.dumps(content, separators=(",", ":"), ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(content, separators=(",", ":"))
+    return text
 
 
 def _fault_of(key: str, flag: Any) -> str | None:

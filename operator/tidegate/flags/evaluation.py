@@ -53,8 +53,8 @@ def read_context(request: object) -> EvaluationContext:
     return EvaluationContext(targeting_key, attributes)
 
 
-def evaluate(document: Document, key: str, context: EvaluationContext) -> Evaluation:
-    """Evaluates one flag; a failure is an answer too, never an exception."""
+def evaluate(document: Document, key: str, context: EvaluationContext, *, metadata: bool) -> Evaluation:
+    """Evaluates one flag, and gives its metadata if that is wished for; a failure is an answer too, never an exception."""
     if key not in document.types:
         fault = document.faults.get(key)
         if fault is not None:
@@ -68,16 +68,18 @@ def evaluate(document: Document, key: str, context: EvaluationContext) -> Evalua
         return _failure(key, ErrorCode.GENERAL.value, f"the targeting rule failed: {type(error).__name__}: {error}")
     reason = str(getattr(details.reason, "value", details.reason))
     # A flag that is DISABLED or has no default variant has no value of its own. Then the member is left out, and the provider uses
-    # the default in the code. The variant is sent even so, since some providers fail on an answer without one.
+    # the default in the code. Variant and metadata are sent even so, since some providers fail on an answer without one.
     value = {} if details.variant is None else {"value": details.value}
-    body = {"key": key, "reason": reason, "variant": details.variant or "", **value, "metadata": dict(details.flag_metadata)}
+    given = dict(details.flag_metadata) if metadata else {}
+    body = {"key": key, "reason": reason, "variant": details.variant or "", **value, "metadata": given}
     return Evaluation(body, reason)
 
 
-def evaluate_all(document: Document, context: EvaluationContext) -> tuple[dict[str, Any], list[Evaluation]]:
+def evaluate_all(document: Document, context: EvaluationContext, *, metadata: bool) -> tuple[dict[str, Any], list[Evaluation]]:
     """Evaluates every flag of the document: the OFREP bulk answer, and its parts in the same order."""
-    evaluations = [evaluate(document, key, context) for key in document.types]
-    return {"flags": [each.body for each in evaluations], "metadata": dict(document.evaluator.get_flag_set_metadata())}, evaluations
+    evaluations = [evaluate(document, key, context, metadata=metadata) for key in document.types]
+    of_set = dict(document.evaluator.get_flag_set_metadata()) if metadata else {}
+    return {"flags": [each.body for each in evaluations], "metadata": of_set}, evaluations
 
 
 def _resolve(document: Document, key: str, context: EvaluationContext) -> FlagResolutionDetails[Any]:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from tidegate.flags.cors import check_origin
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlagServerSettings:
@@ -21,10 +23,15 @@ class FlagServerSettings:
     http_port: int = 8016
     namespaces: tuple[str, ...] = ()
     """Namespaces whose flag sets are served; empty means all of them."""
+    cors_origins: tuple[str, ...] = ()
+    """Origins whose pages may ask by OFREP, as browsers send them; empty means none."""
+    ofrep_metadata: bool = False
+    """Whether OFREP gives the metadata of flags and flag sets: whoever may ask then learns the names of rollouts and namespaces."""
     max_streams: int = 5000
-    """Calls open at the same time over gRPC; a further one is refused with RESOURCE_EXHAUSTED."""
+    """Streams open at the same time over gRPC; a further one is refused with UNAVAILABLE."""
     max_requests: int = 256
-    """Evaluation requests in progress at the same time over HTTP; a further one is refused with 429."""
+    """Evaluation requests in progress at the same time over HTTP; a further one is refused with 503. Over gRPC as many calls that are
+    no streams."""
     max_body_bytes: int = 64 * 1024
     request_seconds: float = 5.0
     """Time that one evaluation request may take, reading its body included."""
@@ -37,6 +44,8 @@ class FlagServerSettings:
                 raise ValueError(f"{field} is {port}: a port lies between 1 and 65535")
         if self.grpc_port == self.http_port and self.grpc_host == self.http_host:
             raise ValueError(f"grpc_port and http_port are both {self.grpc_port}: the two protocols need a port each")
+        for origin in self.cors_origins:
+            check_origin(origin)
         for field in ("max_streams", "max_requests", "max_body_bytes", "request_seconds"):
             if getattr(self, field) <= 0:
                 raise ValueError(f"{field} is {getattr(self, field)}: it must be greater than 0")

@@ -1,12 +1,27 @@
 """The flag server's HTTP listener: OFREP, health and metrics."""
 
+import logging
+
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from tidegate.flags.cors import Cors
 from tidegate.flags.flag_settings import FlagServerSettings
 from tidegate.flags.metrics import Metrics
 from tidegate.flags.ofrep import OfrepService
 from tidegate.flags.store import FlagSets
+
+log = logging.getLogger("tidegate.flags.http")
+
+
+def _is_no_clients_fault(record: logging.LogRecord) -> bool:
+    """Any client could fill the log by sending what is no HTTP, or by going away in the middle of a request."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, HttpProcessingError | ConnectionError)
+
+
+log.addFilter(_is_no_clients_fault)
 
 
 class Health:
@@ -22,7 +37,8 @@ class Health:
         return web.Response(text="ok\n")
 
     async def readyz(self, request: web.Request) -> web.Response:
-        """Ready from the first complete listing on, until the drain; 503 says what is missing."""
+        """Ready from the first complete listing on, until the drain; 503 says what is missing. A full replica is ready: with all of them
+        full nobody would be served, and it is each refusal that sends a client on."""
         if self._sets.closing:
             return web.Response(status=503, text="shutting down\n")
         if not self._sets.synced.is_set():
@@ -52,9 +68,11 @@ async def start_http(settings: FlagServerSettings, health: Health, ofrep: OfrepS
         return web.Response(body=generate_latest(metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     app = web.Application(client_max_size=settings.max_body_bytes)
-    app.add_routes(ofrep.routes())
+    routes = ofrep.routes()
+    app.add_routes(routes)
     app.add_routes([web.get("/healthz", health.healthz), web.get("/readyz", health.readyz), web.get("/metrics", expose)])
-    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
+    Cors(settings.cors_origins).add_to(app, (route.path for route in routes))
+    runner = web.AppRunner(app, logger=log, access_log=None, handle_signals=False, shutdown_timeout=1.0)
     await runner.setup()
     try:
         await web.TCPSite(runner, settings.http_host, settings.http_port).start()

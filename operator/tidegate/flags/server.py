@@ -8,6 +8,7 @@ import grpc.aio
 
 from tidegate.clients import credentials
 from tidegate.flags.changes import FlagSetSource
+from tidegate.flags.flag_set_metrics import FlagSetMetrics
 from tidegate.flags.flag_settings import FlagServerSettings
 from tidegate.flags.http import Health, start_http, stop_http
 from tidegate.flags.metrics import Metrics
@@ -15,6 +16,7 @@ from tidegate.flags.ofrep import OfrepService
 from tidegate.flags.source import KubernetesFlagSetSource
 from tidegate.flags.store import FlagSets
 from tidegate.flags.sync import SyncService, start_sync
+from tidegate.flags.wrong_selectors import WrongSelectors
 
 log = logging.getLogger("tidegate.flags.server")
 
@@ -61,15 +63,17 @@ async def serve(settings: FlagServerSettings, source: FlagSetSource, stop: async
     """
     metrics = Metrics()
     sets = FlagSets(metrics)
+    FlagSetMetrics(metrics.registry, sets.live)
     health = Health(sets)
-    ofrep = OfrepService(settings, sets, metrics)
+    wrong_selectors = WrongSelectors(sets)
+    ofrep = OfrepService(settings, sets, metrics, wrong_selectors)
     http = await start_http(settings, health, ofrep, metrics)
     sync: grpc.aio.Server | None = None
     following = asyncio.create_task(sets.follow(source), name="follow-flag-sets")
     try:
         await _first(following, sets.synced, stop)
         if not stop.is_set():
-            sync = await start_sync(settings, SyncService(sets, metrics))
+            sync = await start_sync(settings, SyncService(settings, sets, metrics, wrong_selectors))
             health.serving = True
             log.info("serving", extra={"grpc_port": settings.grpc_port, "http_port": settings.http_port})
             await _first(following, stop)

@@ -3,8 +3,8 @@
 import asyncio
 import hashlib
 import logging
-from collections import OrderedDict
-from collections.abc import Mapping
+from collections import Counter, OrderedDict
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from itertools import islice
 
@@ -24,24 +24,31 @@ MAX_DELETED_SETS = 32
 FAULTS_LOGGED = 20
 """Broken flags that one change of a document may name in the log."""
 
+EVALUATION_REASONS = ("STATIC", "TARGETING_MATCH", "DEFAULT", "DISABLED", "ERROR")
+"""What an evaluation of a flag may give as its reason."""
+
 HOW_TO_CHOOSE = (
     "name one as <namespace>/<configmap> in the header flagd-selector "
     "(the provider's option selector, or FLAGD_SOURCE_SELECTOR), or for OFREP in the base URL …/sets/<namespace>/<configmap>"
 )
 
 
-class BadSelectorError(ValueError):
+class SelectorError(LookupError):
+    """No flag set is served for the selector of a request; the message says why, and what would be right."""
+
+
+class BadSelectorError(SelectorError):
     """The request names no flag set, or not in the form that one is named."""
 
 
-class UnknownFlagSetError(LookupError):
+class UnknownFlagSetError(SelectorError):
     """The flag set that the request names doesn't exist."""
 
 
 class FlagSet:
     """One flag set. The object outlives the ConfigMap, so that clients of a set that is made anew right away notice nothing."""
 
-    __slots__ = ("_changed", "_digest", "deleted", "document", "fault", "key", "observed_at")
+    __slots__ = ("_changed", "_digest", "deleted", "document", "evaluations", "fault", "key", "observed_at", "pushes", "streams")
 
     def __init__(self, key: FlagSetKey) -> None:
         self.key = key
@@ -52,6 +59,12 @@ class FlagSet:
         self.deleted = False
         self.observed_at = 0.0
         """Monotonic time at which the source saw `document`."""
+        self.streams = 0
+        """Clients that hold a stream of it."""
+        self.pushes = 0
+        """Documents that were written to them."""
+        self.evaluations = Counter(dict.fromkeys(EVALUATION_REASONS, 0))
+        """Flags that were evaluated, by reason."""
         self._digest = b""
         self._changed = asyncio.Event()
 
@@ -101,6 +114,10 @@ class FlagSets:
         """Applies the source's changes for as long as there are any."""
         async for change in source.changes():
             self._apply(change)
+
+    def live(self) -> Iterable[FlagSet]:
+        """Those that exist."""
+        return self._live.values()
 
     def choose(self, selector: str | None) -> FlagSet:
         """The flag set that a request means; it may be a deleted one.
@@ -159,17 +176,12 @@ class FlagSets:
         before = flag_set.document
         if not flag_set.replace(change) and not revived:
             return
-        labels = (key.namespace, key.name)
         document = flag_set.document
         left_out = document.left_out if document is not None else ""
-        self._metrics.invalid_documents.labels(*labels).set(flag_set.fault is not None or bool(left_out))
         if flag_set.fault is not None:
             log.error("document refused, the last good one is kept: %s", flag_set.fault, extra={"key": str(key)})
         elif left_out and (before is None or before.left_out != left_out):
             log.error("a part of the document is left out: %s", left_out, extra={"key": str(key)})
-        if document is not None:
-            self._metrics.document_bytes.labels(*labels).set(len(document.message))
-            self._metrics.invalid_flags.labels(*labels).set(len(document.faults))
         if document is not None and flag_set.fault is None:
             _log_faults(key, document.faults, before.faults if before is not None else {})
             log.info("document published", extra={"key": str(key), "flags": len(document.types), "broken": len(document.faults)})
@@ -183,8 +195,7 @@ class FlagSets:
         # OFREP clients hold no flags of their own: without this they would fall back to the defaults in their code, which may be "on".
         self._deleted[key] = flag_set
         if len(self._deleted) > MAX_DELETED_SETS:
-            oldest, _ = self._deleted.popitem(last=False)
-            self._metrics.forget(oldest)
+            self._deleted.popitem(last=False)
         self._metrics.deleted_sets.set(len(self._deleted))
         log.warning("flag set deleted: clients keep its last flags, streams end with NOT_FOUND", extra={"key": str(key)})
         flag_set.announce()

@@ -1,6 +1,6 @@
 """metadata.managedFields: which field manager owns a field, and since when."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,6 +9,8 @@ from tidegate.domain.exposure import ExternalWriter
 
 FIELD_MANAGER = "tidegate"
 """Under which all of Tidegate's own writes are made."""
+UNKNOWN = "unknown"
+"""Who changed something, where the API server doesn't say."""
 _LONGEST = 128
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
@@ -20,6 +22,21 @@ def foreign_writer(metadata: Mapping[str, Any], *path: str) -> ExternalWriter | 
     if any(owner.manager == FIELD_MANAGER for owner in owners):
         return None
     return max(owners, key=lambda owner: owner.at or _NEVER, default=None)
+
+
+def name_of(writer: ExternalWriter | None) -> str:
+    """A field manager as a record names it. It must not pass for ourselves."""
+    if writer is None:
+        return UNKNOWN
+    return f"{writer.manager} (field manager)" if writer.manager in ("operator", FIELD_MANAGER) else writer.manager
+
+
+def editor_of(managed: Iterable[Mapping[str, Any]], *path: str) -> ExternalWriter | None:
+    """Who changed a field last: the newest manager of it, or of anything below it; where nobody manages it, as after it was removed, the
+    newest of the whole spec. Writes to status don't count."""
+    metadata = {"managedFields": [entry for entry in managed if not entry.get("subresource")]}
+    owners = list(_owners_of(metadata, *path)) or list(_owners_of(metadata, "spec"))
+    return max(map(manager_of, owners), key=lambda owner: owner.at or _NEVER, default=None)
 
 
 def _owners_of(metadata: Mapping[str, Any], *path: str) -> Iterator[Mapping[str, Any]]:
@@ -38,4 +55,4 @@ def manager_of(entry: Mapping[str, Any]) -> ExternalWriter:
         at = parse_time(entry["time"])
     except (KeyError, TypeError, ValueError):
         at = None
-    return ExternalWriter(str(entry.get("manager") or "unknown")[:_LONGEST], at)
+    return ExternalWriter(str(entry.get("manager") or UNKNOWN)[:_LONGEST], at)

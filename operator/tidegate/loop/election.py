@@ -89,6 +89,7 @@ class Leadership:
         self._in_contact_at: float | None = None
         self._renewals: asyncio.Task[None] | None = None
         self._last_trouble = ""
+        self._stands_by_for = ""
         self._end = ""
 
     def held(self) -> bool:
@@ -103,12 +104,18 @@ class Leadership:
 
     async def acquire(self) -> None:
         """Return once this process is the leader, and renew the lease from then on."""
-        while True:
-            if await self._attempt(self._take):
-                break
+        while not await self._attempt(self._take):
+            self._say_standby()
             await asyncio.sleep(self._pause())
         logger.info("leading as %s", self.identity)
         self._renewals = asyncio.create_task(self._renew_until_lost(), name="lease renewal")
+
+    def _say_standby(self) -> None:
+        """Once for each leader."""
+        leader = str(self._observed.get("holderIdentity") or "")
+        if leader and leader != self._stands_by_for:
+            self._stands_by_for = leader
+            logger.info("standing by: %s leads", leader)
 
     async def release(self) -> None:
         """Stop leading and let another start at once. To be called when nothing writes any more. Raises no ClientError."""

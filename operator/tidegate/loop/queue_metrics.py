@@ -4,6 +4,9 @@ from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from tidegate.domain.keys import Kind
+
+RESULTS = ("ok", "error", "timeout")
 _SECONDS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
 
@@ -12,7 +15,7 @@ class QueueMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.reconciles = Counter(
-            "tidegate_reconciles", "Reconciles, by how they ended: ok, error, timeout.", ["kind", "result"], registry=registry
+            "tidegate_reconciles", f"Reconciles, by how they ended: {', '.join(RESULTS)}.", ["kind", "result"], registry=registry
         )
         self.seconds = Histogram("tidegate_reconcile_seconds", "Duration of one reconcile.", ["kind"], buckets=_SECONDS, registry=registry)
         self.wait = Histogram(
@@ -21,6 +24,10 @@ class QueueMetrics:
             buckets=_SECONDS,
             registry=registry,
         )
+        for kind in Kind:
+            self.seconds.labels(kind.value)
+            for result in RESULTS:
+                self.reconciles.labels(kind.value, result)
         self._ready = Gauge("tidegate_queue_ready", "Keys that are due and wait for a worker.", registry=registry)
         self._scheduled = Gauge("tidegate_queue_scheduled", "Keys that are due later.", registry=registry)
         self._running = Gauge("tidegate_queue_running", "Keys that are being reconciled.", registry=registry)

@@ -10,6 +10,7 @@ from tidegate.clients.errors import ClientError, Conflict, Forbidden, Invalid, R
 from tidegate.decide.rollout.deciding import decide, until_next_tick
 from tidegate.decide.rollout.safe import decide_safely
 from tidegate.domain.decision import Decision
+from tidegate.domain.history import expendable_runs
 from tidegate.domain.keys import Key
 from tidegate.domain.script import (
     CONFLICT,
@@ -22,12 +23,14 @@ from tidegate.domain.script import (
     Item,
     Keep,
     Outcome,
+    Prune,
     Script,
     Show,
     WriteStatus,
     reconcile,
 )
 from tidegate.domain.snapshot import Policy, Snapshot
+from tidegate.loop.in_words import in_words
 from tidegate.loop.index import Index
 from tidegate.loop.queue import FailedReconcileError
 from tidegate.loop.reconciler import AFTER_FAILURE, observed
@@ -42,7 +45,7 @@ _REFUSALS = (Forbidden, Refused, Invalid, NotWritableError)
 
 
 class RolloutHandler:
-    """The handler of FeatureRollouts."""
+    """The handler of FeatureRollouts. The RolloutRuns of the newest `run_history_limit` attempts are kept; of all, where it is 0."""
 
     def __init__(
         self,
@@ -53,6 +56,7 @@ class RolloutHandler:
         metrics: RolloutMetrics,
         index: Index,
         clock: Callable[[], datetime],
+        run_history_limit: int,
     ) -> None:
         self._snapshots = snapshots
         self._actions = actions
@@ -61,6 +65,7 @@ class RolloutHandler:
         self._metrics = metrics
         self._index = index
         self._clock = clock
+        self._run_history_limit = run_history_limit
 
     async def reconcile(self, key: Key) -> float | None:
         snapshot = await observed(self._snapshots.of(key))
@@ -68,6 +73,8 @@ class RolloutHandler:
             self.gone(key)
             return None
         decision = self._decide(snapshot)
+        if _log.isEnabledFor(logging.DEBUG):
+            _log.debug("%s", in_words(snapshot, decision))
         error = await self._play(key, snapshot, reconcile(snapshot.rollout, decision, self._clock()))
         if isinstance(error, (Conflict, StaleDecisionError)):
             raise error
@@ -117,15 +124,32 @@ class RolloutHandler:
                 return await self._actions.perform(rollout, action, version)
             case Show(status):
                 self._metrics.show(key, snapshot, status)
-            case WriteStatus(status) | ClearPending(status):
+            case WriteStatus(status):
+                written = await self._reports.write(rollout, status, version)
+                self._reports.report_changes(rollout, status, self._clock())
+                return written
+            case ClearPending(status):
                 return await self._reports.write(rollout, status, version)
             case Append(status):
                 await self._reports.append(rollout, status)
+            case Prune():
+                await self._prune(snapshot)
             case Keep(status):
                 self._evidence.keep(rollout.uid, status)
             case Drop():
                 self._evidence.drop(rollout.uid)
         return version
+
+    async def _prune(self, snapshot: Snapshot) -> None:
+        """What can't be deleted holds nothing up: it is tried again when the next attempt begins."""
+        rollout, lever = snapshot.rollout, snapshot.lever
+        if lever is None or not self._run_history_limit:
+            return
+        try:
+            runs = await self._snapshots.runs(rollout, lever)
+            await self._reports.prune(rollout, expendable_runs(runs, rollout.name, lever.identity, self._run_history_limit))
+        except ClientError as error:
+            _log.warning("old RolloutRuns are not deleted: %s", error)
 
 
 def _outcome_of(error: Exception) -> Outcome:

@@ -14,23 +14,29 @@ from tidegate.domain.asks import (
     Asked,
     Wording,
     all_gates,
+    bucket_counts_query,
     buckets_query,
+    expected_series,
     fingerprint,
     gates_to_ask,
+    is_waited_for,
     last_tick,
     median_query,
-    metrics_of,
     start_source,
     wording,
 )
 from tidegate.domain.problems import QueryProblem
 from tidegate.domain.snapshot import Policy, Rollout
+from tidegate.domain.truth import truth_of
+from tidegate.observe.age import Source
 from tidegate.observe.counts import Counter, Counts
-from tidegate.observe.questions import Questions, Source
+from tidegate.observe.questions import Questions
 
 _log = logging.getLogger(__name__)
 KNOWN_WITHIN = 7 * 86400.0
 """Seconds within which a metric must have had a series, for its name to be believed."""
+_COUNTING = "3"
+"""How series are named in a count that is kept. Version 0.1.0 named them otherwise, and no way in the fingerprint."""
 LEAST_PATIENCE, MOST_PATIENCE = 1.0, 30.0
 """Seconds that the other gates of a rollout wait for a slow one: an interval, within these bounds."""
 
@@ -66,18 +72,18 @@ class GateReadings:
 
     async def medians(
         self, rollout: Rollout, spec: FeatureRolloutSpec, policy: Policy, source: Source, now: datetime
-    ) -> Mapping[str, Answer | Failure]:
-        """The medians before the start that status doesn't have yet, by gate."""
+    ) -> Mapping[GateId, Answer | Failure]:
+        """The medians before the start that status doesn't have yet."""
         status = rollout.status
         at = status.exposed_at or _evaluation_time(policy, now)
-        known = {(median.gate, median.source) for median in status.baselines}
-        out: dict[str, Answer | Failure] = {}
+        known = {one: median.source for one, median in status.medians.items()}
+        out: dict[GateId, Answer | Failure] = {}
         for asked in all_gates(spec, policy.spec) if status.attempt else ():
             gate = asked.gate
             start = start_source(gate)
             if (
                 start is None
-                or (gate.name, start) in known
+                or known.get((asked.source, gate.name)) == start
                 or gate.query is None
                 or gate.relative_to is None
                 or gate.relative_to.start is None
@@ -86,29 +92,30 @@ class GateReadings:
             word, over = wording(asked, rollout, policy.spec, at), gate.relative_to.start.over
             try:
                 query = median_query(word(gate.query), over, policy.spec.prometheus.interval)
-                out[gate.name] = await self._questions.answer(source, query, at.timestamp(), with_freshness=False)
+                out[asked.source, gate.name] = await self._questions.answer(source, query, at.timestamp(), with_age=False)
             except Exception as error:  # noqa: BLE001 - the safe reconcile is for what nobody foresaw
-                out[gate.name] = _failure(asked, error)
+                out[asked.source, gate.name] = _failure(asked, error)
         return out
 
     async def unknown_metrics(
         self, rollout: Rollout, spec: FeatureRolloutSpec, policy: Policy, source: Source, now: datetime
     ) -> tuple[str, ...] | Failure:
-        """Which metrics of the gates had no series for a week, while nobody is exposed yet."""
+        """Selectors of what the gates read that had no series for a week, while nobody is exposed yet."""
         status = rollout.status
         if status.attempt == 0 or status.exposed_at is not None or status.step_percent:
             return ()
         at = _evaluation_time(policy, now).timestamp()
         wanted: dict[str, None] = {}
         for asked in all_gates(spec, policy.spec):
-            if asked.gate.starts_empty:
+            if asked.gate.starts_empty or not is_waited_for(asked.gate):
                 continue
             try:
-                wanted |= dict.fromkeys(metrics_of(asked.gate, wording(asked, rollout, policy.spec, now)))
+                wanted |= dict.fromkeys(expected_series(asked.gate, wording(asked, rollout, policy.spec, now)))
             except Exception as error:  # noqa: BLE001 - the safe reconcile is for what nobody foresaw
                 why = _failure(asked, error)
                 return Failure(why.reason, f"gate {asked.gate.name}: {why.message}")
-        found = await asyncio.gather(*(self._questions.exists(source, metric, at - KNOWN_WITHIN, at) for metric in wanted))
+        until = at + policy.spec.prometheus.interval.total_seconds()  # the series may be younger than the tick
+        found = await asyncio.gather(*(self._questions.exists(source, metric, at - KNOWN_WITHIN, until) for metric in wanted))
         for one in found:
             if isinstance(one, Failure):
                 return one
@@ -120,22 +127,25 @@ class GateReadings:
             self._value(asked, rollout, source, word),
             self._optional(source, word, gate.samples.count if gate.samples else None, at),
             self._base(gate, source, word, at),
-            self._optional(source, word, gate.when, at, metrics=False),
+            self._when(source, word, gate.when, at),
         )
         return GateAnswer(value, samples, base, when)
 
     async def _value(self, asked: Asked, rollout: Rollout, source: Source, word: Wording) -> Answer | Buckets | CountAnswer | Failure:
         gate, at = asked.gate, word.at.timestamp()
         if gate.query is not None:
-            return await self._questions.answer(source, word(gate.query), at)
+            return await self._questions.answer(source, word(gate.query), at, kept=word.kept)
         if gate.latency is not None:
-            return await self._questions.buckets(source, buckets_query(word(gate.latency.histogram), gate.latency.over), at)
+            histogram, over = word(gate.latency.histogram), gate.latency.over
+            return await self._questions.buckets(source, buckets_query(histogram, over), bucket_counts_query(histogram, over), at)
         assert gate.count is not None
         selector, status = word(gate.count.counter), rollout.status
         since = status.effective_at if gate.count.since is Since.STEP else status.exposed_at
-        print_ = fingerprint(source.endpoint.url, selector)
+        print_ = fingerprint(_COUNTING, source.endpoint.url, selector)
         before = _status_of(status, asked)
-        counter = Counter((rollout.uid, status.attempt, asked.source, gate.name, print_), selector, print_, (since or word.at).timestamp())
+        owner = (rollout.uid, status.attempt, asked.source, gate.name, print_)
+        older = fingerprint(source.endpoint.url, selector)
+        counter = Counter(owner, selector, print_, older, (since or word.at).timestamp(), word.kept)
         return await self._counts.answer(source, counter, None if before is None else before.counted, at)
 
     async def _base(self, gate: Gate, source: Source, word: Wording, at: datetime) -> Answer | Failure | None:
@@ -143,15 +153,16 @@ class GateReadings:
         if relative is None or gate.query is None:
             return None
         if relative.offset is not None:
-            return await self._questions.answer(source, word(gate.query), (at - relative.offset).timestamp())
+            return await self._questions.answer(source, word(gate.query), (at - relative.offset).timestamp(), kept=word.kept)
         return await self._optional(source, word, relative.query, at)
 
-    async def _optional(
-        self, source: Source, word: Wording, query: str | None, at: datetime, *, metrics: bool = True
-    ) -> Answer | Failure | None:
+    async def _optional(self, source: Source, word: Wording, query: str | None, at: datetime) -> Answer | Failure | None:
+        return None if query is None else await self._questions.answer(source, word(query), at.timestamp(), kept=word.kept)
+
+    async def _when(self, source: Source, word: Wording, query: str | None, at: datetime) -> Answer | Failure | None:
         if query is None:
             return None
-        return await self._questions.answer(source, word(query), at.timestamp(), metrics=metrics)
+        return await self._questions.answer(source, truth_of(word(query)), at.timestamp(), kept=word.kept)
 
 
 def _failure(asked: Asked, error: Exception) -> Failure:

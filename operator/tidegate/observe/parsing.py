@@ -19,6 +19,9 @@ from tidegate.domain.snapshot import Policy, Rollout, RunView
 from tidegate.levers.choosing import lever_for
 
 _log = logging.getLogger(__name__)
+_SECRETIVE = frozenset({"url", "caBundle", "headers"})
+_OUT_OF_PLACE = frozenset({"extra_forbidden", "model_type", "model_attributes_type", "dict_type"})
+"""Faults in which a value stands where none of its kind belongs: nobody knows what it is."""
 
 
 def parse_rollout(raw: Mapping[str, Any]) -> Rollout:
@@ -39,6 +42,7 @@ def parse_rollout(raw: Mapping[str, Any]) -> Rollout:
         status=status,
         last_valid_spec=None if problem is None or status.valid_spec is None else _spec(status.valid_spec)[0],
         created=str(metadata.get("creationTimestamp") or ""),
+        managed=tuple(metadata.get("managedFields") or ()),
     )
 
 
@@ -52,7 +56,7 @@ def _spec(raw: Mapping[str, Any]) -> tuple[FeatureRolloutSpec | None, Problem | 
     except ValueError as error:
         return None, Problem(Reason.INVALID_SPEC, str(error))
     try:
-        fault = query_fault(((gate.label, gate) for gate in spec.gates), "spec.gates")
+        fault = query_fault(((gate.label, gate) for gate in spec.gates), "spec.gates", spec.revision or "")
     except Exception as error:  # noqa: BLE001 - the safe reconcile is for what nobody foresaw
         _log.exception("a gate's query could not be read")
         return spec, Problem(Reason.INTERNAL_ERROR, f"spec.gates: unexpected {type(error).__name__}: see the operator's log")
@@ -93,6 +97,7 @@ def parse_run(raw: Mapping[str, Any]) -> RunView:
         part=spec.get("part", 1),
         target=_identity(spec.get("target")),
         created=None if created is None else parse_time(created),
+        version=metadata.get("resourceVersion", ""),
     )
 
 
@@ -105,7 +110,10 @@ def _identity(target: Any) -> str | None:
 
 
 def explained(error: ValidationError, root: str) -> str:
-    """The first fault of a validation, as `spec.strategy.canary.steps[0].percent: Input should be …, not 0`."""
+    """The first fault of a validation, as `spec.strategy.canary.steps[0].percent: Input should be …, not 0`. What may hold a secret is not
+    repeated."""
     first = error.errors(include_url=False, include_context=False)[0]
     path = root + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"])
-    return f"{path}: {first['msg']}, not {first['input']!r}"[:1024]
+    fault = f"{path}: {first['msg'].removeprefix('Value error, ')}"
+    is_said = repr(first["input"]) in fault or first["type"] in _OUT_OF_PLACE or _SECRETIVE & {*map(str, first["loc"])}
+    return (fault if is_said else f"{fault}, not {first['input']!r}")[:1024]

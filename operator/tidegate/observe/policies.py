@@ -5,7 +5,7 @@ from typing import Any
 
 from tidegate.api.conditions import Reason
 from tidegate.api.feature_rollout import FeatureRolloutSpec
-from tidegate.api.rollout_policy import DEFAULT_POLICY_ANNOTATION, RolloutPolicyStatus, SecretKeyRef
+from tidegate.api.rollout_policy import DEFAULT_POLICY_ANNOTATION, RolloutPolicyStatus
 from tidegate.clients.errors import ApiError, NotFound
 from tidegate.clients.kubernetes import Kubernetes
 from tidegate.clients.prometheus import Endpoint
@@ -16,10 +16,11 @@ from tidegate.domain.baselines import due_baselines
 from tidegate.domain.policy_view import PolicyView
 from tidegate.domain.problems import Problem
 from tidegate.domain.snapshot import Policy, Rollout
+from tidegate.observe.age import Source
 from tidegate.observe.parsing import parse_policy
-from tidegate.observe.questions import Questions, Source
+from tidegate.observe.questions import Questions
 from tidegate.observe.recent import Recent
-from tidegate.observe.secrets import decoded
+from tidegate.observe.secrets import Reference, decoded, headers_of, references
 
 SHARED_FOR = 1.0
 """Seconds for which a policy or namespace that was read serves all rollouts."""
@@ -40,28 +41,30 @@ class Policies:
         self._last_known: dict[tuple[str, str], str | None] = {}
 
     async def resolve(self, rollout: Rollout, spec: FeatureRolloutSpec) -> Policy | Problem:
-        """The pinned policy of the running attempt, or the one that the spec or the default names."""
+        """The pinned policy of an attempt that has exposed anybody, or the one that the spec or the default names."""
         everything = await self._all.get("")
         name = self._wanted(rollout, spec, everything)
         if isinstance(name, Problem):
             return name
         if name not in everything:
-            return Problem(Reason.POLICY_MISSING, f"RolloutPolicy {name} does not exist: create it, or name another in spec.policyRef.name")
+            return Problem(Reason.POLICY_MISSING, f"RolloutPolicy {name} does not exist: create it, {_or_another(rollout)}")
         policy = parse_policy(everything[name])
         if isinstance(policy, Problem):
             return policy
-        return await self._not_allowed(policy, rollout.namespace) or policy
+        return await self._not_allowed(policy, rollout) or policy
 
     async def source(self, policy: Policy) -> Source | Problem:
         """Where and how to ask the policy's Prometheus."""
         prometheus = policy.spec.prometheus
-        authorization = None
-        if prometheus.secret_ref is not None:
-            token = await self._secrets.get((prometheus.secret_ref.name, prometheus.secret_ref.key))
-            if token is None:
-                return self._no_credentials(policy.name, prometheus.secret_ref)
-            authorization = f"Bearer {token}"
-        return Source(policy.name, Endpoint(prometheus.url, prometheus.timeout.total_seconds(), authorization, prometheus.ca_bundle))
+        values: dict[Reference, str] = {}
+        for reference in references(prometheus):
+            value = await self._secrets.get((reference.name, reference.key))
+            if value is None:
+                return self._no_credentials(policy.name, reference)
+            values[reference] = value
+        headers = headers_of(prometheus, values)
+        endpoint = Endpoint(prometheus.url, prometheus.timeout.total_seconds(), headers, prometheus.ca_bundle)
+        return Source(policy.name, endpoint, prometheus.staleness.total_seconds())
 
     async def view(self, name: str, questions: Questions, at: float) -> PolicyView | None:
         """One policy for its own reconcile, or None where it no longer exists."""
@@ -93,12 +96,12 @@ class Policies:
         source = await self.source(policy)
         if isinstance(source, Problem):
             return source, {}
-        alive = await questions.answer(source, ALIVE, at, with_freshness=False)
+        alive = await questions.answer(source, ALIVE, at, with_age=False)
         if isinstance(alive, Failure):
             return alive, {}
         interval = policy.spec.prometheus.interval
         medians = {
-            baseline.name: await questions.answer(source, median_query(baseline.query, baseline.over, interval), at, with_freshness=False)
+            baseline.name: await questions.answer(source, median_query(baseline.query, baseline.over, interval), at, with_age=False)
             for baseline in due_baselines(policy.spec, status)
         }
         return None, medians
@@ -108,8 +111,8 @@ class Policies:
         self._all.forget("")
 
     def _wanted(self, rollout: Rollout, spec: FeatureRolloutSpec, everything: Mapping[str, JsonObject]) -> str | Problem:
-        if rollout.status.policy is not None:
-            return rollout.status.policy.name
+        if rollout.pinned_policy is not None:
+            return rollout.pinned_policy
         if spec.policy_ref is not None:
             return spec.policy_ref.name
         defaults = sorted(name for name, raw in everything.items() if _is_default(raw))
@@ -121,20 +124,20 @@ class Policies:
         remedy = f"name one in spec.policyRef.name, or annotate one with {DEFAULT_POLICY_ANNOTATION}=true"
         return Problem(Reason.POLICY_MISSING, f"no RolloutPolicy is annotated as default: {remedy}")
 
-    async def _not_allowed(self, policy: Policy, namespace: str) -> Problem | None:
+    async def _not_allowed(self, policy: Policy, rollout: Rollout) -> Problem | None:
         selector = policy.spec.namespace_selector
         if selector is None:
             return None
-        labels = ((await self.namespaces.get(namespace)).get("metadata") or {}).get("labels") or {}
+        labels = ((await self.namespaces.get(rollout.namespace)).get("metadata") or {}).get("labels") or {}
         missing = [f"{key}={value}" for key, value in selector.match_labels.items() if labels.get(key) != value]
         if not missing:
             return None
-        text = f"RolloutPolicy {policy.name} is not for namespace {namespace}: the namespace lacks the label {', '.join(missing)}"
-        return Problem(Reason.POLICY_NOT_ALLOWED, text)
+        text = f"RolloutPolicy {policy.name} is not for namespace {rollout.namespace}: the namespace lacks the label {', '.join(missing)}"
+        return Problem(Reason.POLICY_NOT_ALLOWED, f"{text}: label it, {_or_another(rollout)}"[:1024])
 
-    def _no_credentials(self, policy: str, ref: SecretKeyRef) -> Problem:
-        where = f"Secret {ref.name} with key {ref.key} is not in namespace {self._own_namespace}"
-        text = f"RolloutPolicy {policy}: {where}: create it, or correct spec.prometheus.secretRef"
+    def _no_credentials(self, policy: str, missing: Reference) -> Problem:
+        where = f"Secret {missing.name} with key {missing.key} is not in namespace {self._own_namespace}, or is no line of printable ASCII"
+        text = f"RolloutPolicy {policy}: {where}: create it, or correct spec.prometheus.{missing.field}"
         return Problem(Reason.CREDENTIALS_MISSING, text)
 
     async def _list(self, _: str) -> dict[str, JsonObject]:
@@ -158,6 +161,13 @@ class Policies:
             raise
         self._last_known[ref] = decoded(secret, key)
         return self._last_known[ref]
+
+
+def _or_another(rollout: Rollout) -> str:
+    """What else helps. A policy that has let anybody see the feature can't be changed for a milder one on the way."""
+    if rollout.pinned_policy is None:
+        return "or name another in spec.policyRef.name"
+    return "or name another in spec.policyRef.name and set spec.revision to a new value: this attempt keeps its policy"
 
 
 def _is_default(raw: Mapping[str, Any]) -> bool:

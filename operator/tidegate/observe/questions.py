@@ -1,18 +1,20 @@
 """Questions to Prometheus: each rendered query once per tick, whoever needs it."""
 
 import asyncio
+import hashlib
 import math
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from datetime import timedelta
 from typing import Any, TypeVar
 
 from tidegate.api.conditions import Reason
-from tidegate.clients.errors import SourceError, SourceRefused, SourceTimeout, SourceUnreachable
-from tidegate.clients.prometheus import Endpoint, InstantVector, Prometheus, RangeVector, Series
+from tidegate.clients.errors import SourceError, SourceRefused, SourceTimeout, SourceTooMuch, SourceUnreachable
+from tidegate.clients.prometheus import SERIES_LIMIT, InstantVector, Prometheus, RangeVector, Series
 from tidegate.domain.answers import Answer, Buckets, Failure, SeriesValue
 from tidegate.domain.problems import QueryProblem
-from tidegate.domain.queries import compile_query
+from tidegate.domain.queries import Need, Selector, compile_query
+from tidegate.observe.age import Age, Ages, Source
 from tidegate.observe.silence import Silence
 
 KEPT_FOR = 120.0
@@ -21,57 +23,56 @@ KEPT_SAMPLES = 200_000
 """Samples in all remembered answers together: some hundred bytes each, labels included."""
 _LABELS_SHOWN = 512
 _REFUSED = (400, 422)
-"""Prometheus can't evaluate the query: not its own fault."""
+"""Prometheus can't evaluate the query: not its own fault. It says so in its own words; what has none comes from a proxy before it."""
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A policy's Prometheus. Answers are shared among policies with the same endpoint, credentials included."""
-
-    policy: str
-    endpoint: Endpoint
-
-
 class Questions:
-    """Asks, and shares the answers of a tick among all who ask the same."""
+    """Asks, and shares the answers of a tick among all who ask the same. `failed` hears of each question that got no answer, by its policy
+    and reason; also of one that wasn't sent, because the source is known to be silent."""
 
-    def __init__(self, prometheus: Prometheus, keep: int = 20_000) -> None:
+    def __init__(self, prometheus: Prometheus, keep: int = 20_000, failed: Callable[[str, Reason], None] = lambda *_: None) -> None:
         self._prometheus = prometheus
         self._keep = keep
+        self._failed = failed
         self._asked: OrderedDict[tuple[Any, ...], tuple[float, asyncio.Task[Any]]] = OrderedDict()
         self._silence = Silence()
         self._samples = 0
         self.requests = 0
 
-    async def answer(self, source: Source, query: str, at: float, *, with_freshness: bool = True, metrics: bool = True) -> Answer | Failure:
-        """A query's value at `at` (Unix seconds), with the age of what it read unless that doesn't matter. Without `metrics` the query
-        may be about nothing but the time."""
-        asked = await self._asked_with_age(source, query, at, with_freshness=with_freshness, metrics=metrics)
+    async def answer(self, source: Source, query: str, at: float, *, kept: str = "", with_age: bool = True) -> Answer | Failure:
+        """A query's value at `at` (Unix seconds), with the age of what it rests on unless that doesn't matter. `kept` is the label that its
+        selectors are confined by."""
+        asked = await self._asked_with_age(source, query, at, kept=kept, with_age=with_age)
         if isinstance(asked, Failure):
             return asked
-        value, oldest, reach = asked
-        return Answer(
-            at, value.result_type, tuple(SeriesValue(_labels(one), one.value) for one in value.series), oldest, reach, value.total
-        )
+        value, age, reach = asked
+        series = tuple(SeriesValue(_labels(one), one.value) for one in value.series)
+        return Answer(at, value.result_type, series, age.oldest, reach, value.total, age.lacking)
 
-    async def buckets(self, source: Source, query: str, at: float) -> Buckets | Failure:
-        """The rates of a histogram's buckets."""
-        asked = await self._asked_with_age(source, query, at)
+    async def buckets(self, source: Source, query: str, counts: str, at: float) -> Buckets | Failure:
+        """The rates of a histogram's buckets, without those that a part of its series lacks, such as an application's next version: the
+        requests of that part would look like slower ones. `counts` asks how many series have each."""
+        asked = await self._asked_with_age(source, query, at, beside=counts)
         if isinstance(asked, Failure):
             return asked
-        value, oldest, reach = asked
-        return Buckets(at, tuple(sorted(_bounds(value.series))), oldest, reach)
+        value, age, reach = asked
+        rates = [one for one in value.series if ("counted", "series") not in one.labels]
+        counted = [one for one in value.series if ("counted", "series") in one.labels]
+        return Buckets(at, tuple(sorted(_whole(_bounds(rates), counted).items())), age.oldest, reach, age.lacking)
 
-    async def newest(self, source: Source, query: str, at: float) -> float | Failure | None:
-        """The newest sample of the query's oldest selector; None where one matches nothing."""
-        compiled = compile_query(query)
-        freshness = await self.vector(source, compiled.freshness, at)
-        return freshness if isinstance(freshness, Failure) else _oldest(freshness, len(compiled.selectors))
+    async def life(self, source: Source, selector: str, at: float, kept: str) -> Age | Failure:
+        """The age of a selector that may rightly be empty: its newest sample, else the newest sign that what would export it lives."""
+        return await Ages(self, source, (Selector(selector, timedelta(0), Need.LIFE),), at, kept).oldest()
 
     async def vector(self, source: Source, query: str, at: float) -> InstantVector | Failure:
         """The query's own series."""
         return await self._ask(source, ("vector", query, at), lambda: self._prometheus.instant(source.endpoint, query, at))
+
+    async def every_series(self, source: Source, query: str, at: float) -> InstantVector | Failure:
+        """The query's own series, also where they are more than can be judged."""
+        call = lambda: self._prometheus.instant(source.endpoint, query, at, SERIES_LIMIT)  # noqa: E731
+        return await self._ask(source, ("every", query, at), call)
 
     async def raw(self, source: Source, query: str, at: float) -> RangeVector | Failure:
         """The raw samples of a range selector."""
@@ -83,26 +84,29 @@ class Questions:
         return await self._ask(source, ("exists", selector, at), call)
 
     async def _asked_with_age(
-        self, source: Source, query: str, at: float, *, with_freshness: bool = True, metrics: bool = True
-    ) -> tuple[InstantVector, float | None, float] | Failure:
-        """(value, newest sample of the oldest selector, seconds that the query looks back)."""
+        self, source: Source, query: str, at: float, *, kept: str = "", with_age: bool = True, beside: str = ""
+    ) -> tuple[InstantVector, Age, float] | Failure:
+        """(value, age, seconds that the query looks back). `beside`: what is asked in the same breath of the same selectors."""
         try:
-            compiled = compile_query(query, reads_metrics=metrics)
+            compiled = compile_query(query)
         except QueryProblem as problem:
             return Failure(Reason.QUERY_REFUSED, str(problem))
-        if not with_freshness or not compiled.selectors:
+        reach = compiled.reach.total_seconds()
+        if not with_age:
             value = await self.vector(source, query, at)
-            return value if isinstance(value, Failure) else (value, at, compiled.reach.total_seconds())
-        value, oldest = await asyncio.gather(self.vector(source, query, at), self.newest(source, query, at))
+            return value if isinstance(value, Failure) else (value, Age(at), reach)
+        asking = self.every_series(source, f"{query} or {beside}", at) if beside else self.vector(source, query, at)
+        value, age = await asyncio.gather(asking, Ages(self, source, compiled.selectors, at, kept).oldest())
         if isinstance(value, Failure):
             return value
-        return oldest if isinstance(oldest, Failure) else (value, oldest, compiled.reach.total_seconds())
+        return age if isinstance(age, Failure) else (value, age, reach)
 
     async def _ask(self, source: Source, question: tuple[str, str, float], call: Callable[[], Awaitable[T]]) -> T | Failure:
         key, now = (source.endpoint, *question), asyncio.get_running_loop().time()
         if key not in self._asked:
             dead = await self._silence.known(source.endpoint, now)
             if dead is not None:
+                self._failed(source.policy, dead.reason)
                 return dead
         if key not in self._asked:  # another caller may have asked while this one waited
             self._forget_before(now - KEPT_FOR)
@@ -112,6 +116,12 @@ class Questions:
         return answer
 
     async def _fetch(self, source: Source, call: Callable[[], Awaitable[T]]) -> T | Failure:
+        answer = await self._answer_of(source, call)
+        if isinstance(answer, Failure):
+            self._failed(source.policy, answer.reason)
+        return answer
+
+    async def _answer_of(self, source: Source, call: Callable[[], Awaitable[T]]) -> T | Failure:
         clock = asyncio.get_running_loop().time
         self.requests += 1
         asked_at = clock()
@@ -124,8 +134,7 @@ class Questions:
             return failure
         except SourceError as error:
             self._silence.answered(source.endpoint, clock())
-            is_refused = isinstance(error, SourceRefused) and error.status in _REFUSED
-            return Failure(Reason.QUERY_REFUSED if is_refused else Reason.PROMETHEUS_ERROR, str(error))
+            return Failure(Reason.QUERY_REFUSED if _is_of_the_query(error) else Reason.PROMETHEUS_ERROR, str(error))
         finally:
             self._silence.probed(source.endpoint)
         self._silence.answered(source.endpoint, clock())
@@ -148,6 +157,13 @@ class Questions:
         return is_old or len(self._asked) >= self._keep or self._samples > KEPT_SAMPLES
 
 
+def _is_of_the_query(error: SourceError) -> bool:
+    """Whether the query is at fault, and not the source."""
+    if isinstance(error, SourceRefused):
+        return error.status in _REFUSED and error.error_type != ""
+    return isinstance(error, SourceTooMuch)
+
+
 def _weight(answered: asyncio.Task[Any]) -> int:
     """How many samples an answer holds."""
     if answered.cancelled() or answered.exception() is not None:
@@ -160,21 +176,29 @@ def _weight(answered: asyncio.Task[Any]) -> int:
     return 0
 
 
-def _oldest(freshness: InstantVector, selectors: int) -> float | None:
-    """The oldest of the selectors' newest samples; None where one of them matches nothing."""
-    return min(one.value for one in freshness.series) if len(freshness.series) == selectors else None
+def _whole(rates: Mapping[float, float], counted: Sequence[Series]) -> Mapping[float, float]:
+    """The rates of those bounds that are bounds of all series. There are as many as have the most frequent bound, in any one spelling."""
+    numbers = _bounds(counted)
+    parts = max((one.value for one in counted), default=0.0)
+    return {bound: rate for bound, rate in rates.items() if numbers.get(bound, 0.0) >= parts}
 
 
-def _bounds(series: Iterable[Series]) -> Iterable[tuple[float, float]]:
+def _bounds(series: Iterable[Series]) -> Mapping[float, float]:
+    """Rates by bound. Exporters spell a bound in several ways, `le="1"` and `le="1.0"`: what is equal is added. A bound of which a part
+    isn't finite is none."""
+    rates: dict[float, float] = {}
     for one in series:
         try:
             bound = float(dict(one.labels).get("le", ""))
         except ValueError:
             continue
-        if not math.isnan(bound) and math.isfinite(one.value):
-            yield bound, one.value
+        rates[bound] = rates.get(bound, 0.0) + one.value
+    return {bound: rate for bound, rate in rates.items() if not math.isnan(bound) and math.isfinite(rate)}
 
 
 def _labels(series: Series) -> str:
-    text = ", ".join(f'{name}="{value}"' for name, value in series.labels)
-    return text[:_LABELS_SHOWN]
+    """The label set as text, which tells series apart. PromQL ignores the metric's name where it compares."""
+    text = ", ".join(f'{name}="{value}"' for name, value in series.labels if name != "__name__")
+    if len(text) <= _LABELS_SHOWN:
+        return text
+    return f"{text[: _LABELS_SHOWN - 20]}… ({hashlib.sha256(text.encode()).hexdigest()[:16]})"

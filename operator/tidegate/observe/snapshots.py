@@ -67,7 +67,7 @@ class Snapshots:
         lever = lever_for(spec.target)
         reading, policy = await asyncio.gather(foreseen(self._reading(rollout, spec), _problem), self._policy(rollout, spec))
         answers: Mapping[GateId, GateAnswer] = {}
-        medians: Mapping[str, Answer | Failure] = {}
+        medians: Mapping[GateId, Answer | Failure] = {}
         unknown: tuple[str, ...] | Failure = ()
         if isinstance(policy, Policy):
             source = await foreseen(self._policies.source(policy), _problem)
@@ -108,7 +108,7 @@ class Snapshots:
         if not rollout.needs_runs:
             return ()
         try:
-            return await self._runs(rollout, lever)
+            return await self.runs(rollout, lever)
         except ClientError as error:
             if rollout.status.attempt == 0:
                 raise
@@ -121,7 +121,7 @@ class Snapshots:
             return Problem(Reason.DISABLED, "not read: nothing is judged")
         return await foreseen(self._policies.resolve(rollout, spec), _problem)
 
-    async def _runs(self, rollout: Rollout, lever: Lever) -> tuple[RunView, ...]:
+    async def runs(self, rollout: Rollout, lever: Lever) -> tuple[RunView, ...]:
         """The runs of this name, from which numbers go on, and those of this target, whose verdicts count."""
         found: dict[str, RunView] = {}
         for selector in (f"{ROLLOUT_LABEL}={rollout.name}", f"{TARGET_LABEL}={target_label(lever.identity)}"):
@@ -150,6 +150,6 @@ def _refs(rollout: Rollout, spec: FeatureRolloutSpec | None) -> Iterable[Ref]:
     if spec is not None and spec.target.flag is not None:
         yield flag_set_ref(rollout.namespace, spec.target.flag)
         yield flag_ref(rollout.namespace, spec.target.flag)
-    pinned, named = rollout.status.policy, None if spec is None else spec.policy_ref
-    name = pinned.name if pinned is not None else named.name if named is not None else ""
+    pinned, named = rollout.pinned_policy, None if spec is None else spec.policy_ref
+    name = pinned if pinned is not None else named.name if named is not None else ""
     yield Ref(RefKind.ROLLOUT_POLICY, "", name)

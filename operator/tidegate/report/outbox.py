@@ -18,6 +18,7 @@ from tidegate.logs import logging_for
 _log = logging.getLogger(__name__)
 _FIRST_PAUSE = 0.2
 _LONGEST_PAUSE = 5.0
+_DROPPED = ("refused", "late", "full", "stopped")
 _FOR_GOOD = (Forbidden, Refused, Invalid, NotFound)
 """Refusals that another try would meet again."""
 
@@ -55,6 +56,8 @@ class Outbox:
         self._pause = 0.0
         self._not_before = 0.0
         self._dropped = Counter("tidegate_events_dropped", "Events that were not posted, by reason.", ["reason"], registry=registry)
+        for reason in _DROPPED:
+            self._dropped.labels(reason)
         Gauge("tidegate_events_waiting", "Events that are still to be posted.", registry=registry).set_function(lambda: self._waiting)
 
     def put(self, about: Key, bodies: Iterable[JsonObject]) -> None:

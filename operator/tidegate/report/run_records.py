@@ -1,5 +1,7 @@
 """Appends records to the RolloutRuns of their attempts. Appending twice changes nothing: records go by their seq."""
 
+import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -12,10 +14,11 @@ from tidegate.clients.resources import ROLLOUT_RUNS, JsonObject
 from tidegate.clients.writer import Writer
 from tidegate.domain.history import target_label
 from tidegate.domain.script import rejects
-from tidegate.domain.snapshot import Rollout
+from tidegate.domain.snapshot import Rollout, RunView
 from tidegate.levers.choosing import lever_for
 from tidegate.report.chain import chained
 
+_log = logging.getLogger(__name__)
 MAX_PARTS = 1000
 
 
@@ -64,6 +67,15 @@ class Runs:
             added += await self._append(_Attempt(rollout, number, revision), of_attempt)
         return added
 
+    async def delete(self, namespace: str, runs: Iterable[RunView]) -> None:
+        """Deletes each run, if it is still as it was read; ends at the first that can't be, so that no newer one goes before it."""
+        for run in runs:
+            try:
+                await self._writer.delete(ROLLOUT_RUNS, namespace, run.name, resource_version=run.version)
+            except NotFound:
+                continue
+            _log.info("RolloutRun %s is deleted: too many newer attempts", run.name)
+
     async def _append(self, attempt: _Attempt, records: tuple[Record, ...]) -> tuple[Record, ...]:
         run, stored = await self._newest_part(attempt)
         new = tuple(record for record in records if record.seq > stored.seq)
@@ -74,6 +86,7 @@ class Runs:
         added = chained(stored.head, new)
         after = RolloutRunStatus(
             records=stored.records + added,
+            count=len(stored.records) + len(added),
             head=added[-1].hash or "",
             seq=added[-1].seq,
             rejected=stored.rejected or any(map(rejects, added)),

@@ -11,11 +11,13 @@ _SERVICE = "fake-prometheus:9090"
 
 @dataclass(frozen=True)
 class Asked:
-    """One question: PromQL, the evaluation time (Unix seconds), and the Authorization header ("" where there was none)."""
+    """One question: PromQL, the evaluation time (Unix seconds), and the headers Authorization, X-Scope-OrgID and X-Team ("" for none)."""
 
     query: str
     time: float
     authorization: str
+    tenant: str
+    team: str
 
 
 @dataclass(frozen=True)

@@ -64,6 +64,13 @@ class Call:
         return self.writes and self.status is not None and self.status < 300
 
 
+def is_about_a_policy(call: Call) -> bool:
+    """A policy's status, or an Event about its source. Two operators that look at the same policies, of which one can't reach the source,
+    tell so by turns."""
+    about = (call.body or {}).get("regarding") or {} if call.kind == "events" else {}
+    return call.kind == "rolloutpolicies/status" or about.get("kind") == "RolloutPolicy"
+
+
 Effect = Callable[[Call], Awaitable[None]]
 Matches = Callable[[Call], bool]
 

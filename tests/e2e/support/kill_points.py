@@ -59,7 +59,8 @@ def name_of(call: Call, rollout: str) -> str | None:
         case "rolloutruns/status" if call.writes and call.name == f"{rollout}-1":
             return f"run appended {body[-1]['value']['seq']}"
         case "events" if call.writes and call.name.startswith(f"{rollout}."):
-            return f"event {call.name.rpartition('.')[2]}"
+            about = call.name.split(".")[2:]  # attempt and seq of a record; or a condition, its reason, and the minute
+            return f"event {about[-1] if len(about) == 2 else '.'.join(about[:2])}"
     return None
 
 

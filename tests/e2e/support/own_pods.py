@@ -33,12 +33,12 @@ async def exports(world: World, metric: str, value: float) -> str:
     return selector
 
 
-async def prometheus(world: World) -> str:
-    """Brings one up that scrapes the tests' exporter, on the image of the cluster's own; returns its URL."""
+async def prometheus(world: World, files: dict[str, str] | None = None) -> str:
+    """Brings one up on the image of the cluster's own; returns its URL. It scrapes the tests' exporter, unless `files` say otherwise."""
     shared = await world.api.get("deployments", "monitoring", "prometheus")
     image = shared["spec"]["template"]["spec"]["containers"][0]["image"]
     metadata: Json = {"name": "prometheus", "namespace": world.namespace}
-    await world.api.create("configmaps", {"metadata": metadata, "data": {"prometheus.yml": CONFIG}})
+    await world.api.create("configmaps", {"metadata": metadata, "data": files or {"prometheus.yml": CONFIG}})
     container: Json = {
         "name": "prometheus",
         "image": image,

@@ -1,5 +1,6 @@
 """The flag set: one document, one epoch that only grows, and whose the ConfigMap and each flag in it are."""
 
+import contextlib
 import json
 from dataclasses import replace
 from typing import Any
@@ -20,13 +21,14 @@ from tidegate.levers.flag.flag_set import (
     DOCUMENT_KEY,
     EPOCH_ANNOTATION,
     FLAG_SET_LABEL,
+    MAX_DOCUMENT_BYTES,
     UnreadableError,
-    merged,
     parse_flag_set,
     read_flag,
     to_config_map,
 )
 from tidegate.levers.flag.mark import MAX_EPOCH, to_metadata
+from tidegate.levers.flag.merging import merged
 
 BY_HAND = {"state": "ENABLED", "variants": {"a": 1, "b": 2}, "defaultVariant": "a"}
 LABELLED: dict[str, Any] = {"resourceVersion": "7", "labels": {FLAG_SET_LABEL: "true"}}
@@ -91,6 +93,60 @@ def test_everything_else_in_the_document_is_kept() -> None:
     stored = json.loads(to_config_map(flag_set, "shop", "f")["data"][DOCUMENT_KEY])
     del stored["flags"][KEY]
     assert stored == document
+
+
+EDITED = """{
+  "flags": {
+    "banner": {
+      "state": "ENABLED",
+      "variants": {"plain": "Grüße", "sale": "Sale"},
+      "defaultVariant": "plain"
+    }
+  },
+  "metadata": {"team": "shop"}
+}
+"""
+
+
+def rewritten(text: str) -> str:
+    """The document after a write of ours."""
+    before = parse_flag_set(config_map(text))
+    stored = to_config_map(written(a_write(25, reading(before)), into=before), "shop", "f")
+    after_it: str = stored["data"][DOCUMENT_KEY]
+    return after_it
+
+
+@pytest.mark.parametrize("indent", ["  ", "    ", "\t"])
+def test_an_indented_document_stays_one_that_people_can_edit(indent: str) -> None:
+    text = EDITED.replace("  ", indent)
+    once = rewritten(text)
+    begins = '{\n>"flags": {\n>>"banner": {\n>>>"state": "ENABLED",\n>>>"variants": {\n>>>>"plain": "Grüße",\n'
+    assert once.startswith(begins.replace(">", indent))
+    assert once.endswith('>},\n>"metadata": {\n>>"team": "shop"\n>}\n}\n'.replace(">", indent))
+    assert list(json.loads(once)["flags"]) == ["banner", KEY]
+    assert rewritten(once).splitlines()[:9] == once.splitlines()[:9]
+
+
+@pytest.mark.parametrize("text", [json.dumps(json.loads(EDITED), separators=(",", ":")), EDITED.replace("\n", " "), "", "{\n}"])
+def test_a_document_on_one_line_stays_on_one_line(text: str) -> None:
+    assert "\n" not in rewritten(text)
+
+
+@pytest.mark.parametrize("beside", ["x" * (MAX_DOCUMENT_BYTES - 1000), [[]] * 100_000], ids=["full", "many lines"])
+def test_a_document_that_would_not_fit_indented_is_written_on_one_line(beside: Any) -> None:
+    text = '{\n        "flags": {},\n        "notes": ' + json.dumps(beside) + "}"
+    assert "\n" not in rewritten(text)
+    assert json.loads(rewritten(text))["notes"] == beside
+
+
+def test_what_is_nested_as_far_as_it_can_be_read_is_written() -> None:
+    """From Python 3.12 on that is deeper than it can be indented."""
+    for depth in range(5000, 0, -1):
+        with contextlib.suppress(UnreadableError, RecursionError):
+            after_it = written(a_write(25), into=parse_flag_set(config_map('{\n "notes": ' + "[" * depth + "]" * depth + "}")))
+            break
+    assert depth > 900
+    assert to_config_map(after_it, "shop", "f")["data"][DOCUMENT_KEY].count("[") > depth
 
 
 EPOCHS = st.integers(-1, 10**19) | st.integers(10**17 - 3, 10**17 + 3) | st.integers(10**18 - 3, 10**18 + 3)

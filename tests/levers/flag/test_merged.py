@@ -14,8 +14,9 @@ from tidegate.domain.exposure import Reading
 from tidegate.domain.problems import Problem
 from tidegate.levers.deadman import in_force
 from tidegate.levers.flag.definition import definition_for, switched_off
-from tidegate.levers.flag.flag_set import DOCUMENT_KEY, MAX_DOCUMENT_BYTES, FlagSet, merged, parse_flag_set, read_flag, to_config_map
+from tidegate.levers.flag.flag_set import DOCUMENT_KEY, MAX_DOCUMENT_BYTES, FlagSet, parse_flag_set, read_flag, to_config_map
 from tidegate.levers.flag.mark import to_metadata
+from tidegate.levers.flag.merging import merged
 
 BY_HAND = {"state": "ENABLED", "variants": {"a": 1, "b": 2}, "defaultVariant": "a"}
 NOW = 60.0

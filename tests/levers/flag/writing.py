@@ -6,7 +6,8 @@ from typing import Any
 from tests.builders import CONFIG_MAP, KEY, after, mark, target
 from tidegate.domain.exposure import Reading
 from tidegate.levers.flag.definition import definition_for, switched_off
-from tidegate.levers.flag.flag_set import FlagSet, WriteFlag, merged, parse_flag_set, read_flag
+from tidegate.levers.flag.flag_set import FlagSet, WriteFlag, parse_flag_set, read_flag
+from tidegate.levers.flag.merging import merged
 
 NOTHING = Reading(None)
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from tidegate.api.gates import Gate
@@ -12,7 +12,6 @@ from tidegate.decide.gates.readings import (
     NoDataReason,
     Value,
     compared,
-    missing,
     read_count,
     read_samples,
     read_value,
@@ -23,8 +22,8 @@ from tidegate.domain.answers import Answer, Buckets, CountAnswer, Failure, GateA
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """`baselines`: the policy's, by name. `medians`: what each gate measured before the start, by gate. `is_alone`: everybody has the
-    feature, so that there is nobody to compare with."""
+    """`baselines`: the policy's, by name. `medians`: what the gates of one source measured before the start, by name. `is_alone`: everybody
+    has the feature, so that there is nobody to compare with."""
 
     baselines: Mapping[str, float]
     medians: Mapping[str, float]
@@ -55,7 +54,7 @@ def assess(gate: Gate, answer: GateAnswer, staleness: timedelta, surroundings: S
     if isinstance(answer.value, CountAnswer):
         value: Value | NoData = read_count(answer.value, staleness)
     else:
-        value = _relative(gate, read_value(answer.value, staleness, gate.series), answer.base, staleness, surroundings)
+        value = _relative(gate, read_value(answer.value, staleness, gate.series), answer, staleness, surroundings)
     return value if isinstance(value, NoData) else _of_value(gate, value)
 
 
@@ -84,20 +83,25 @@ def _of_shares(shares: Shares) -> Assessment:
     )
 
 
-def _relative(
-    gate: Gate, value: Value | NoData, base: Answer | Failure | None, staleness: timedelta, surroundings: Surroundings
-) -> Value | NoData:
+def _relative(gate: Gate, value: Value | NoData, answer: GateAnswer, staleness: timedelta, surroundings: Surroundings) -> Value | NoData:
     """The value compared with what the gate is relative to; the value itself where that is nothing."""
-    relative = gate.relative_to
+    relative, base = gate.relative_to, answer.base
     if relative is None:
         return value
     if base is not None:
-        return compared(value, read_value(base, staleness))
+        return compared(value, _moved(read_value(base, staleness), answer.value, base))
     known = surroundings.baselines.get(relative.baseline) if relative.baseline is not None else surroundings.medians.get(gate.name)
     if known is None:
         what = f"baseline {relative.baseline} of the policy" if relative.baseline is not None else "median before the start"
-        return missing(NoDataReason.BASELINE_MISSING, f"the {what} is not measured yet")
+        return NoData(NoDataReason.BASELINE_MISSING.value, f"the {what} is not measured yet", has_deadline=False)
     return compared(value, Value((SeriesValue("", known),), None, math.inf, None))
+
+
+def _moved(base: Value | NoData, value: object, asked: Answer | Failure) -> Value | NoData:
+    """A base from a while before the value is as old as it was then: that it is of last week makes nothing of the value old."""
+    if isinstance(base, NoData) or not isinstance(value, Answer) or not isinstance(asked, Answer):
+        return base
+    return replace(base, sample_time=base.sample_time + value.at - asked.at)
 
 
 def least_samples(gate: Gate) -> float:

@@ -7,13 +7,13 @@ from tidegate.api.conditions import Reason
 from tidegate.api.gates import Gate, Guard, OnBreach
 from tidegate.api.records import Transition
 from tidegate.api.rollout_status import GateSource, GateStatus, HeldBy, Phase, StartMedian, Verdict
-from tidegate.api.types import format_duration
+from tidegate.api.types import format_duration, format_second
 from tidegate.decide.gates.assess import Surroundings
-from tidegate.decide.gates.verdict import Context, judge
+from tidegate.decide.gates.verdict import Context, judge, unjudgeable
 from tidegate.decide.numbers import number, single_value
 from tidegate.decide.rollout.draft import Draft
-from tidegate.domain.answers import Failure
-from tidegate.domain.asks import start_source
+from tidegate.domain.answers import Failure, GateId
+from tidegate.domain.asks import is_waited_for, start_source
 from tidegate.domain.problems import Problem
 from tidegate.domain.snapshot import Policy
 from tidegate.domain.steps import dwell_at
@@ -27,12 +27,12 @@ def judge_all(draft: Draft) -> None:
     policy = draft.snapshot.policy
     if not isinstance(policy, Policy) or draft.status.phase is Phase.SUCCEEDED:
         return
-    _keep_medians(draft, policy)
-    before = latest_evidence(draft)
+    _keep_medians(draft)
+    before = draft.latest_evidence()
     judged: list[GateStatus] = []
     for source, gate, context in to_judge(draft, policy):
         known = before.get((source, gate.name))
-        status = judge(gate, source, draft.snapshot.answers.get((source, gate.name)), known, context)
+        status = judge(gate, source, draft.answers.get((source, gate.name)), known, context)
         if status is not None:
             judged.append(within_reach(draft, status, gate))
     draft.set(gates=tuple(judged))
@@ -42,26 +42,44 @@ def judge_all(draft: Draft) -> None:
 
 def to_judge(draft: Draft, policy: Policy) -> Iterator[tuple[GateSource, Gate, Context]]:
     no_data = draft.spec.no_data if draft.exposed and not draft.at_full else None
-    medians = {median.gate: float(median.value) for median in draft.status.baselines}
-    surroundings = Surroundings(policy.baselines, medians, is_alone=draft.standing == 100)
+    own, of_guards = (_surroundings(draft, policy, source) for source in (GateSource.ROLLOUT, GateSource.POLICY))
     staleness, effective, exposed = policy.spec.prometheus.staleness, draft.status.effective_at, draft.status.exposed_at
     if draft.exposed:
-        context = Context(draft.now, staleness, effective, exposed, no_data, surroundings)
+        context = Context(draft.now, staleness, effective, exposed, no_data, own)
         yield from ((GateSource.ROLLOUT, gate, context) for gate in draft.resolved.gates)
-    for_guards = Context(draft.now, staleness, effective, None, no_data, surroundings)
+    for_guards = Context(draft.now, staleness, effective, None, no_data, of_guards)
     yield from ((GateSource.POLICY, guard, for_guards) for guard in policy.spec.guards)
 
 
-def _keep_medians(draft: Draft, policy: Policy) -> None:
-    """Medians before the start are measured once, and kept for the attempt."""
-    kept = {median.gate: median for median in draft.status.baselines}
-    for gate in (*draft.resolved.gates, *policy.spec.guards):
-        source = start_source(gate)
-        value = single_value(draft.snapshot.medians.get(gate.name))
-        if source is not None and isinstance(value, float):
-            kept[gate.name] = StartMedian(gate=gate.name, value=number(value), at=draft.now, source=source)
-    if len(kept) != len(draft.status.baselines) or any(one not in draft.status.baselines for one in kept.values()):
-        draft.set(baselines=tuple(kept.values()))
+def _surroundings(draft: Draft, policy: Policy, source: GateSource) -> Surroundings:
+    medians = {name: float(median.value) for (owner, name), median in current_medians(draft).items() if owner is source}
+    return Surroundings(policy.baselines, medians, is_alone=draft.standing == 100)
+
+
+def _own_gates(draft: Draft, policy: Policy) -> Iterator[tuple[GateSource, Gate, Context]]:
+    """The rollout's gates while nobody is exposed: asked, to see whether they can be judged at all."""
+    surroundings = Surroundings(policy.baselines, {}, is_alone=False)
+    context = Context(draft.now, policy.spec.prometheus.staleness, None, None, None, surroundings)
+    yield from ((GateSource.ROLLOUT, gate, context) for gate in draft.resolved.gates)
+
+
+def current_medians(draft: Draft) -> dict[GateId, StartMedian]:
+    """The medians before the start that were measured from what the gates ask now."""
+    gates, known = draft.every_gate, draft.status.medians
+    return {one: median for one, median in known.items() if one in gates and start_source(gates[one]) == median.source}
+
+
+def _keep_medians(draft: Draft) -> None:
+    """Medians before the start are measured once, and kept for the attempt; what a gate no longer asks is dropped."""
+    kept = current_medians(draft)
+    for (source, name), gate in draft.every_gate.items():
+        question, value = start_source(gate), single_value(draft.snapshot.medians.get((source, name)))
+        if question is not None and isinstance(value, float):
+            kept[source, name] = StartMedian(gate=name, value=number(value), at=draft.now, source=question)
+    own, of_guards = (
+        tuple(median for one, median in kept.items() if one[0] is source) for source in (GateSource.ROLLOUT, GateSource.POLICY)
+    )
+    draft.set(baselines=own, guard_baselines=of_guards)
 
 
 def _record_once(draft: Draft, gate: GateStatus, before: GateStatus | None) -> None:
@@ -70,16 +88,6 @@ def _record_once(draft: Draft, gate: GateStatus, before: GateStatus | None) -> N
         return
     transition = _RECORDED.get(gate.held_by, Transition.GUARD_BREACHED)
     draft.record(transition, f"{gate.source} {gate.name} {gate.value or ''} ({gate.threshold}): {gate.message}")
-
-
-def latest_evidence(draft: Draft) -> dict[tuple[GateSource, str], GateStatus]:
-    """Status, or what could not be written to it, whichever read the later sample. What an earlier attempt saw is none of a new one's."""
-    out = {(gate.source, gate.name): gate for gate in draft.status.gates}
-    for gate in draft.snapshot.evidence if draft.status.attempt == draft.before.attempt else ():
-        known = out.get((gate.source, gate.name))
-        if known is None or known.sample_time is None or (gate.sample_time is not None and gate.sample_time >= known.sample_time):
-            out[gate.source, gate.name] = gate
-    return out
 
 
 def within_reach(draft: Draft, gate: GateStatus, guard: Gate) -> GateStatus:
@@ -113,23 +121,38 @@ def rollback_cause(draft: Draft) -> str | None:
         return None
     for gate in draft.status.gates:
         if gate.verdict is Verdict.ROLLBACK:
-            kind = "guard" if gate.source is GateSource.POLICY else "gate"
+            kind = kind_of(gate.source)
             value = f" {float(gate.value):.4g}" if gate.value is not None else ""
-            return f"{kind} {gate.name}:{value} ({gate.threshold}): {gate.message}"
+            since = f" since {format_second(gate.breached_since)}" if value and gate.breached_since is not None else ""
+            where = f", at {gate.worst_series[:200]}" if value and gate.worst_series else ""
+            return f"{kind} {gate.name}:{value} ({gate.threshold}){since}: {gate.message}{where}"
     return None
 
 
 def refused_query(draft: Draft) -> Problem | None:
     """A gate whose query Prometheus can't evaluate."""
     for gate in draft.status.gates:
-        if gate.no_data_reason == Reason.QUERY_REFUSED.value:
-            kind = "guard" if gate.source is GateSource.POLICY else "gate"
+        judged = draft.every_gate.get((gate.source, gate.name))
+        if gate.no_data_reason == Reason.QUERY_REFUSED.value and (judged is None or is_waited_for(judged)):
+            kind = kind_of(gate.source)
             return Problem(Reason.QUERY_REFUSED, f"{kind} {gate.name}: Prometheus refuses its query: {gate.message}"[:1024])
     return None
 
 
+def kind_of(source: GateSource) -> str:
+    """A gate in words: the policy's are guards."""
+    return "guard" if source is GateSource.POLICY else "gate"
+
+
+_NO_SUCH_SERIES_REMEDY = (
+    " within 7 days: correct names and labels; for what is empty while all is well, write (…) or vector(0); for what comes with the "
+    "feature, give the gate startsEmpty: true"
+)
+
+
 def unready(draft: Draft) -> Problem | None:
-    """What a gate needs before the first exposure: metrics that exist, and the baselines that it is relative to."""
+    """What a gate needs before the first exposure: series that exist, queries that Prometheus takes and whose answers have the right form,
+    and the baselines that it is relative to."""
     policy = draft.snapshot.policy
     raising = draft.status.raising
     is_live = raising is not None and raising.adopts
@@ -137,16 +160,28 @@ def unready(draft: Draft) -> Problem | None:
         return None
     unknown = draft.snapshot.unknown_metrics
     if unknown and not isinstance(unknown, Failure):
-        text = f"no series of {', '.join(unknown)} within 7 days: correct the name, or give the gate startsEmpty: true"
-        return Problem(Reason.NO_SUCH_SERIES, text[:1024])
-    medians = {median.gate for median in draft.status.baselines}
-    for gate in (*draft.resolved.gates, *policy.spec.guards):
-        relative = gate.relative_to
-        if relative is not None and relative.baseline is not None and relative.baseline not in policy.baselines:
-            text = f"gate {gate.name}: RolloutPolicy {policy.name} has not measured a baseline {relative.baseline}"
+        return Problem(Reason.NO_SUCH_SERIES, f"no series of {', '.join(unknown)}"[:800] + _NO_SUCH_SERIES_REMEDY)
+    return _never_judged(draft, policy) or _not_measured(draft, policy)
+
+
+def _never_judged(draft: Draft, policy: Policy) -> Problem | None:
+    for source, gate, context in (*_own_gates(draft, policy), *to_judge(draft, policy)):
+        never = unjudgeable(gate, draft.answers.get((source, gate.name)), context) if is_waited_for(gate) else None
+        if never is not None:
+            return Problem(Reason.QUERY_REFUSED, f"{kind_of(source)} {gate.name} can never be judged: {never}"[:1024])
+    return None
+
+
+def _not_measured(draft: Draft, policy: Policy) -> Problem | None:
+    known, found = current_medians(draft), draft.snapshot.medians
+    for one, gate in draft.every_gate.items():
+        relative, named = gate.relative_to, f"{kind_of(one[0])} {gate.name}"
+        if relative is None or not is_waited_for(gate):
+            continue
+        if relative.baseline is not None and relative.baseline not in policy.baselines:
+            text = f"{named}: RolloutPolicy {policy.name} has not measured a baseline {relative.baseline}"
             return Problem(Reason.BASELINE_MISSING, text)
-        if relative is not None and relative.start is not None and gate.name not in medians:
-            why = single_value(draft.snapshot.medians.get(gate.name))
-            text = f"gate {gate.name}: the median of its query over {format_duration(relative.start.over)} can't be read: {why}"
+        if relative.start is not None and one not in known and one in found:
+            text = f"{named}: the median of its query over {format_duration(relative.start.over)} can't be read: {single_value(found[one])}"
             return Problem(Reason.BASELINE_MISSING, text[:1024])
     return None

@@ -55,7 +55,7 @@ def read_latency(gate: Gate, answer: Buckets | Failure, staleness: timedelta) ->
     assert gate.latency is not None
     if isinstance(answer, Failure):
         return failed(answer)
-    old = stale(answer.at, answer.oldest_sample, staleness)
+    old = stale(answer.at, answer.oldest_sample, staleness, answer.lacking)
     if old is not None or answer.oldest_sample is None:
         return old or missing(NoDataReason.STALE, "")
     rates = dict(answer.rates)
@@ -66,12 +66,15 @@ def read_latency(gate: Gate, answer: Buckets | Failure, staleness: timedelta) ->
         if bound is not None and bound not in rates:
             return missing(NoDataReason.NO_SUCH_BUCKET, f"{number(bound)} is no bound of a bucket; there are {_listed(rates)}")
     all_of_them = rates[math.inf]
+    requests = all_of_them * gate.latency.over.total_seconds()
+    if not math.isfinite(requests):
+        return missing(NoDataReason.NOT_A_NUMBER, "there are more requests than a number can hold")
     shares = [None if bound is None else _share(rates[bound], all_of_them) for bound in bounds]
     return Shares(
         to_advance=shares[0],
         to_roll_back=shares[1],
         allowed=allowed_share(gate.latency),
-        requests=all_of_them * gate.latency.over.total_seconds(),
+        requests=requests,
         sample_time=answer.oldest_sample,
         window_start=answer.at - answer.reach,
     )

@@ -55,7 +55,7 @@ def _slow_samples(draft: Draft, gate: Gate) -> Iterator[Problem]:
     """A step is given up at its deadline: samples that come later come too late."""
     status, deadline = draft.status, draft.spec.step_deadline
     judged = next((one for one in status.gates if one.name == gate.name and one.samples_expected_at is not None), None)
-    if deadline is None or status.effective_at is None or judged is None or judged.samples_expected_at is None:
+    if status.effective_at is None or judged is None or judged.samples_expected_at is None:
         return
     ends = status.effective_at + dwell_at(draft.steps, draft.standing) + deadline
     if judged.samples_expected_at > ends:

@@ -4,16 +4,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from tidegate.api.conditions import Reason
 from tidegate.api.feature_rollout import NoData as NoDataRule
 from tidegate.api.feature_rollout import NoDataAction
 from tidegate.api.gates import Gate, RollbackRule
-from tidegate.api.rollout_status import GateSource, GateStatus, HeldBy, Verdict
+from tidegate.api.rollout_status import Counted, GateSource, GateStatus, HeldBy, Verdict
 from tidegate.decide.gates.assess import Assessment, Surroundings, assess, least_samples, sample_count
-from tidegate.decide.gates.readings import NoData, NoDataReason, read_when
+from tidegate.decide.gates.readings import NoData, NoDataReason, failed, read_samples, read_when
 from tidegate.decide.gates.thresholds import confirmations, thresholds_in_words
 from tidegate.decide.numbers import number
-from tidegate.domain.answers import Answer, CountAnswer, GateAnswer, SeriesValue
+from tidegate.domain.answers import Answer, CountAnswer, Failure, GateAnswer, SeriesValue
+from tidegate.domain.asks import gate_fingerprint
 from tidegate.domain.counting import to_status
+from tidegate.domain.queries import compile_query
 
 MIN_SAMPLES_FOR = 3
 """`for` must be spanned by at least this many distinct samples: two, one at each end, would say nothing of what lies between."""
@@ -54,13 +57,39 @@ class _Evidence:
 
 
 def judge(gate: Gate, source: GateSource, answer: GateAnswer | None, before: GateStatus | None, context: Context) -> GateStatus | None:
-    """The gate's new status; None where nothing was asked and nothing was known."""
+    """The gate's new status; None where nothing was asked and nothing was known. `answer`: as `blamed` gives it."""
     if answer is None:
         return before
+    asked = gate_fingerprint(gate)
+    known = asked if before is not None and before.answered == asked else None
     fields: Fields = {"source": source, "name": gate.name, "threshold": thresholds_in_words(gate)}
-    if isinstance(answer.value, CountAnswer):
-        fields["counted"] = to_status(answer.value.tally, answer.value.counter)
+    fields["answered"] = asked if not any(isinstance(part, Failure) for part in answer.parts()) else known
+    if gate.count is not None:
+        fields["counted"] = _counted(answer, before)
     return GateStatus(**_judged(gate, fields, answer, before, context))
+
+
+def _counted(answer: GateAnswer, before: GateStatus | None) -> Counted | None:
+    """How far the count has come. Where status can't hold that, or nothing was answered, what it held stays: counting can go on from it."""
+    now = to_status(answer.value.tally, answer.value.counter) if isinstance(answer.value, CountAnswer) else None
+    return now if now is not None or before is None else before.counted
+
+
+_NEVER = frozenset(
+    {NoDataReason.WRONG_TYPE, NoDataReason.TOO_MANY_SERIES, NoDataReason.NOT_ONE_SERIES, NoDataReason.NO_SUCH_BUCKET, Reason.QUERY_REFUSED}
+)
+
+
+def unjudgeable(gate: Gate, answer: GateAnswer | None, context: Context) -> str | None:
+    """Why an answer of this form can never be judged; None where it can, or may be once the feature is exposed, and where the gate does
+    not apply now."""
+    if answer is None or (answer.when is not None and read_when(answer.when, context.staleness) is False):
+        return None
+    found: object = assess(gate, answer, context.staleness, context.surroundings)
+    missing = [found, *([failed(answer.base)] if isinstance(answer.base, Failure) else [])]
+    missing += [] if answer.samples is None else [read_samples(answer.samples, context.staleness)]
+    missing += [] if answer.when is None else [read_when(answer.when, context.staleness)]
+    return next((one.message for one in missing if isinstance(one, NoData) and one.reason in _NEVER), None)
 
 
 def _judged(gate: Gate, fields: Fields, answer: GateAnswer, before: GateStatus | None, context: Context) -> Fields:
@@ -82,6 +111,8 @@ def _read(gate: Gate, fields: Fields, answer: GateAnswer, before: GateStatus | N
         fields |= _with_samples(samples, least, context)
         if samples < least and _is_young(found, answer):
             return fields | _kept(before) | _too_few(samples, least, found)
+    if isinstance(found, NoData) and found.reason == NoDataReason.EMPTY.value and _is_about_time_alone(gate):
+        return fields | _kept(before) | {"verdict": Verdict.HOLD, "message": "the condition on the time (UTC) does not hold"}
     missing = found if isinstance(found, NoData) else samples if isinstance(samples, NoData) else None
     if missing is not None:
         return fields | _without_data(missing, before, context)
@@ -94,6 +125,10 @@ def _read(gate: Gate, fields: Fields, answer: GateAnswer, before: GateStatus | N
     if found.not_finite is not None:
         return fields | _without_data(found.not_finite, before, context)
     return fields | _healthy(gate, found, context)
+
+
+def _is_about_time_alone(gate: Gate) -> bool:
+    return gate.query is not None and "$" not in gate.query and not compile_query(gate.query).selectors
 
 
 def _is_young(found: Assessment | NoData, answer: GateAnswer) -> bool:
@@ -140,14 +175,14 @@ def _seconds_without(before: GateStatus | None, now: datetime) -> int | None:
     if before is None or (before.no_data_since is None and before.no_data_before is None):
         return None
     running = now - before.no_data_since if before.no_data_since is not None else timedelta(0)
-    return (before.no_data_before or 0) + int(running.total_seconds())
+    return (before.no_data_before or 0) + max(0, int(running.total_seconds()))  # the clock may have been set back
 
 
 def _without_data(missing: NoData, before: GateStatus | None, context: Context) -> Fields:
-    """A breach's evidence is kept over the gap. The deadline's clock stands still while the source itself fails, before the first
-    exposure and at the last step."""
+    """A breach's evidence is kept over the gap. The deadline's clock stands still for what has no deadline, before the first exposure and
+    at the last step."""
     out = _kept(before) | {"verdict": Verdict.NO_DATA, "no_data_reason": missing.reason, "message": missing.message}
-    if missing.from_source or context.no_data is None:
+    if not missing.has_deadline or context.no_data is None:
         return out | {"no_data_before": _seconds_without(before, context.now)}
     since, earlier = context.now, _seconds_without(before, context.now)
     if before is not None and before.no_data_since is not None:

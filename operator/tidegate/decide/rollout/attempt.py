@@ -3,6 +3,7 @@
 from tidegate.api.records import Transition
 from tidegate.api.rollout_status import Phase, PinnedPolicy, Raise, State
 from tidegate.decide.rollout.draft import Draft
+from tidegate.decide.rollout.edits import edit_in_words
 from tidegate.domain.exposure import Mode, Wish
 from tidegate.domain.problems import Problem
 from tidegate.domain.snapshot import Policy
@@ -67,9 +68,10 @@ def _is_rejected_at_contact(draft: Draft) -> bool:
 def _stay_rejected(draft: Draft, transition: Transition) -> None:
     if draft.status.step_percent is None:
         draft.set(step_percent=draft.reading.percent)
-    draft.reject(draft.revision_key)
+    cause = _named(FOUND_REJECTED, draft)
+    draft.reject(draft.revision_key, cause)
     draft.head_for_zero(State.ROLLBACK, Phase.ROLLING_BACK)
-    draft.record(transition, _named(FOUND_REJECTED, draft), to_percent=0)
+    draft.record(transition, cause, to_percent=0)
 
 
 def _take_over(draft: Draft) -> None:
@@ -127,9 +129,9 @@ def heed_mark(draft: Draft) -> bool:
     mark, status = draft.own_mark, draft.status
     if mark is None or mark.rejected is None or status.rejected_revision is not None or mark.rejected != (status.revision or ""):
         return False
-    draft.reject(mark.rejected)
-    draft.head_for_zero(State.ROLLBACK, Phase.ROLLING_BACK)
     message = f"{draft.lever.label} carries the mark of a rollback that status does not know: the readings behind it are lost"
+    draft.reject(mark.rejected, message)
+    draft.head_for_zero(State.ROLLBACK, Phase.ROLLING_BACK)
     draft.record(Transition.ROLLED_BACK, message, to_percent=0)
     draft.own_writes.append(draft.lever.fingerprint(Wish(0, Mode.OFF, draft.mark(0))))
     return True
@@ -201,12 +203,14 @@ def _new_attempt(draft: Draft) -> None:
         revision=draft.spec.revision,
         rejected_revision=None,
         rolled_back_at=None,
+        rolled_back_because=None,
         enabled_at=None,
         exposed_at=None,
         rehearsal=None,
         policy=None,
         gates=(),
         baselines=(),
+        guard_baselines=(),
     )
     draft.keep_rejected(draft.rejected)
 
@@ -221,7 +225,9 @@ def _pin_policy(draft: Draft) -> None:
     if not isinstance(policy, Policy) or is_new_attempt:
         return  # a new attempt may name another policy than the one that was read for the old
     found = PinnedPolicy(name=policy.name, uid=policy.uid, generation=policy.generation)
-    if pinned is not None and pinned != found:
+    if pinned is not None and pinned.name != found.name:
+        draft.record(Transition.POLICY_EDITED, f"RolloutPolicy {policy.name} (generation {policy.generation}) instead of {pinned.name}")
+    elif pinned is not None and pinned != found:
         draft.record(Transition.POLICY_EDITED, f"RolloutPolicy {policy.name} changed: generation {pinned.generation} → {policy.generation}")
     draft.set(policy=found)
 
@@ -238,7 +244,8 @@ def _note_edit(draft: Draft) -> None:
         return
     before = draft.status.valid_spec
     if before is not None:
-        draft.record(Transition.SPEC_EDITED, f"spec edited (generation {rollout.generation})")
+        actor, message = edit_in_words(before, draft.spec.to_wire(), rollout.managed)
+        draft.record(Transition.SPEC_EDITED, f"{message} (generation {rollout.generation})", actor=actor)
         if before.get("paused") and not draft.spec.paused:
             draft.set(resumed_at=draft.now, overdue_since=None)
     draft.set(valid_spec=draft.spec.to_wire())

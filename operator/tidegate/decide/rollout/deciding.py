@@ -5,22 +5,22 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from tidegate.api.conditions import Reason
-from tidegate.api.feature_rollout import FeatureRolloutSpec
 from tidegate.api.rollout_status import FeatureRolloutStatus, Phase, State
 from tidegate.decide.gates.judging import judge_all, rollback_cause
 from tidegate.decide.gates.lint import questionable
 from tidegate.decide.rollout.attempt import begin, not_adoptable, switch_off
-from tidegate.decide.rollout.deletion import decide_deletion
+from tidegate.decide.rollout.deletion import decide_deletion, last_writes
 from tidegate.decide.rollout.draft import Draft
 from tidegate.decide.rollout.drift import contested, correct, is_changed, report_rest
 from tidegate.decide.rollout.expiry import lease_of
+from tidegate.decide.rollout.missing import note_missing
 from tidegate.decide.rollout.motion import bake_ends, is_confirmed, move, roll_back
-from tidegate.decide.rollout.summary import conditions_for, stalled_by, waiting_for
+from tidegate.decide.rollout.summary import conditions_for, source_of, stalled_by, waiting_for
 from tidegate.decide.rollout.waiting import Blocker, overdue_at
 from tidegate.decide.rollout.wishes import corrected, wish_for
 from tidegate.domain.asks import SILENT
 from tidegate.domain.decision import FINALIZER, RETRY, Action, AddFinalizer, Decision, RemoveFinalizer
-from tidegate.domain.exposure import Lever, Mode, Reading, Wish, Write
+from tidegate.domain.exposure import Mode, Reading, Wish, Write
 from tidegate.domain.problems import Problem
 from tidegate.domain.snapshot import Policy, Snapshot
 from tidegate.domain.steps import number_of
@@ -42,11 +42,12 @@ def decide(snapshot: Snapshot, now: datetime) -> Decision:
     if spec is None or snapshot.lever is None:
         return _never_valid(snapshot, now)
     if isinstance(snapshot.reading, Problem):
-        return _out_of_hand(_blind(snapshot, snapshot.lever, spec, now), snapshot, snapshot.reading, spec, now)
+        blind = Draft.of(snapshot, snapshot.lever, Reading(None), spec, now)
+        return _out_of_hand(_blind(blind, snapshot.reading), blind, snapshot.reading)
     draft = Draft.of(snapshot, snapshot.lever, snapshot.reading, spec, now)
     unknown = not_adoptable(draft)
     if unknown is not None:
-        return _out_of_hand(snapshot.rollout.status, snapshot, unknown, spec, now)
+        return _out_of_hand(snapshot.rollout.status, draft, unknown)
     begin(draft)
     _note_percent(draft)
     found: tuple[Blocker, ...] = ()
@@ -105,34 +106,40 @@ def _writes(draft: Draft, wish: Wish | None) -> _Writes:
 
 
 def _actions(draft: Draft, writes: tuple[Write, ...]) -> tuple[Action, ...]:
-    """Lowerings need nothing; raises need the finalizer."""
+    """Lowerings need nothing; raises need the finalizer. What stood as it should when it had succeeded is only restored."""
     has_finalizer = FINALIZER in draft.snapshot.rollout.finalizers
+    was_settled = draft.before.phase is Phase.SUCCEEDED
+    stays = was_settled and draft.status.phase is Phase.SUCCEEDED
+    may_go = not draft.pending and _may_go(draft)
     out: list[Action] = []
-    if not draft.is_off:
-        if not has_finalizer:
-            out.append(AddFinalizer())
-    elif has_finalizer and not draft.pending and _is_off_everywhere(draft):
+    if not has_finalizer and ((not draft.is_off and not may_go) or (was_settled and draft.pending)):
+        out.append(AddFinalizer())
+    elif has_finalizer and may_go and not any(write.raises for write in writes):
         out.append(RemoveFinalizer())
-    return (*out, *(write for write in writes if has_finalizer or not write.raises))
+    return (*out, *(write for write in writes if has_finalizer or stays or not write.raises))
 
 
-def _is_off_everywhere(draft: Draft) -> bool:
-    """Whether what stands there is off for everybody, whoever wrote it."""
-    mark = draft.mark(0) if draft.reading.mark is None else draft.reading.mark
-    return not draft.lever.writes(Wish(0, Mode.OFF, mark), draft.reading)
+def _may_go(draft: Draft) -> bool:
+    """Whether deleting the object would leave nothing to undo: what stands there is off for everybody, whoever wrote it, or stays."""
+    if draft.is_off:
+        mark = draft.mark(0) if draft.reading.mark is None else draft.reading.mark
+        return not draft.lever.writes(Wish(0, Mode.OFF, mark), draft.reading)
+    return draft.status.phase is Phase.SUCCEEDED and not last_writes(draft.snapshot, draft.now)
 
 
 def _summarize(draft: Draft, found: tuple[Blocker, ...]) -> None:
     step = number_of(draft.steps, draft.standing) if draft.exposed else 0
     draft.set(steps=len(draft.steps), step=step, waiting_for=waiting_for(draft, found), **draft.lever.own_status())
     is_silent = draft.status.phase in SILENT
-    answers = {} if is_silent else draft.snapshot.answers  # as the next reconcile will have them
+    source = None if is_silent else source_of(draft)  # as the next reconcile will have it
     doubts = None if is_silent else questionable(draft)
-    draft.set(conditions=conditions_for(draft.status, stalled_by(draft, found), answers, draft.now, doubts))
+    note_missing(draft)
+    draft.set(conditions=conditions_for(draft.status, stalled_by(draft, found), source, draft.now, doubts))
 
 
 def _requeue_after(draft: Draft, actions: tuple[Action, ...], found: tuple[Blocker, ...], waking: list[datetime]) -> float | None:
-    lets_go = draft.is_off and bool(draft.pending) and FINALIZER in draft.snapshot.rollout.finalizers
+    is_over = draft.is_off or draft.status.phase is Phase.SUCCEEDED
+    lets_go = is_over and bool(draft.pending) and FINALIZER in draft.snapshot.rollout.finalizers
     if actions or lets_go or (draft.status.raising is not None and not found and not draft.reading.settling):
         return 0.0
     waits = [max((at - draft.now).total_seconds(), 0.0) for at in waking]
@@ -165,18 +172,15 @@ def _never_valid(snapshot: Snapshot, now: datetime) -> Decision:
     status = rollout.status.model_copy(update={"phase": Phase.INVALID, "observed_generation": rollout.generation})
     problem = rollout.problem or snapshot.reading
     assert isinstance(problem, Problem)
-    return Decision(status.model_copy(update={"conditions": conditions_for(status, problem, {}, now)}), (), RETRY)
+    return Decision(status.model_copy(update={"conditions": conditions_for(status, problem, None, now)}), (), RETRY)
 
 
-def _blind(snapshot: Snapshot, lever: Lever, spec: FeatureRolloutSpec, now: datetime) -> FeatureRolloutStatus:
+def _blind(draft: Draft, problem: Problem) -> FeatureRolloutStatus:
     """The status while what is ours can't be read. What falls meanwhile stands in it: the numbers may recover before it can be made, and it
     must not climb on."""
-    status = snapshot.rollout.status
-    is_another = isinstance(snapshot.reading, Problem) and snapshot.reading.reason is Reason.CLAIMED
-    if not snapshot.rollout.owns or is_another:
-        return status
-    draft = Draft.of(snapshot, lever, Reading(None), spec, now)
-    if not spec.enabled:
+    if not draft.snapshot.rollout.owns or problem.reason is Reason.CLAIMED:
+        return draft.before
+    if not draft.spec.enabled:
         switch_off(draft)
     elif not draft.is_off:
         judge_all(draft)
@@ -185,20 +189,20 @@ def _blind(snapshot: Snapshot, lever: Lever, spec: FeatureRolloutSpec, now: date
     return draft.with_pending()
 
 
-def _out_of_hand(status: FeatureRolloutStatus, snapshot: Snapshot, problem: Problem, spec: FeatureRolloutSpec, now: datetime) -> Decision:
+def _out_of_hand(status: FeatureRolloutStatus, draft: Draft, problem: Problem) -> Decision:
     """The lever can't be read or is another rollout's: nothing is claimed, nothing is written."""
-    rollout = snapshot.rollout
+    rollout, spec, now = draft.snapshot.rollout, draft.spec, draft.now
     status = status.model_copy(
         update={
             "observed_generation": rollout.generation,
             "recorded_generation": rollout.status.recorded_generation if rollout.status.attempt else rollout.generation,
             "valid_spec": spec.to_wire(),
             "steps": len(spec.strategy.ladder()),
-            "waiting_for": f"the next step waits for {problem.message}"[:1024],
+            "waiting_for": problem.message[:1024],
         }
     )
-    status = status.model_copy(update={"conditions": conditions_for(status, problem, snapshot.answers, now)})
-    policy, again = snapshot.policy, RETRY
+    status = status.model_copy(update={"conditions": conditions_for(status, problem, source_of(draft), now)})
+    policy, again = draft.snapshot.policy, RETRY
     if isinstance(policy, Policy) and rollout.owns and status.phase not in TERMINAL:
         again = until_next_tick(now, policy.spec.prometheus.interval)
     return Decision(status, (), again)

@@ -23,8 +23,8 @@ def decide_deletion(snapshot: Snapshot, now: datetime) -> Decision:
     if isinstance(snapshot.reading, Problem) and snapshot.reading.reason is Reason.UNREADABLE and _has_to_write(snapshot):
         return _waits(rollout, snapshot.reading, now)
     if rollout.status.pending is not None:  # its records outlive the object
-        return Decision(rollout.status, _last_writes(snapshot, now), 0.0)
-    actions: tuple[Action, ...] = (*_last_writes(snapshot, now), RemoveFinalizer())
+        return Decision(rollout.status, last_writes(snapshot, now), 0.0)
+    actions: tuple[Action, ...] = (*last_writes(snapshot, now), RemoveFinalizer())
     return Decision(rollout.status, actions, None)
 
 
@@ -40,7 +40,7 @@ def _waits(rollout: Rollout, problem: Problem, now: datetime) -> Decision:
     remedy = "the deletion waits for that: nothing could be undone. Deleting that object ends it too"
     said = Problem(problem.reason, f"{problem.message}; {remedy}"[:1024])
     status = rollout.status.model_copy(update={"observed_generation": rollout.generation})
-    return Decision(status.model_copy(update={"conditions": conditions_for(status, said, {}, now)}), (), RETRY)
+    return Decision(status.model_copy(update={"conditions": conditions_for(status, said, None, now)}), (), RETRY)
 
 
 def _policy(rollout: Rollout) -> DeletionPolicy:
@@ -50,7 +50,8 @@ def _policy(rollout: Rollout) -> DeletionPolicy:
     return DeletionPolicy.KEEP if rollout.status.state is State.ENABLED else DeletionPolicy.OFF
 
 
-def _last_writes(snapshot: Snapshot, now: datetime) -> tuple[Write, ...]:
+def last_writes(snapshot: Snapshot, now: datetime) -> tuple[Write, ...]:
+    """What the deletion of the object would still write."""
     rollout, lever = snapshot.rollout, snapshot.lever
     if lever is None or isinstance(snapshot.reading, Problem):
         return ()

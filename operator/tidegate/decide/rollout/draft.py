@@ -1,14 +1,18 @@
 """The decision while it is being made: the status as it will be, and the records of what changed on the way."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from typing import Any, Self
 
 from tidegate.api.feature_rollout import FeatureRolloutSpec
+from tidegate.api.gates import Gate
 from tidegate.api.records import REPEATABLE, Record, RecordedReading, Transition
-from tidegate.api.rollout_status import MAX_REJECTED, FeatureRolloutStatus, GateStatus, Pending, Phase, State
+from tidegate.api.rollout_status import MAX_REJECTED, FeatureRolloutStatus, GateSource, GateStatus, Pending, Phase, State
 from tidegate.api.strategies import Step
+from tidegate.decide.gates.blame import blamed
+from tidegate.domain.answers import GateAnswer, GateId
 from tidegate.domain.exposure import Lever, Mark, Reading
 from tidegate.domain.snapshot import Policy, Snapshot
 from tidegate.domain.templates import Resolved, resolved_gates
@@ -57,6 +61,31 @@ class Draft:
         """The rollout's own gates, templates resolved; none while there is no policy to have them judged under."""
         policy = self.snapshot.policy
         return resolved_gates(self.spec, policy.spec) if isinstance(policy, Policy) else Resolved((), (), None)
+
+    @cached_property
+    def every_gate(self) -> Mapping[GateId, Gate]:
+        """The rollout's own gates and the policy's guards; none while there is no policy."""
+        policy = self.snapshot.policy
+        guards = policy.spec.guards if isinstance(policy, Policy) else ()
+        own = {(GateSource.ROLLOUT, gate.name): gate for gate in self.resolved.gates}
+        return own | {(GateSource.POLICY, guard.name): guard for guard in guards}
+
+    @cached_property
+    def answers(self) -> Mapping[GateId, GateAnswer]:
+        """What the source answered, each refusal with whose fault it is. To be read once the attempt is up to date (`begin`)."""
+        known, gates = self.latest_evidence(), self.every_gate
+        raw = self.snapshot.answers.items()
+        return {one: blamed(gates[one], answer, known.get(one)) if one in gates else answer for one, answer in raw}
+
+    def latest_evidence(self) -> dict[GateId, GateStatus]:
+        """Status, or what could not be written to it, whichever read the later sample. What an earlier attempt saw is none of a new
+        one's."""
+        out = {(gate.source, gate.name): gate for gate in self.status.gates}
+        for gate in self.snapshot.evidence if self.status.attempt == self.before.attempt else ():
+            known = out.get((gate.source, gate.name))
+            if known is None or known.sample_time is None or (gate.sample_time is not None and gate.sample_time >= known.sample_time):
+                out[gate.source, gate.name] = gate
+        return out
 
     @property
     def step_percent(self) -> int:
@@ -183,10 +212,10 @@ class Draft:
         """The status with the records of this decision behind those not appended yet."""
         return self.status.model_copy(update={"pending": Pending(records=tuple(self.pending)) if self.pending else None})
 
-    def reject(self, revision: str) -> None:
+    def reject(self, revision: str, cause: str) -> None:
         """The revision stays rejected until a person lifts that; the newest are kept here, and all by the RolloutRuns."""
         others = tuple(one for one in self.status.rejected if one != revision)
-        self.set(rejected_revision=revision, rolled_back_at=self.now)
+        self.set(rejected_revision=revision, rolled_back_at=self.now, rolled_back_because=cause[:1024])
         self.keep_rejected((*others, revision))
 
     def keep_rejected(self, revisions: tuple[str, ...]) -> None:

@@ -18,8 +18,8 @@ from tidegate.decide.rollout.draft import Draft
 from tidegate.decide.rollout.expiry import lease_of
 from tidegate.domain.exposure import Reading, Wish
 from tidegate.domain.problems import Problem
+from tidegate.levers.managed_fields import name_of
 
-UNKNOWN = "unknown"
 SHORT_WHILE = timedelta(minutes=10)
 RECORD_EVERY = timedelta(minutes=1)
 PAUSE_EXPOSED, PAUSE = timedelta(seconds=5), timedelta(seconds=60)
@@ -34,11 +34,8 @@ class Correction:
 
 
 def actor_of(reading: Reading) -> str:
-    """The field manager behind a change, for a record: what its client called itself. It must not pass for ourselves."""
-    writer = reading.writer
-    if writer is None:
-        return UNKNOWN
-    return f"{writer.manager} (field manager)" if writer.manager in ("operator", "tidegate") else writer.manager
+    """The field manager behind a change, for a record: what its client called itself."""
+    return name_of(reading.writer)
 
 
 def contested(draft: Draft) -> tuple[Problem, datetime] | None:

@@ -9,7 +9,7 @@ from tidegate.decide.gates.judging import judge_all, rollback_cause
 from tidegate.decide.rollout.draft import Draft
 from tidegate.decide.rollout.drift import actor_of
 from tidegate.decide.rollout.expiry import next_rise, note_expiry
-from tidegate.decide.rollout.waiting import Blocker, blockers, dwell_ends, within_deadline
+from tidegate.decide.rollout.waiting import Blocker, blockers, dwell_ends, paused_by, within_deadline
 from tidegate.decide.rollout.wishes import raised
 from tidegate.domain.exposure import Mark
 from tidegate.domain.problems import Problem
@@ -28,6 +28,7 @@ def move(draft: Draft) -> tuple[Blocker, ...]:
         roll_back(draft, cause)
         return ()
     _note_override(draft)
+    _note_lifted_pause(draft)
     _note_overdue(draft)
     draft.set(next_evaluation_at=dwell_ends(draft))
     found = blockers(draft)
@@ -49,7 +50,7 @@ def is_confirmed(draft: Draft, found: tuple[Blocker, ...]) -> bool:
 
 def roll_back(draft: Draft, cause: str) -> None:
     """Down to 0 %, allow list included. The revision stays rejected until another one is asked for."""
-    draft.reject(draft.status.revision or "")
+    draft.reject(draft.status.revision or "", cause)
     draft.head_for_zero(State.ROLLBACK, Phase.ROLLING_BACK)
     draft.record(Transition.ROLLED_BACK, cause, to_percent=0)
 
@@ -99,6 +100,12 @@ def _note_override(draft: Draft) -> None:
         return
     text = f"{draft.lever.label} was turned down to {percent} % by an external writer, from {draft.step_percent} %"
     draft.record(Transition.LOWERED_ELSEWHERE, text, to_percent=percent, actor=actor_of(draft.reading))
+
+
+def _note_lifted_pause(draft: Draft) -> None:
+    """The time of a pause is none of the step's deadline."""
+    if draft.before.phase is Phase.PAUSED and draft.status.overdue_since is None and paused_by(draft) is None:
+        draft.set(resumed_at=draft.now)
 
 
 def _note_overdue(draft: Draft) -> None:
@@ -168,7 +175,7 @@ def _set_phase(draft: Draft, found: tuple[Blocker, ...]) -> None:
         phase = Phase.BAKING
     elif status.state is State.DISABLED:
         phase = Phase.PENDING if any(blocker.problem is not None for blocker in found) else Phase.WAITING
-    elif draft.spec.paused or status.overdue_since is not None:
+    elif paused_by(draft) is not None or status.overdue_since is not None:
         phase = Phase.PAUSED
     else:
         phase = Phase.PROGRESSING
@@ -177,10 +184,10 @@ def _set_phase(draft: Draft, found: tuple[Blocker, ...]) -> None:
 
 
 def _note_pause(draft: Draft, before: Phase, after: Phase) -> None:
-    if after is Phase.PAUSED and before is not Phase.PAUSED and draft.spec.paused:
-        draft.record(Transition.PAUSED, f"spec.paused is true: held at {draft.step_percent} %")
+    by = paused_by(draft)
+    if after is Phase.PAUSED and before is not Phase.PAUSED and by is not None:
+        draft.record(Transition.PAUSED, f"held at {draft.step_percent} %: {by}")
     if before is Phase.PAUSED and after in (Phase.PROGRESSING, Phase.BAKING):
-        draft.set(resumed_at=draft.now)
         draft.record(Transition.RESUMED, f"goes on at {draft.step_percent} %")
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from tidegate.api.conditions import ConditionType, Reason
 from tidegate.api.rollout_status import FeatureRolloutStatus, GateStatus, Phase, State, Verdict
-from tidegate.decide.gates.judging import latest_evidence, rollback_cause, to_judge, within_reach
+from tidegate.decide.gates.judging import rollback_cause, to_judge, within_reach
 from tidegate.decide.gates.verdict import judge
 from tidegate.decide.rollout.attempt import heed_mark, switch_off
 from tidegate.decide.rollout.deletion import decide_deletion
@@ -78,11 +78,11 @@ def _judged(draft: Draft) -> list[GateStatus]:
     policy, out = draft.snapshot.policy, []
     if not isinstance(policy, Policy):
         return list(draft.status.gates)
-    before = latest_evidence(draft)
+    before = draft.latest_evidence()
     for source, gate, context in to_judge(draft, policy):
         known = before.get((source, gate.name))
         try:
-            status = judge(gate, source, draft.snapshot.answers.get((source, gate.name)), known, context)
+            status = judge(gate, source, draft.answers.get((source, gate.name)), known, context)
             status = None if status is None else within_reach(draft, status, gate)
         except Exception:  # noqa: BLE001 - the safe reconcile is for what nobody foresaw
             status = None if known is None else known.model_copy(update={"verdict": Verdict.NO_DATA})

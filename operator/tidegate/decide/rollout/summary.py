@@ -1,15 +1,16 @@
 """Conditions in kstatus form. Ready stays True while a rollout moves: a days-long InProgress would block the very revert that is needed."""
 
-from collections.abc import Mapping
 from datetime import datetime
 
-from tidegate.api.conditions import Condition, ConditionType, Reason
+from tidegate.api.conditions import SOURCE_FAILURES, Condition, ConditionType, Reason
 from tidegate.api.rollout_status import FeatureRolloutStatus, Phase, State
+from tidegate.api.types import format_second
 from tidegate.decide.rollout.draft import Draft
 from tidegate.decide.rollout.drift import contested
+from tidegate.decide.rollout.missing import long_missing
 from tidegate.decide.rollout.motion import first_problem
 from tidegate.decide.rollout.waiting import Blocker
-from tidegate.domain.answers import Failure, GateAnswer, GateId
+from tidegate.domain.answers import Failure
 from tidegate.domain.condition_maker import ConditionMaker
 from tidegate.domain.problems import Problem
 
@@ -25,12 +26,14 @@ _READY_REASON = {
     Phase.DISABLED: Reason.DISABLED,
     Phase.INVALID: Reason.INVALID_SPEC,
 }
+_ENDINGS = {Phase.SUCCEEDED: Reason.SUCCEEDED, Phase.ROLLED_BACK: Reason.ROLLED_BACK, Phase.DISABLED: Reason.DISABLED}
+"""Phases that an attempt ends in: whoever waits for its end goes on, and reads the reason."""
 
 
 def conditions_for(
     status: FeatureRolloutStatus,
     stalled: Problem | None,
-    answers: Mapping[GateId, GateAnswer],
+    source: Problem | None,
     now: datetime,
     questionable: Problem | None = None,
 ) -> tuple[Condition, ...]:
@@ -40,10 +43,9 @@ def conditions_for(
         out = [made(ConditionType.READY, False, stalled.reason, stalled.message)]
         out.append(made(ConditionType.STALLED, True, stalled.reason, stalled.message))
     else:
-        out = [made(ConditionType.READY, True, _READY_REASON[status.phase], _sentence(status))]
-    succeeded = status.phase is Phase.SUCCEEDED
-    out.append(made(ConditionType.COMPLETED, succeeded, Reason.SUCCEEDED if succeeded else _unfinished(status), ""))
-    source = _source(answers)
+        out = [made(ConditionType.READY, True, _READY_REASON[status.phase], _sentence(status, source))]
+    ending = _ENDINGS.get(status.phase)
+    out.append(made(ConditionType.FINISHED, ending is not None, ending or Reason.IN_PROGRESS, ""))
     if source is not None:
         out.append(made(ConditionType.METRICS_AVAILABLE, source.reason is Reason.ANSWERING, source.reason, source.message))
     if questionable is not None:
@@ -51,24 +53,25 @@ def conditions_for(
     return tuple(out)
 
 
-def _unfinished(status: FeatureRolloutStatus) -> Reason:
-    return Reason.ROLLED_BACK if status.phase in (Phase.ROLLED_BACK, Phase.ROLLING_BACK) else Reason.IN_PROGRESS
-
-
-def _sentence(status: FeatureRolloutStatus) -> str:
+def _sentence(status: FeatureRolloutStatus, source: Problem | None) -> str:
     where = f"{status.percent} %" if status.percent is not None else "not written yet"
     if status.phase in (Phase.SUCCEEDED, Phase.DISABLED):
         return where
-    return f"step {status.step} of {status.steps}, {where}"
+    sentence = f"step {status.step} of {status.steps}, {where}"
+    if source is None or source.reason not in SOURCE_FAILURES:
+        return sentence
+    return f"{sentence}; the source of metrics gives no answer: {source.message}"
 
 
-def _source(answers: Mapping[GateId, GateAnswer]) -> Problem | None:
+def source_of(draft: Draft) -> Problem | None:
     """Whether the source answers, by the first failure found; None where nothing was asked."""
-    for answer in answers.values():
-        for part in answer.parts():
-            if isinstance(part, Failure) and part.reason is not Reason.QUERY_REFUSED:
-                return Problem(part.reason, part.message)
-    return Problem(Reason.ANSWERING, "") if answers else None
+    asked = [part for answer in draft.answers.values() for part in answer.parts()]
+    if isinstance(draft.snapshot.unknown_metrics, Failure):
+        asked.append(draft.snapshot.unknown_metrics)
+    for part in asked:
+        if isinstance(part, Failure) and part.reason is not Reason.QUERY_REFUSED:
+            return Problem(part.reason, part.message)
+    return Problem(Reason.ANSWERING, "") if draft.answers else None
 
 
 def stalled_by(draft: Draft, found: tuple[Blocker, ...]) -> Problem | None:
@@ -78,19 +81,27 @@ def stalled_by(draft: Draft, found: tuple[Blocker, ...]) -> Problem | None:
         return contest[0]
     status = draft.status
     if status.state is State.ROLLBACK:
-        revision = f"revision {status.revision}" if status.revision else "it"
-        remedy = "set spec.revision to a new value, or raise spec.retry to try it again"
-        return Problem(Reason.ROLLED_BACK, f"rolled back: {remedy}; {revision} stays rejected")
+        return Problem(Reason.ROLLED_BACK, _fallen(status))
     if draft.snapshot.rollout.problem is not None:
         return draft.snapshot.rollout.problem
     if status.phase in (Phase.DISABLED, Phase.SUCCEEDED):
         return first_problem(tuple(one for one in found if one.problem is not draft.snapshot.policy))
-    return first_problem(found)
+    return first_problem(found) or long_missing(draft)
+
+
+def _fallen(status: FeatureRolloutStatus) -> str:
+    """Why it was rolled back, and only then how to go on."""
+    cause = f"{status.rolled_back_because[:700]}; " if status.rolled_back_because else ""
+    at = f" at {format_second(status.rolled_back_at)}" if status.rolled_back_at is not None else ""
+    revision = f"revision {status.revision}" if status.revision else "this one"
+    return f"{cause}rolled back{at}. Set spec.revision to a new value, or raise spec.retry to try again: {revision} stays rejected"
 
 
 def waiting_for(draft: Draft, found: tuple[Blocker, ...]) -> str | None:
-    """What the next step waits for, in one plain sentence; None where there is no next step."""
+    """Why the next step doesn't come, in plain sentences; None where there is no next step."""
+    if draft.status.state is State.ROLLBACK:
+        return _fallen(draft.status)
     has_next = draft.status.state in (State.DISABLED, State.ROLLING_OUT) and draft.status.phase is not Phase.DISABLED
     if not has_next or not found:
         return None
-    return f"the next step waits for {', '.join(blocker.sentence for blocker in found)}"[:1024]
+    return "; ".join(blocker.sentence for blocker in found)[:1024]

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from tidegate.api.conditions import Reason
-from tidegate.api.gates import OnBreach
 from tidegate.api.rollout_status import GateSource, State, Verdict
-from tidegate.api.types import format_duration, format_time
-from tidegate.decide.gates.judging import refused_query, unready
+from tidegate.api.types import format_duration, format_second
+from tidegate.decide.gates.judging import current_medians, kind_of, refused_query, unready
 from tidegate.decide.rollout.draft import Draft
 from tidegate.decide.rollout.drift import contested
-from tidegate.domain.answers import Failure
+from tidegate.domain.answers import Failure, GateId
+from tidegate.domain.asks import is_waited_for, start_source
 from tidegate.domain.problems import Problem
 from tidegate.domain.snapshot import Policy
 from tidegate.domain.steps import dwell_at
@@ -20,7 +20,8 @@ from tidegate.domain.steps import dwell_at
 
 @dataclass(frozen=True, slots=True)
 class Blocker:
-    """`sentence`: what the next step waits for. `wake_at`: when that may be over by itself. `problem`: a person has to look at it."""
+    """`sentence`: why the next step doesn't come, as a sentence of its own. `wake_at`: when that may be over by itself. `problem`: a person
+    has to look at it."""
 
     sentence: str
     wake_at: datetime | None = None
@@ -61,38 +62,48 @@ def gates_answerable(draft: Draft) -> Blocker | None:
     return _of(draft.resolved.problem or refused_query(draft) or unready(draft))
 
 
+def paused_by(draft: Draft) -> str | None:
+    """Who has paused the rollout, as a sentence; None where nobody has."""
+    policy = draft.snapshot.policy
+    if draft.spec.paused:
+        return "paused by spec.paused"
+    if isinstance(policy, Policy) and policy.spec.suspend is not None:
+        return f"suspended by RolloutPolicy {policy.name}: {policy.spec.suspend.reason}"
+    return None
+
+
 def not_paused(draft: Draft) -> Blocker | None:
-    return Blocker("spec.paused is true") if draft.spec.paused else None
+    by = paused_by(draft)
+    return None if by is None else Blocker(by)
 
 
 def records_appended(draft: Draft) -> Blocker | None:
     """Nothing new is decided before what was decided is in the RolloutRun."""
     if draft.before.pending is None or draft.status.raising is not None:
         return None
-    return Blocker(f"the records of this attempt to be appended to RolloutRun {draft.status.run}", wake_at=draft.now)
+    return Blocker(f"the records of this attempt are not in RolloutRun {draft.status.run} yet", wake_at=draft.now)
 
 
 def dwell_over(draft: Draft) -> Blocker | None:
     ends = dwell_ends(draft)
     if ends is None or draft.now >= ends:
         return None
-    return Blocker(f"the dwell of {draft.step_percent} % to end at {_clock(ends)}", wake_at=ends)
+    return Blocker(f"the dwell of {draft.step_percent} % ends at {format_second(ends)}", wake_at=ends)
 
 
 def within_deadline(draft: Draft) -> Blocker | None:
     due = overdue_at(draft)
     if due is None or draft.now < due:
         return None
-    assert draft.spec.step_deadline is not None
     late = f"{draft.step_percent} % is held longer than spec.stepDeadline ({format_duration(draft.spec.step_deadline)})"
     return _of(Problem(Reason.STEP_DEADLINE_EXCEEDED, f"{late}: raise the deadline, pause and resume, or set another revision"))
 
 
 def way_back_proven(draft: Draft) -> Blocker | None:
     if draft.status.rehearsal is None:
-        return Blocker(f"the way back to be proven: {draft.lever.label} is written and read back first")
+        return Blocker(f"the way back is not proven yet: {draft.lever.label} is written and read back first")
     if draft.reading.percent is not None and (draft.own_mark is None or draft.reading.unreadable):
-        return Blocker(f"{draft.lever.label}, which an external writer replaced, to be corrected and read back first")
+        return Blocker(f"{draft.lever.label}, which an external writer replaced, is corrected and read back first")
     return None
 
 
@@ -100,12 +111,23 @@ def metrics_known(draft: Draft) -> Blocker | None:
     unknown = draft.snapshot.unknown_metrics
     if not isinstance(unknown, Failure) or not isinstance(draft.snapshot.policy, Policy):
         return None
-    return Blocker(f"the gates' metrics to be looked up: {unknown.message}")
+    return Blocker(f"the gates' metrics can't be looked up: {unknown.message}")
+
+
+def medians_read(draft: Draft) -> Blocker | None:
+    """An attempt that has just begun has not asked for them yet: nobody has to look at that."""
+    known = current_medians(draft).keys() | draft.snapshot.medians.keys()
+    if draft.status.exposed_at is not None or not isinstance(draft.snapshot.policy, Policy):
+        return None
+    for (source, name), gate in draft.every_gate.items():
+        if is_waited_for(gate) and start_source(gate) is not None and (source, name) not in known:
+            return Blocker(f"{kind_of(source)} {name}: its median before the start is not read yet")
+    return None
 
 
 ALWAYS: tuple[Check, ...] = (spec_followable, policy_usable, not_contested, not_turned_down, gates_answerable)
 """These hold back the first write of a feature that is live already (spec.initialPercent), too."""
-STEP: tuple[Check, ...] = (not_paused, records_appended, dwell_over, within_deadline, way_back_proven, metrics_known)
+STEP: tuple[Check, ...] = (not_paused, records_appended, dwell_over, within_deadline, way_back_proven, metrics_known, medians_read)
 
 
 def blockers(draft: Draft) -> tuple[Blocker, ...]:
@@ -127,27 +149,26 @@ def dwell_ends(draft: Draft) -> datetime | None:
 def overdue_at(draft: Draft) -> datetime | None:
     """When the current step exceeds spec.stepDeadline; None where it can't now."""
     ends = dwell_ends(draft)
-    if ends is None or draft.now < ends or draft.spec.step_deadline is None or draft.spec.paused:
+    if ends is None or draft.now < ends or paused_by(draft) is not None:
         return None
     return max(ends, draft.status.resumed_at or ends) + draft.spec.step_deadline
 
 
-def _gates_agree(draft: Draft) -> Iterator[Blocker]:
+def gates_that_count(draft: Draft) -> Iterator[GateId]:
+    """The gates and guards that have to say ADVANCE."""
     policy = draft.snapshot.policy
-    if not isinstance(policy, Policy):
-        return
+    if isinstance(policy, Policy):
+        yield from ((GateSource.ROLLOUT, gate.name) for gate in draft.resolved.gates if draft.exposed)
+        yield from ((GateSource.POLICY, guard.name) for guard in policy.spec.guards if is_waited_for(guard))
+
+
+def _gates_agree(draft: Draft) -> Iterator[Blocker]:
     judged = {(gate.source, gate.name): gate for gate in draft.status.gates}
-    wanted = [(GateSource.ROLLOUT, gate.name) for gate in draft.resolved.gates if draft.exposed]
-    wanted += [(GateSource.POLICY, guard.name) for guard in policy.spec.guards if guard.on_breach is not OnBreach.NOTIFY]
-    for source, name in wanted:
+    for source, name in gates_that_count(draft):
         gate = judged.get((source, name))
-        kind = "guard" if source is GateSource.POLICY else "gate"
+        kind = kind_of(source)
         if gate is None:
-            yield Blocker(f"{kind} {name} to be read")
+            yield Blocker(f"{kind} {name} is not read yet")
         elif gate.verdict not in (Verdict.ADVANCE, Verdict.NOT_APPLICABLE):
-            reason = "no data" if gate.verdict is Verdict.NO_DATA else "in breach" if gate.breached_since else "holds"
-            yield Blocker(f"{kind} {name} ({reason}; {gate.threshold})")
-
-
-def _clock(at: datetime) -> str:
-    return format_time(at.replace(microsecond=0)).replace(".000Z", "Z")
+            reason = "has no data" if gate.verdict is Verdict.NO_DATA else "is in breach" if gate.breached_since else "holds"
+            yield Blocker(f"{kind} {name} {reason} ({gate.threshold})")

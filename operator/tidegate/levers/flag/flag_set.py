@@ -2,18 +2,17 @@
 
 import json
 import math
+import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Any
 
 from tidegate.api.conditions import Reason
-from tidegate.api.rollout_status import State
 from tidegate.domain.exposure import Change, ExternalWriter, Reading, Write
 from tidegate.domain.problems import Problem
-from tidegate.levers.flag.definition import canonical, fingerprint, read_exposure, switched_off
-from tidegate.levers.flag.mark import MAX_EPOCH, read_mark, to_metadata
+from tidegate.levers.flag.definition import fingerprint, read_exposure
+from tidegate.levers.flag.mark import MAX_EPOCH, read_mark
 from tidegate.levers.flag.targeting import NotAdoptableError
 from tidegate.levers.managed_fields import foreign_writer
 
@@ -22,11 +21,7 @@ FLAG_SET_LABEL = "tidegate.io/flag-set"
 EPOCH_ANNOTATION = "tidegate.io/epoch"
 MAX_DOCUMENT_BYTES = 1_000_000
 """What raises and new flags may fill. The API server takes some 48 kB more, which are left for rollbacks."""
-_MUCH = 1024
-"""Bytes. A write that needs more brings lists: without those no flag changes by as much."""
-_LITTLE = 64
-"""Bytes by which a mark may grow: digits of an epoch, the name of a revision."""
-_FULL = f"the flag set would be larger than {MAX_DOCUMENT_BYTES} bytes: divide it among several ConfigMaps"
+_INDENT = re.compile(r"\n([ \t]{1,8})\S")
 _EMPTY: Mapping[str, Any] = {"$schema": "https://flagd.dev/schema/v0/flags.json", "flags": {}}
 
 
@@ -56,6 +51,8 @@ class FlagSet:
     labelled: bool = True
     writer: ExternalWriter | None = None
     around: tuple[Change, ...] = ()
+    indent: str | None = None
+    """What its lines are indented by, so that people who wrote it can go on editing it; None where it is one line."""
 
     @property
     def flags(self) -> Mapping[str, Any]:
@@ -87,6 +84,7 @@ def parse_flag_set(config_map: Mapping[str, Any] | None) -> FlagSet:
         labelled,
         document_writer(config_map) or _epoch_writer(metadata),
         _changed_around(metadata, labelled, annotated, marked) if marked else (),
+        indented[1] if text and (indented := _INDENT.search(text)) else None,
     )
 
 
@@ -138,86 +136,29 @@ def _is_deep(value: Any, room: int = 64) -> bool:
     return room == 0 or any(_is_deep(one, room - 1) for one in inside if isinstance(one, (dict, list)))
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why a write was left out: the flag is no longer what the decision saw, or (`is_full`) there is no room for it."""
-
-    write: WriteFlag
-    message: str
-    is_full: bool = False
-
-
-def merged(flag_set: FlagSet, writes: Iterable[WriteFlag], now: datetime) -> tuple[FlagSet, tuple[Refusal, ...]]:
-    """The flag set after all writes that still hold, under the next epoch, and those that were refused.
-
-    A raise holds only if the flag is exactly what its decision saw, any other write only if it raises nothing by now; switching off holds
-    unless the flag is another rollout's. In a document that is full what raises or adds is left out, and the rest is written.
-    """
-    writes = list(writes)
-    after, refused = _merged(flag_set, writes, now)
-    if _size(after.document) <= MAX_DOCUMENT_BYTES:
-        return after, refused
-    full = [write for write in writes if all(write is not one.write for one in refused) and _adds(flag_set, after, write)]
-    after, refused = _merged(flag_set, [write for write in writes if all(write is not one for one in full)], now)
-    return after, refused + tuple(Refusal(write, _FULL, is_full=True) for write in full)
-
-
-def _merged(flag_set: FlagSet, writes: Sequence[WriteFlag], now: datetime) -> tuple[FlagSet, tuple[Refusal, ...]]:
-    epoch = flag_set.epoch + 1
-    flags, refused = dict(flag_set.flags), []
-    for write in writes:
-        live = read_flag(replace(flag_set, document={"flags": flags}), write.key, owned=write.owned)
-        reason = live.message if isinstance(live, Problem) else _refusal(write, live, now)
-        if reason is not None:
-            refused.append(Refusal(write, reason))
-            continue
-        flags[write.key] = {**write.definition, "metadata": to_metadata(replace(write.mark, epoch=epoch, written_at=now))}
-    return replace(flag_set, document={**flag_set.document, "flags": flags}, epoch=epoch), tuple(refused)
-
-
-def _refusal(write: WriteFlag, live: Reading, now: datetime) -> str | None:
-    seen, mark = write.seen, live.mark
-    is_another = mark is not None and mark.uid != write.mark.uid and (seen.mark is None or mark.uid != seen.mark.uid)
-    if is_another and not write.owned:
-        return f"the flag belongs to {mark.rollout if mark else 'another rollout'} by now"
-    if dict(write.definition) == switched_off():
-        return None
-    if live.is_expired(now) and live.percent and write.percent:
-        return "the flag's lease expired since this was decided: whatever shows the feature again must be decided anew"
-    if write.raises and not _is_as_seen(live, seen):
-        return "the flag was written since this raise was decided"
-    if not write.raises and (live.percent or 0) < write.percent:
-        return "the flag was turned down since this write was decided"
-    if not write.anew and mark != seen.mark:
-        return "the flag was written since this write was decided"
-    return None
-
-
-def _is_as_seen(live: Reading, seen: Reading) -> bool:
-    return (live.fingerprint is None) == (seen.fingerprint is None) and canonical(live.live) == canonical(seen.live)
-
-
-def _adds(flag_set: FlagSet, after: FlagSet, write: WriteFlag) -> bool:
-    """Whether a write raises, adds a flag or makes one longer; a correction or lowering may, but for long lists. Switching off never does,
-    least of all a rollback of a flag that was lost."""
-    is_new = write.key not in flag_set.flags
-    if dict(write.definition) == switched_off() and (not is_new or write.mark.state is State.ROLLBACK):
-        return False
-    grows = _room_of(after, write.key) - _room_of(flag_set, write.key)
-    is_needed = write.anew or write.percent < (write.seen.percent or 0)
-    return write.raises or is_new or grows > (_MUCH if is_needed else _LITTLE)
-
-
-def _room_of(flag_set: FlagSet, key: str) -> int:
-    return _size({key: flag_set.flags[key]}) if key in flag_set.flags else 0
-
-
-def _size(document: Mapping[str, Any]) -> int:
+def size_of(document: Mapping[str, Any]) -> int:
     return len(_text(document).encode("utf-8", "surrogatepass"))
 
 
 def _text(document: Mapping[str, Any]) -> str:
     return json.dumps(document, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def _indented(flag_set: FlagSet) -> str | None:
+    """The document in lines, as it was read; None where it was one line, or doesn't fit so. Ends as soon as it is too long: indentation
+    makes many times as much of what is nested deeply."""
+    if flag_set.indent is None:
+        return None
+    parts, room = [], MAX_DOCUMENT_BYTES
+    try:
+        for part in json.JSONEncoder(indent=flag_set.indent, ensure_ascii=False, allow_nan=False).iterencode(flag_set.document):
+            parts.append(part)
+            room -= len(part.encode("utf-8", "surrogatepass"))
+            if room <= 0:
+                return None
+    except RecursionError:  # on one line it can be nested further, from Python 3.12 on
+        return None
+    return "".join(parts) + "\n"
 
 
 def _finite(text: str) -> float | None:
@@ -237,5 +178,5 @@ def to_config_map(flag_set: FlagSet, namespace: str, name: str) -> dict[str, Any
             "labels": {FLAG_SET_LABEL: "true"},
             "annotations": {EPOCH_ANNOTATION: str(flag_set.epoch)},
         },
-        "data": {DOCUMENT_KEY: _text(flag_set.document)},
+        "data": {DOCUMENT_KEY: _indented(flag_set) or _text(flag_set.document)},
     }

@@ -32,13 +32,15 @@ _SCRIPTED = {  # serialised once: the largest would otherwise keep this pod from
     "string": {"status": "success", "data": {"resultType": "string", "result": [0, "0"]}},
     "error-200": {"status": "error", "errorType": "execution", "error": "boom"},
 }
+LOGGED = {"authorization": "Authorization", "tenant": "X-Scope-OrgID", "team": "X-Team"}
 SCRIPTED = {mode: json.dumps(answer).encode() for mode, answer in _SCRIPTED.items()}
 
 
 async def query(request: web.Request) -> web.StreamResponse:
     test = request.match_info["test"]
     form = await request.post()
-    said = {"query": str(form["query"]), "time": float(str(form["time"])), "authorization": request.headers.get("Authorization", "")}
+    headers = {name: request.headers.get(header, "") for name, header in LOGGED.items()}
+    said = {"query": str(form["query"]), "time": float(str(form["time"]))} | headers
     asked.setdefault(test, deque(maxlen=20_000)).append(said)
     mode = modes.get(test, "pass")
     is_freshness = "timestamp(" in str(form["query"])

@@ -1,3 +1,0 @@
-module tidegate.io/dev/pause
-
-go 1.27.3

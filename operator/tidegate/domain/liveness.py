@@ -1,0 +1,158 @@
+"""Whether what a number rests on is alive: how to ask for the age of what a query reads (docs/adr/0024).
+
+An instant query stamps everything "now", and a range function keeps answering for a target that is dead: age has to be asked beside it. A
+selector may rightly be empty, as an error counter without errors is: then something else has to show that whatever would export it lives.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from functools import lru_cache
+from itertools import chain, combinations
+
+from tidegate.domain.queries import Selector, confined, matcher, metric_of, offset_text, target_matchers
+
+TARGET_LABELS = frozenset({"job", "namespace", "instance", "pod", "service"})
+"""What Prometheus and its operators call a target by."""
+CAME_AND_WENT = timedelta(hours=1)
+"""For so long after its last sample a selector's own kind of targets has to be up; later it is as if it had never had any."""
+KIND = ("job", "namespace", "service")
+"""What targets have in common that replace each other."""
+Kind = tuple[tuple[str, str], ...]
+"""(label, value) of those of KIND that the series of some targets have."""
+_AN_HOUR = f"{int(CAME_AND_WENT.total_seconds())}s"
+_LOOKBACK = "300s"
+"""For so long Prometheus takes a sample for the present one."""
+_MOST_OTHERS = 4
+_MOST_KINDS = 4
+_OF_WHAT_IS_REPORTED = ("namespace", "service", "pod")
+"""Labels that applications and exporters also give to what they report."""
+_NOT_OF_TARGETS = '__name__!~"up|scrape_.*|ALERTS.*|.*:.*"'
+"""What Prometheus itself writes, of a scrape or by a rule, is there for a dead target too."""
+
+
+@lru_cache(maxsize=8192)
+def ages(selectors: Sequence[Selector]) -> str:
+    """The query for the newest sample of each selector that has any, as series labelled selector="0", "1", …; "" where no number rests on
+    one. Without those of several metrics: `timestamp` drops their names, and what is the same without its name is refused."""
+    asked = ((number, one) for number, one in enumerate(selectors) if one.need and metric_of(one.text) is not None)
+    return " or ".join(_labelled(number, f"max(timestamp({_moved(one)})) + {_seconds(one.offset)}") for number, one in asked)
+
+
+@lru_cache(maxsize=8192)
+def samples_of_several(selectors: Sequence[Selector]) -> Mapping[int, str]:
+    """What to ask for the raw samples of the selectors that `ages` leaves out, by number."""
+    asked = {number: one for number, one in enumerate(selectors) if one.need and metric_of(one.text) is None}
+    return {number: f"{one.text}[{_LOOKBACK}]{offset_text(one.offset)}" for number, one in asked.items()}
+
+
+@lru_cache(maxsize=8192)
+def kinds_lately(selector: Selector) -> str:
+    """The query for the kinds of targets that a selector had series of within the last hour."""
+    return f"group by ({', '.join(KIND)}) (last_over_time({selector.text}[{_AN_HOUR}]{offset_text(selector.offset)}))"
+
+
+@lru_cache(maxsize=8192)
+def signs_of_life(selectors: Sequence[Selector], number: int, kinds: Sequence[Kind], kept: str) -> str:
+    """The query for the newest sign that what would export an empty selector lives; "" where there is none to ask for.
+
+    `kinds`: of the targets that it had series of lately. `kept`: the label that every selector is confined by, "" for none.
+    """
+    empty = selectors[number]
+    signs = list(_signs(selectors, empty, kinds, kept))
+    if not signs:
+        return ""
+    numbered = (f'label_replace(max({one}), "sign", "{sign}", "", "")' for sign, one in enumerate(signs))  # `or` alone takes the first
+    return f"max({' or '.join(numbered)}) + {_seconds(empty.offset)}"
+
+
+@lru_cache(maxsize=8192)
+def series_beside(selector: Selector, kinds: Sequence[Kind], kept: str, fresh: timedelta) -> str:
+    """The query for anything else that was reported lately with the labels by which an empty selector names targets, where no `up` has had
+    these: exporters report about others under labels of these. "" where a job isn't known, or nothing but a job."""
+    offset = offset_text(selector.offset)
+    found = {", ".join(one.values()) for one in _targets(selector, kinds, kept) if "job" in one and one.keys() - {"job", kept}}
+    return " or ".join(
+        f"(group(last_over_time({{{_NOT_OF_TARGETS}, {one}}}[{max(1, int(fresh.total_seconds()))}s]{offset}))"
+        f" unless on () last_over_time(up{{{one}}}[{_AN_HOUR}]{offset}))"
+        for one in sorted(found)
+    )
+
+
+def _signs(selectors: Sequence[Selector], empty: Selector, kinds: Sequence[Kind], kept: str) -> Iterator[str]:
+    """What shows that an empty selector is so by right: other series of its metric; that targets are up of a kind that it had series of
+    lately, else that a target which it names is up; that the others live which the query reads of these."""
+    named, metric = target_matchers(empty.text, TARGET_LABELS | {kept}), metric_of(empty.text)
+    if named is not None and metric is not None and not _is_of_scrapes(metric):
+        yield f"timestamp({{{', '.join([matcher('__name__', metric), *named.values()])}}}{offset_text(empty.offset)})"
+    for target in _targets(empty, kinds, kept):
+        if target.keys() - {"namespace", kept}:
+            yield from _ups(target, kept, empty.offset)
+    of_kinds = [kind for kind in kinds if kind][:_MOST_KINDS]
+    for other in _others(selectors, empty, named or {}):
+        for one in [_of_kind(other, kind) for kind in of_kinds] or [other]:
+            yield _living(one)
+
+
+def _targets(selector: Selector, kinds: Sequence[Kind], kept: str) -> list[Mapping[str, str]]:
+    """The matchers, by label, of each kind of targets that a selector is about: of those that it had series of lately, else as it names
+    them. None where it has alternatives."""
+    named = target_matchers(selector.text, TARGET_LABELS | {kept})
+    if named is None:
+        return []
+    known = [{label: matcher(label, value) for label, value in kind} for kind in kinds if kind]
+    return [{**named, **kind} for kind in known[:_MOST_KINDS]] or [named]
+
+
+def _ups(target: Mapping[str, str], kept: str, offset: timedelta) -> Iterator[str]:
+    """`up` of the target. Where its job is known, a label that none of the job's `up` has is not the target's: it is about what the target
+    reports."""
+    maybe = [label for label in _OF_WHAT_IS_REPORTED if label in target and label != kept] if "job" in target else []
+    for absent in chain.from_iterable(combinations(maybe, size) for size in range(len(maybe) + 1)):
+        yield _is_up({**target, **{label: f'{label}=""' for label in absent}}.values(), offset)
+
+
+def _others(selectors: Sequence[Selector], empty: Selector, named: Mapping[str, str]) -> list[Selector]:
+    """The other selectors that say something of the same targets at the same time, those first that there is no number without."""
+    others = [one for one in selectors if one.need and one != empty and one.offset == empty.offset and _has(one, named)]
+    telling = [one for one in others if (metric := metric_of(one.text)) == "up" or (metric and not _is_of_scrapes(metric))]
+    return sorted(telling, key=lambda one: -one.need)[:_MOST_OTHERS]
+
+
+def _of_kind(selector: Selector, kind: Kind) -> Selector:
+    text = selector.text
+    for label, value in kind:
+        text = confined(text, label, value)
+    return replace(selector, text=text)
+
+
+def _living(selector: Selector) -> str:
+    """A selector's samples as a sign of life."""
+    moved = _moved(selector)
+    return f"timestamp({moved}) and {moved} == 1" if metric_of(selector.text) == "up" else f"timestamp({moved})"
+
+
+def _is_of_scrapes(metric: str) -> bool:
+    return metric == "up" or metric.startswith("scrape_")
+
+
+def _has(selector: Selector, matchers: Mapping[str, str]) -> bool:
+    """Whether a selector is about the same targets."""
+    return matchers.items() <= (target_matchers(selector.text, matchers.keys()) or {}).items()
+
+
+def _is_up(matchers: Iterable[str], offset: timedelta) -> str:
+    up = f"up{{{', '.join(matchers)}}}{offset_text(offset)}"
+    return f"timestamp({up}) and {up} == 1"
+
+
+def _labelled(number: int, expression: str) -> str:
+    return f'label_replace(({expression}), "selector", "{number}", "", "")'
+
+
+def _moved(selector: Selector) -> str:
+    return f"{selector.text}{offset_text(selector.offset)}"
+
+
+def _seconds(offset: timedelta) -> str:
+    return f"{offset.total_seconds():.3f}".rstrip("0").rstrip(".")

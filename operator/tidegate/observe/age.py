@@ -1,0 +1,125 @@
+"""How old what a query rests on is, and whether what would export an empty selector lives (docs/adr/0024)."""
+
+import asyncio
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Protocol
+
+from tidegate.clients.prometheus import Endpoint, InstantVector, RangeVector
+from tidegate.domain.answers import Failure
+from tidegate.domain.liveness import Kind, ages, kinds_lately, samples_of_several, series_beside, signs_of_life
+from tidegate.domain.queries import Need, Selector
+
+_LOOKBACK = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A policy's Prometheus, and for how many seconds a sample is fresh. Answers are shared among policies with the same endpoint,
+    credentials included."""
+
+    policy: str
+    endpoint: Endpoint
+    staleness: float = math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class Age:
+    """The oldest of the newest samples of what a query rests on; None where nothing shows that the selector `lacking` lives."""
+
+    oldest: float | None
+    lacking: str = ""
+
+
+class Asking(Protocol):
+    """Who asks: observe.questions."""
+
+    async def vector(self, source: Source, query: str, at: float) -> InstantVector | Failure:
+        """The query's own series."""
+
+    async def every_series(self, source: Source, query: str, at: float) -> InstantVector | Failure:
+        """The query's own series, also where they are more than can be judged."""
+
+    async def raw(self, source: Source, query: str, at: float) -> RangeVector | Failure:
+        """The raw samples of a range selector."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ages:
+    """The ages of the selectors of one query at one moment. `kept` is the label that they are confined by, "" for none."""
+
+    asking: Asking
+    source: Source
+    selectors: Sequence[Selector]
+    at: float
+    kept: str
+
+    async def oldest(self) -> Age | Failure:
+        """Signs of life are asked for only where a selector is empty that may be, or has nothing but old samples: a series that nobody told
+        the source the end of is there for minutes more."""
+        found = await self._newest()
+        if isinstance(found, Failure):
+            return found
+        empty = {number for number, one in enumerate(self.selectors) if one.need and number not in found}
+        may_be = {number for number, one in enumerate(self.selectors) if one.need is Need.LIFE}
+        if empty <= may_be:
+            old = {number for number in found.keys() & may_be if self.at - found[number] > self.source.staleness}
+            asked = sorted(empty | old)
+            for number, sign in zip(asked, await asyncio.gather(*map(self._sign, asked)), strict=True):
+                if isinstance(sign, Failure):
+                    return sign
+                if sign is not None:
+                    found[number] = max(sign, found.get(number, sign))
+            empty -= found.keys()
+        if empty:
+            return Age(None, max((self.selectors[number] for number in empty), key=lambda one: one.need).text)
+        return Age(min(found.values(), default=self.at))
+
+    async def _newest(self) -> dict[int, float] | Failure:
+        """When the newest sample of each selector was taken, by its number."""
+        several = samples_of_several(self.selectors)
+        found = await self._times(ages(self.selectors))
+        if isinstance(found, Failure):
+            return found
+        raw = await asyncio.gather(*(self.asking.raw(self.source, samples, self.at) for samples in several.values()))
+        for number, samples in zip(several, raw, strict=True):
+            if isinstance(samples, Failure):
+                return samples
+            if samples.series:
+                newest = max((one.values[-1][0] for one in samples.series if one.values), default=-math.inf)
+                found[number] = newest + self.selectors[number].offset.total_seconds()
+        return found
+
+    async def _times(self, query: str) -> dict[int, float] | Failure:
+        """Sample times by the number of the selector."""
+        asked = await self.asking.vector(self.source, query, self.at) if query else None
+        if asked is None or isinstance(asked, Failure):
+            return asked or {}
+        return {int(number): one.value for one in asked.series if (number := dict(one.labels).get("selector", "")).isdecimal()}
+
+    async def _sign(self, number: int) -> float | Failure | None:
+        """When the newest sign was given that what would export a selector lives."""
+        selector = self.selectors[number]
+        lately = await self.asking.every_series(self.source, kinds_lately(selector), self.at)
+        if isinstance(lately, Failure):
+            return lately
+        kinds = tuple(sorted(_kind(one.labels) for one in lately.series))
+        asked = await self._value(signs_of_life(tuple(self.selectors), number, kinds, self.kept))
+        if asked is not None:
+            return asked
+        fresh = timedelta(seconds=min(self.source.staleness, _LOOKBACK))
+        beside = await self._value(series_beside(selector, kinds, self.kept, fresh))
+        return beside if beside is None or isinstance(beside, Failure) else self.at
+
+    async def _value(self, query: str) -> float | Failure | None:
+        """The one value that a query gives, if any."""
+        asked = await self.asking.vector(self.source, query, self.at) if query else None
+        if asked is None or isinstance(asked, Failure):
+            return asked
+        return max((one.value for one in asked.series), default=None)
+
+
+def _kind(labels: Sequence[tuple[str, str]]) -> Kind:
+    return tuple((label, value) for label, value in labels if value)
