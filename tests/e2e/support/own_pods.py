@@ -64,11 +64,12 @@ async def prometheus(world: World, files: dict[str, str] | None = None) -> str:
 
 
 async def scaled(world: World, name: str, replicas: int) -> None:
-    """Waits until there are so many; a new pod has nothing of what the old one stored."""
+    """Waits until there are so many, and none that still ends; a new pod has nothing of what the old one stored."""
     await world.api.patch("deployments", world.namespace, name, {"spec": {"replicas": replicas}})
 
     async def check() -> bool:
         status = (await world.api.get("deployments", world.namespace, name)).get("status") or {}
-        return bool(status.get("readyReplicas", 0) == replicas and status.get("replicas", 0) == replicas)
+        pods = [one for one in await world.api.list("pods", world.namespace) if one["metadata"]["name"].startswith(f"{name}-")]
+        return bool(status.get("readyReplicas", 0) == replicas and status.get("replicas", 0) == replicas == len(pods))
 
     await eventually(f"{name} has {replicas} ready pods", check, 90)
