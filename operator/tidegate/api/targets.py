@@ -31,6 +31,10 @@ class SegmentCondition(ApiModel):
     )
 
 
+NAMES_OF_PEOPLE = frozenset({"target.flag.allow", "target.flag.deny"})
+"""Fields of a spec whose values name people: nothing that is shown repeats them."""
+
+
 @validated(
     Rule("self.key == oldSelf.key", "key is immutable: delete this rollout and create another for the other flag", ".key"),
     Rule("self.configMap == oldSelf.configMap", "configMap is immutable: delete this rollout and create another", ".configMap"),

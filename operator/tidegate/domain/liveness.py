@@ -20,8 +20,7 @@ KIND = ("job", "namespace", "service")
 """What targets have in common that replace each other."""
 Kind = tuple[tuple[str, str], ...]
 """(label, value) of those of KIND that the series of some targets have."""
-_AN_HOUR = f"{int(CAME_AND_WENT.total_seconds())}s"
-_LOOKBACK = "300s"
+LOOKBACK = timedelta(minutes=5)
 """For so long Prometheus takes a sample for the present one."""
 _MOST_OTHERS = 4
 _MOST_KINDS = 4
@@ -36,20 +35,20 @@ def ages(selectors: Sequence[Selector]) -> str:
     """The query for the newest sample of each selector that has any, as series labelled selector="0", "1", …; "" where no number rests on
     one. Without those of several metrics: `timestamp` drops their names, and what is the same without its name is refused."""
     asked = ((number, one) for number, one in enumerate(selectors) if one.need and metric_of(one.text) is not None)
-    return " or ".join(_labelled(number, f"max(timestamp({_moved(one)})) + {_seconds(one.offset)}") for number, one in asked)
+    return " or ".join(_labelled("selector", number, f"max(timestamp({_moved(one)})) + {_seconds(one.offset)}") for number, one in asked)
 
 
 @lru_cache(maxsize=8192)
 def samples_of_several(selectors: Sequence[Selector]) -> Mapping[int, str]:
     """What to ask for the raw samples of the selectors that `ages` leaves out, by number."""
     asked = {number: one for number, one in enumerate(selectors) if one.need and metric_of(one.text) is None}
-    return {number: f"{one.text}[{_LOOKBACK}]{offset_text(one.offset)}" for number, one in asked.items()}
+    return {number: f"{one.text}[{_whole_seconds(LOOKBACK)}]{offset_text(one.offset)}" for number, one in asked.items()}
 
 
 @lru_cache(maxsize=8192)
 def kinds_lately(selector: Selector) -> str:
     """The query for the kinds of targets that a selector had series of within the last hour."""
-    return f"group by ({', '.join(KIND)}) (last_over_time({selector.text}[{_AN_HOUR}]{offset_text(selector.offset)}))"
+    return f"group by ({', '.join(KIND)}) (last_over_time({selector.text}[{_whole_seconds(CAME_AND_WENT)}]{offset_text(selector.offset)}))"
 
 
 @lru_cache(maxsize=8192)
@@ -62,7 +61,7 @@ def signs_of_life(selectors: Sequence[Selector], number: int, kinds: Sequence[Ki
     signs = list(_signs(selectors, empty, kinds, kept))
     if not signs:
         return ""
-    numbered = (f'label_replace(max({one}), "sign", "{sign}", "", "")' for sign, one in enumerate(signs))  # `or` alone takes the first
+    numbered = (_labelled("sign", sign, f"max({one})") for sign, one in enumerate(signs))  # `or` alone takes the first
     return f"max({' or '.join(numbered)}) + {_seconds(empty.offset)}"
 
 
@@ -70,11 +69,11 @@ def signs_of_life(selectors: Sequence[Selector], number: int, kinds: Sequence[Ki
 def series_beside(selector: Selector, kinds: Sequence[Kind], kept: str, fresh: timedelta) -> str:
     """The query for anything else that was reported lately with the labels by which an empty selector names targets, where no `up` has had
     these: exporters report about others under labels of these. "" where a job isn't known, or nothing but a job."""
-    offset = offset_text(selector.offset)
+    offset, within = offset_text(selector.offset), _whole_seconds(max(fresh, timedelta(seconds=1)))
     found = {", ".join(one.values()) for one in _targets(selector, kinds, kept) if "job" in one and one.keys() - {"job", kept}}
     return " or ".join(
-        f"(group(last_over_time({{{_NOT_OF_TARGETS}, {one}}}[{max(1, int(fresh.total_seconds()))}s]{offset}))"
-        f" unless on () last_over_time(up{{{one}}}[{_AN_HOUR}]{offset}))"
+        f"(group(last_over_time({{{_NOT_OF_TARGETS}, {one}}}[{within}]{offset}))"
+        f" unless on () last_over_time(up{{{one}}}[{_whole_seconds(CAME_AND_WENT)}]{offset}))"
         for one in sorted(found)
     )
 
@@ -88,9 +87,8 @@ def _signs(selectors: Sequence[Selector], empty: Selector, kinds: Sequence[Kind]
     for target in _targets(empty, kinds, kept):
         if target.keys() - {"namespace", kept}:
             yield from _ups(target, kept, empty.offset)
-    of_kinds = [kind for kind in kinds if kind][:_MOST_KINDS]
     for other in _others(selectors, empty, named or {}):
-        for one in [_of_kind(other, kind) for kind in of_kinds] or [other]:
+        for one in [_of_kind(other, kind) for kind in _telling(kinds)] or [other]:
             yield _living(one)
 
 
@@ -100,8 +98,12 @@ def _targets(selector: Selector, kinds: Sequence[Kind], kept: str) -> list[Mappi
     named = target_matchers(selector.text, TARGET_LABELS | {kept})
     if named is None:
         return []
-    known = [{label: matcher(label, value) for label, value in kind} for kind in kinds if kind]
-    return [{**named, **kind} for kind in known[:_MOST_KINDS]] or [named]
+    return [{**named, **{label: matcher(label, value) for label, value in kind}} for kind in _telling(kinds)] or [named]
+
+
+def _telling(kinds: Sequence[Kind]) -> list[Kind]:
+    """Those that tell targets apart. Series without any label of these, as those of recording rules, are of no kind."""
+    return [kind for kind in kinds if kind][:_MOST_KINDS]
 
 
 def _ups(target: Mapping[str, str], kept: str, offset: timedelta) -> Iterator[str]:
@@ -146,12 +148,16 @@ def _is_up(matchers: Iterable[str], offset: timedelta) -> str:
     return f"timestamp({up}) and {up} == 1"
 
 
-def _labelled(number: int, expression: str) -> str:
-    return f'label_replace(({expression}), "selector", "{number}", "", "")'
+def _labelled(label: str, number: int, expression: str) -> str:
+    return f'label_replace(({expression}), "{label}", "{number}", "", "")'
 
 
 def _moved(selector: Selector) -> str:
     return f"{selector.text}{offset_text(selector.offset)}"
+
+
+def _whole_seconds(duration: timedelta) -> str:
+    return f"{int(duration.total_seconds())}s"
 
 
 def _seconds(offset: timedelta) -> str:

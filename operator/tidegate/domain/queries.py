@@ -133,12 +133,11 @@ def renamed(selector: str, ending: str, other: str) -> str | None:
 
 
 def target_matchers(selector: str, labels: Collection[str]) -> dict[str, str] | None:
-    """The matchers of a selector for these labels, as PromQL by label; the metric's name counts as `__name__`. None where the selector has
-    alternatives."""
+    """The matchers of a selector for these labels, as PromQL by label. None where the selector has alternatives."""
     tree = parsed(selector)
     if tree.matchers.or_matchers:
         return None
-    out = {"__name__": f"__name__={_quoted(tree.name)}"} if tree.name is not None and "__name__" in labels else {}
+    out: dict[str, str] = {}
     for one in tree.matchers.matchers:
         if one.name in labels:
             out[one.name] = f"{out[one.name]}, {_matcher_text(one)}" if one.name in out else _matcher_text(one)

@@ -9,10 +9,8 @@ from typing import Protocol
 
 from tidegate.clients.prometheus import Endpoint, InstantVector, RangeVector
 from tidegate.domain.answers import Failure
-from tidegate.domain.liveness import Kind, ages, kinds_lately, samples_of_several, series_beside, signs_of_life
+from tidegate.domain.liveness import LOOKBACK, Kind, ages, kinds_lately, samples_of_several, series_beside, signs_of_life
 from tidegate.domain.queries import Need, Selector
-
-_LOOKBACK = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +107,7 @@ class Ages:
         asked = await self._value(signs_of_life(tuple(self.selectors), number, kinds, self.kept))
         if asked is not None:
             return asked
-        fresh = timedelta(seconds=min(self.source.staleness, _LOOKBACK))
+        fresh = timedelta(seconds=min(self.source.staleness, LOOKBACK.total_seconds()))
         beside = await self._value(series_beside(selector, kinds, self.kept, fresh))
         return beside if beside is None or isinstance(beside, Failure) else self.at
 

@@ -12,6 +12,7 @@ from tidegate.decide.gates.readings import (
     NoDataReason,
     Value,
     compared,
+    missing,
     read_count,
     read_samples,
     read_value,
@@ -93,7 +94,7 @@ def _relative(gate: Gate, value: Value | NoData, answer: GateAnswer, staleness: 
     known = surroundings.baselines.get(relative.baseline) if relative.baseline is not None else surroundings.medians.get(gate.name)
     if known is None:
         what = f"baseline {relative.baseline} of the policy" if relative.baseline is not None else "median before the start"
-        return NoData(NoDataReason.BASELINE_MISSING.value, f"the {what} is not measured yet", has_deadline=False)
+        return missing(NoDataReason.BASELINE_MISSING, f"the {what} is not measured yet", has_deadline=False)
     return compared(value, Value((SeriesValue("", known),), None, math.inf, None))
 
 

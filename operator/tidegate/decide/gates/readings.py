@@ -67,9 +67,9 @@ def failed(failure: Failure) -> NoData:
     return NoData(failure.reason.value, failure.message, has_deadline=False)
 
 
-def missing(reason: NoDataReason, message: str) -> NoData:
+def missing(reason: NoDataReason, message: str, *, has_deadline: bool = True) -> NoData:
     """An answer that holds nothing to judge."""
-    return NoData(reason.value, message, has_deadline=True)
+    return NoData(reason.value, message, has_deadline)
 
 
 def stale(at: float, oldest_sample: float | None, staleness: timedelta, lacking: str = "") -> NoData | None:
@@ -132,7 +132,7 @@ def read_count(answer: CountAnswer | Failure, staleness: timedelta) -> Value | N
         return missing(NoDataReason.TOO_MANY_SERIES, f"the counter has {answer.series} series; at most {MAX_COUNTED} are counted")
     if not answer.caught_up:
         text = "events since the last reconcile are still being counted"
-        return NoData(NoDataReason.CATCHING_UP, text, has_deadline=False)
+        return missing(NoDataReason.CATCHING_UP, text, has_deadline=False)
     if answer.oldest_sample is None:
         text = "the counter has no series, and no target of its job is up: name the job in the selector, or export the counter from 0 on"
         return missing(NoDataReason.EMPTY, text)

@@ -7,10 +7,10 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from tidegate.api.targets import NAMES_OF_PEOPLE
 from tidegate.levers.managed_fields import UNKNOWN, editor_of, name_of
 
 _MOST, _LONGEST, _CONTEXT = 6, 60, 15
-_PEOPLE = ("target.flag.allow", "target.flag.deny")
 _NOTHING = "nothing"
 
 
@@ -55,7 +55,7 @@ def _by_name(gates: Any) -> dict[str, Any]:
 
 
 def _in_words(change: _Change) -> str:
-    if change.path in _PEOPLE:
+    if change.path in NAMES_OF_PEOPLE:
         return f"{change.path} {len(change.before or ())} → {len(change.after or ())} keys"
     before, after = _text(change.before), _text(change.after)
     pairs = enumerate(zip(before, after, strict=False))

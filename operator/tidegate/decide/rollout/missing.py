@@ -7,8 +7,9 @@ five minutes to come back by themselves.
 from datetime import timedelta
 
 from tidegate.api.conditions import SOURCE_FAILURES, Reason
-from tidegate.api.rollout_status import GateSource, GateStatus, Verdict
+from tidegate.api.rollout_status import GateStatus, Verdict
 from tidegate.api.types import format_second
+from tidegate.decide.gates.judging import kind_of
 from tidegate.decide.rollout.draft import Draft
 from tidegate.decide.rollout.waiting import dwell_ends, gates_that_count
 from tidegate.domain.answers import Failure
@@ -51,8 +52,7 @@ def _missing(draft: Draft) -> str | None:
 
 
 def _explained(gate: GateStatus, policy: Policy) -> str:
-    kind = "guard" if gate.source is GateSource.POLICY else "gate"
-    return f"{kind} {gate.name}: {gate.message[:400]}; {_remedy(gate.no_data_reason, policy)}"
+    return f"{kind_of(gate.source)} {gate.name}: {gate.message[:400]}; {_remedy(gate.no_data_reason, policy)}"
 
 
 def _remedy(reason: str | None, policy: Policy) -> str:
