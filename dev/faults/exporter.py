@@ -18,12 +18,13 @@ class Measured:
     """What the application measures now. `lane` is the label of its series, `stamped` how far ahead of the time its samples are."""
 
     lane: str
-    value: float | None = GOOD
+    value: float = GOOD
     stamped: float | None = None
+    is_there: bool = True
 
     def text(self, now: float) -> str:
         """The answer to a scrape."""
-        if self.value is None:
+        if not self.is_there:
             return ""
         stamp = "" if self.stamped is None else f" {int((now + self.stamped) * 1000)}"
         return f'{METRIC}{{test="{self.lane}"}} {self.value:g}{stamp}\n'

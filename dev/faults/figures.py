@@ -2,7 +2,7 @@
 
 import json
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -16,9 +16,8 @@ Points = tuple[tuple[float, int | None], ...]
 Span = tuple[float, float]
 """From when until when."""
 PERCENTS = (0, 10, 25, 50, 75, 100)
-ALLOWED_SECONDS = 2.5
-"""How old the news may be that a rise doesn't know yet: a scrape, an interval, and half a second for its writes. All of these are given
-to good news as well."""
+ALLOWED_SECONDS = 3.0
+"""How old the news may be that a rise doesn't know yet: a scrape, an interval, and a second for its writes."""
 CLOCK_SECONDS = 0.5
 """What a busy machine may blur in the distance of two arrivals."""
 
@@ -69,14 +68,14 @@ def zero_at(points: Points) -> float | None:
     return points[-1][0] if points and points[-1][1] == 0 else None
 
 
-def lateness(points: Points, dwell: float, blind: Sequence[Span]) -> list[float]:
-    """By how much each step after the first came later than it was due; what was due in a blind span is due at its end."""
+def lateness(points: Points, dwell: float, away: Sequence[Span]) -> list[float]:
+    """By how much each step after the first came later than it was due; what was due while something was away is due at its end."""
     times = [at for at, _ in rises(points)]
     out = []
     for before, after in pairwise(times):
         due = before + dwell
-        for begin, end in blind:
-            if begin <= due < end:
+        for begin, end in away:
+            if begin <= due < end <= after:
                 due = end
         out.append(after - due)
     return out
@@ -85,7 +84,8 @@ def lateness(points: Points, dwell: float, blind: Sequence[Span]) -> list[float]
 @dataclass(frozen=True, slots=True)
 class Reading:
     """What one lane lived through. `bad`: when the application turned bad; `queryable`: when the first bad sample could be queried;
-    `stored` and `pushed`: the exposure in the flag set, and as each flag server pushed it; `blind`: when nothing may rise."""
+    `stored` and `pushed`: the exposure in the flag set, and as each flag server pushed it; `blind`: when nothing may rise; `away`: when a
+    step that is due may wait; `faults`: what is wrong with its records."""
 
     moment: str
     began: float
@@ -95,8 +95,9 @@ class Reading:
     bad: float | None
     queryable: float | None
     blind: tuple[Span, ...]
+    away: tuple[Span, ...]
     dwell: float
-    chain: tuple[str, ...]
+    faults: tuple[str, ...]
 
     @property
     def known(self) -> float | None:
@@ -123,36 +124,88 @@ class Reading:
             return None
         return self.zero - max(self.ended, self.known)
 
-    def after_push(self) -> float | None:
-        """From the later of sample and fault's end to the last client."""
-        return None if self.zero_pushed is None or self.known is None else self.zero_pushed - max(self.known, self.ended)
+    def after_both(self) -> float | None:
+        """From when both the fault was there and the sample."""
+        return None if self.zero is None or self.known is None else self.zero - max(self.known, self.began)
+
+    def to_clients(self) -> float | None:
+        """From when it was written to when every flag server had pushed it; where that was after the fault's end, from then."""
+        if self.zero is None or self.zero_pushed is None:
+            return None
+        return self.zero_pushed - (max(self.zero, self.ended) if self.zero_pushed > self.ended else self.zero)
 
 
-def median_and_max(values: Iterable[float | None]) -> str:
-    known = [value for value in values if value is not None]
-    return f"{statistics.median(known):.1f}, {max(known):.1f}" if known else "–"
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What is promised, in seconds; None for what isn't. `after_end`: 0 % after the fault's end, and after the bad sample where that came
+    later; `after_both`: 0 % after the fault's beginning and the bad sample; `step`: how late a due step may be."""
+
+    after_end: float | None = 3.0
+    after_both: float | None = None
+    step: float | None = None
 
 
+USUAL = Bounds()
 HEAD = """\
 | fault | readings | rises on bad, stale or missing data | dwells cut short | broken records | 0 % after the bad sample: median, max s | \
-after the fault's end | pushed to all clients, from both | a due step late by at most |
-|---|---|---|---|---|---|---|---|---|"""
+after the fault's end | pushed to all clients after that | a due step late by at most | beside |
+|---|---|---|---|---|---|---|---|---|---|"""
+LATE = "late"
+"""Stands behind what is out of its bounds."""
 
 
-def row(name: str, readings: Sequence[Reading]) -> str:
-    """One line of the table."""
-    turned = [one for one in readings if one.bad is not None]
-    missing = sum(one.zero is None for one in turned)
-    late = [value for one in readings if one.bad is None for value in lateness(one.stored, one.dwell, one.blind)]
-    cells = [
-        name,
-        str(len(turned)) + (f", {missing} never at 0 %" if missing else ""),
-        str(sum(len(wrong_rises(one.stored, one.blind)) for one in readings)),
-        str(sum(len(short_dwells(one.stored, one.dwell)) for one in readings)),
-        str(sum(len(one.chain) for one in readings)),
-        median_and_max(one.after_sample() for one in turned),
-        median_and_max(one.after_end() for one in turned),
-        median_and_max(one.after_push() for one in turned),
-        f"{max(late):.1f}" if late else "–",
-    ]
-    return "| " + " | ".join(cells) + " |"
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """All readings of one row, and what else is to be said."""
+
+    name: str
+    readings: tuple[Reading, ...]
+    told: str
+    bounds: Bounds
+
+    @property
+    def _turned(self) -> list[Reading]:
+        """Those whose application turned bad."""
+        return [one for one in self.readings if one.bad is not None]
+
+    def line(self) -> str:
+        """One line of the table."""
+        steps = [value for one in self.readings if one.bad is None for value in lateness(one.stored, one.dwell, one.away)]
+        both = [one.after_both() for one in self._turned]
+        cells = [
+            self.name,
+            str(len(self._turned) or len(self.readings)),
+            str(sum(len(wrong_rises(one.stored, one.blind)) for one in self.readings)),
+            str(sum(len(short_dwells(one.stored, one.dwell)) for one in self.readings)),
+            str(sum(len(one.faults) for one in self.readings)),
+            told([one.after_sample() for one in self._turned]) + late(both, self.bounds.after_both),
+            told([one.after_end() for one in self._turned], self.bounds.after_end),
+            told([one.to_clients() for one in self._turned], digits=2),
+            (f"{max(steps):.1f}" if steps else "–") + late(steps, self.bounds.step),
+            self.told,
+        ]
+        return "| " + " | ".join(cells) + " |"
+
+    def wrong(self) -> list[str]:
+        """What must not be, in a sentence each; times count from the fault's beginning."""
+        out = []
+        for one in self.readings:
+            wrongly = [f"{percent} % at {at - one.began:.1f} s" for at, percent in wrong_rises(one.stored, one.blind)]
+            out += [f"a rise to {each}, on bad, stale or missing data; turns bad {one.moment}" for each in wrongly]
+            out += [f"a step {took:.1f} s after the one before; turns bad {one.moment}" for took in short_dwells(one.stored, one.dwell)]
+            out += [f"{fault}; turns bad {one.moment}" for fault in one.faults]
+            if one.bad is not None and one.zero is None:
+                out.append(f"not at 0 %; turns bad {one.moment}")
+        return out
+
+
+def told(values: Sequence[float | None], bound: float | None = None, digits: int = 1) -> str:
+    """Median and maximum of what there is."""
+    known = [value for value in values if value is not None]
+    text = f"{statistics.median(known):.{digits}f}, {max(known):.{digits}f}" if known else "–"
+    return text + late(values, bound)
+
+
+def late(values: Sequence[float | None], bound: float | None) -> str:
+    """Whether one is out of bounds."""
+    return f" {LATE}" if bound is not None and any(value is not None and value > bound for value in values) else ""

@@ -17,6 +17,7 @@ from faults.scene import PATIENCE, Scene
 from faults.witness import Pushed
 
 FLAG = "feature"
+STALENESS = 10.0
 DWELL = 5.0
 PERCENTS = (10, 25, 50, 75, 100)
 
@@ -28,11 +29,19 @@ class Corner(World):
         super().__init__(api, namespace)
         self.policy_name = policy
 
-    async def climb(self) -> None:
-        """Its rollout, which begins at once."""
-        gate = {"name": "errors", "query": self.selector(METRIC), **BAND}
-        canary = {"percents": list(PERCENTS), "dwell": f"{DWELL:g}s"}
-        await self.rollout(FLAG, policyRef={"name": self.policy_name}, canary=canary, gates=[gate], bake="1h")
+    async def climbs_under(self, prometheus: str) -> None:
+        """Makes the policy."""
+        await self.policy(self.policy_name, url=prometheus, staleness=f"{STALENESS:g}s")
+
+    async def climb(self, others: Sequence[str]) -> None:
+        """Its rollout, which begins at once, and others in the same flag set, which stay at their first step."""
+        await self._climb(FLAG, self.selector(METRIC), percents=list(PERCENTS), dwell=f"{DWELL:g}s")
+        for name in others:
+            await self._climb(name, f"{self.selector(METRIC)} * 0", percents=[50, 100], dwell="1h")
+
+    async def _climb(self, name: str, query: str, **canary: object) -> None:
+        gates = [{"name": "errors", "query": query, **BAND}]
+        await self.rollout(name, policyRef={"name": self.policy_name}, canary=canary, gates=gates, bake="1h")
 
 
 @dataclass
@@ -47,8 +56,8 @@ class Lane:
 
 
 @asynccontextmanager
-async def lanes(found: Scene, moments: Sequence[str]) -> AsyncIterator[list[Lane]]:
-    """A lane for each moment, at its first step or above; removed afterwards."""
+async def lanes(found: Scene, moments: Sequence[str], others: Sequence[str] = ()) -> AsyncIterator[list[Lane]]:
+    """A lane for each moment, at its first step or above; removed afterwards. `others`: further flags of each flag set."""
     name = f"fault-{secrets.token_hex(3)}"
     corners = [Corner(found.api, f"{name}-{number}", name) for number in range(len(moments))]
     ports = [found.plant.flag_servers[server][0] for server in FLAG_SERVERS]
@@ -59,12 +68,17 @@ async def lanes(found: Scene, moments: Sequence[str]) -> AsyncIterator[list[Lane
     found.exporter.lanes = [lane.measured for lane in made]
     for corner in corners:
         await corner.begin()
-    await corners[0].policy(name, url=found.plant.prometheus)
+    await corners[0].climbs_under(found.plant.prometheus)
     namespaces = {corner.namespace for corner in corners}
     await eventually("Prometheus has every lane", lambda: _has_all(found, namespaces), PATIENCE)
     for corner in corners:
-        await corner.climb()
-    await eventually("every lane is exposed", lambda: all(_is_exposed(found, corner) for corner in corners), PATIENCE, every=0.05)
+        await corner.climb(others)
+    await eventually(
+        "every lane is exposed",
+        lambda: all(_is_exposed(found, corner, flag) for corner in corners for flag in (FLAG, *others)),
+        PATIENCE,
+        every=0.05,
+    )
     streams = [asyncio.create_task(one.follow()) for lane in made for one in lane.pushed]
     try:
         await eventually("every flag server has pushed", lambda: all(one.versions for lane in made for one in lane.pushed), PATIENCE)
@@ -73,16 +87,19 @@ async def lanes(found: Scene, moments: Sequence[str]) -> AsyncIterator[list[Lane
         for stream in streams:
             stream.cancel()
         await asyncio.gather(*streams, return_exceptions=True)
+    # Where a trial was broken off, nobody may be there who would answer this.
+    for flag in (FLAG, *others):
         for corner in corners:
-            await found.api.delete("featurerollouts", corner.namespace, FLAG)
+            await found.api.delete("featurerollouts", corner.namespace, flag)
+    for flag in (FLAG, *others):
         for corner in corners:
-            await corner.gone(FLAG)
-        await found.api.delete("rolloutpolicies", "", name)
+            await corner.gone(flag)
+    await found.api.delete("rolloutpolicies", "", corners[0].policy_name)
 
 
 async def _has_all(found: Scene, namespaces: set[str]) -> bool:
     return namespaces <= set(await found.series(METRIC))
 
 
-def _is_exposed(found: Scene, corner: Corner) -> bool:
-    return bool(rises(exposure(found.stored.versions[corner.namespace, FLAG_SET], FLAG)))
+def _is_exposed(found: Scene, corner: Corner, flag: str) -> bool:
+    return bool(rises(exposure(found.stored.versions[corner.namespace, FLAG_SET], flag)))

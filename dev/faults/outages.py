@@ -2,8 +2,10 @@
 
 import asyncio
 import time
-from typing import Protocol
+from collections.abc import Sequence
 
+from faults.fault import Fault
+from faults.lanes import Lane
 from faults.plant import OPERATORS, PROMETHEUS
 from faults.scene import Scene
 
@@ -11,21 +13,7 @@ LEADER = "leader"
 """Whichever operator leads when the fault begins."""
 
 
-class Fault(Protocol):
-    """What goes wrong."""
-
-    @property
-    def blinds(self) -> bool:
-        """Whether nothing may rise for as long as it lasts."""
-
-    async def begin(self, scene: Scene) -> None:
-        """Returns when it is there."""
-
-    async def end(self, scene: Scene) -> float:
-        """Ends it, and returns when that was."""
-
-
-class Outage:
+class Outage(Fault):
     """Of processes, by name."""
 
     def __init__(self, *names: str) -> None:
@@ -33,23 +21,23 @@ class Outage:
         self._names: tuple[str, ...] = names
         self.blinds = PROMETHEUS in names
 
-    async def begin(self, scene: Scene) -> None:
+    async def begin(self, scene: Scene, lanes: Sequence[Lane]) -> None:
         if LEADER in self._wanted:
             self._names = (await scene.leader(),)
-        await self.hit(scene)
+        for name in self._names:
+            self._hit(scene, name)
 
-    async def hit(self, scene: Scene) -> None:
+    def _hit(self, scene: Scene, name: str) -> None:
         raise NotImplementedError
 
 
 class Stopped(Outage):
     """They stand still, and keep their connections. It ends when they go on."""
 
-    async def hit(self, scene: Scene) -> None:
-        for name in self._names:
-            scene.plant.processes.freeze(name)
+    def _hit(self, scene: Scene, name: str) -> None:
+        scene.plant.processes.freeze(name)
 
-    async def end(self, scene: Scene) -> float:
+    async def end(self, scene: Scene, lanes: Sequence[Lane]) -> float:
         for name in self._names:
             scene.plant.processes.thaw(name)
         return time.time()
@@ -57,16 +45,29 @@ class Stopped(Outage):
 
 class Killed(Outage):
     """They are dead until they are started again. It ends when they do their work; for operators, which have to be elected first, when
-    their processes have begun."""
+    their processes begin."""
 
-    async def hit(self, scene: Scene) -> None:
-        for name in self._names:
-            scene.plant.processes.kill(name, stays_dead=True)
+    def _hit(self, scene: Scene, name: str) -> None:
+        scene.plant.processes.kill(name, stays_dead=True)
 
-    async def end(self, scene: Scene) -> float:
+    async def end(self, scene: Scene, lanes: Sequence[Lane]) -> float:
+        begun = time.time()
         for name in self._names:
             scene.plant.processes.again(name)
-        begun = time.time()
         if set(self._names) <= set(OPERATORS):
             return begun
         return max(await asyncio.gather(*(scene.plant.ready(name) for name in self._names)))
+
+
+class Restarted(Outage):
+    """They are killed, and the kubelet starts them at once in their own pods. That is the fault's end, whatever happens later."""
+
+    async def begin(self, scene: Scene, lanes: Sequence[Lane]) -> None:
+        await super().begin(scene, lanes)
+        self._ended = time.time()
+
+    def _hit(self, scene: Scene, name: str) -> None:
+        scene.plant.processes.kill(name, stays_dead=False)
+
+    async def end(self, scene: Scene, lanes: Sequence[Lane]) -> float:
+        return self._ended

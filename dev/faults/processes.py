@@ -16,6 +16,7 @@ class Processes(Children):
         self._how: dict[str, tuple[commands.Arguments, Mapping[str, str]]] = {}
         self._lives: dict[str, int] = {}
         self._kept: set[str] = set()
+        self._dead: set[str] = set()
 
     def start(self, name: str, argv: commands.Arguments, env: Mapping[str, str]) -> None:
         self._how[name] = (argv, env)
@@ -30,12 +31,13 @@ class Processes(Children):
 
     def revive(self) -> None:
         """Starts again what is kept and has ended."""
-        for name in self._kept:
+        for name in self._kept - self._dead:
             if self._running[name].poll() is not None:
                 self.again(name)
 
     def again(self, name: str) -> None:
-        """Starts what has ended, or is killed, as it was started before."""
+        """Starts what has ended as it was started before."""
+        self._dead.discard(name)
         self.start(name, *self._how[name])
 
     def freeze(self, name: str) -> None:
@@ -48,7 +50,7 @@ class Processes(Children):
     def kill(self, name: str, *, stays_dead: bool) -> None:
         """Returns when there is no such process any more. Unless it stays dead, `revive` starts it again."""
         if stays_dead:
-            self._kept.discard(name)
+            self._dead.add(name)
         self._running[name].kill()
         self._running[name].wait()
 

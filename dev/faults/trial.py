@@ -5,43 +5,56 @@ import contextlib
 import random
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from tests.e2e.support.api import eventually
 from tests.e2e.support.audit import chain_faults, dwells
 from tests.e2e.support.flag_sets import FLAG_SET
 
 from faults.exporter import BAD
-from faults.figures import Reading, exposure, rises, zero_at
+from faults.fault import Fault
+from faults.figures import Reading, Span, exposure, rises, zero_at
 from faults.lanes import DWELL, FLAG, PERCENTS, Lane, lanes
-from faults.outages import Fault
+from faults.moments import turns_bad
+from faults.rows import Row
 from faults.scene import PATIENCE, Scene
 
 LEAD_SECONDS = 2.0
 """From when all is ready to the fault's beginning, so that something may happen before it."""
-BEFORE, AT_ITS_START, IN_ITS_MIDDLE, AT_ITS_END, NEVER = "before", "at its start", "in its middle", "at its end", "never"
-MOMENTS = (BEFORE, AT_ITS_START, IN_ITS_MIDDLE, AT_ITS_END, NEVER)
 
 
-def turns_bad(moment: str, seconds: float) -> float | None:
-    """Seconds after the fault's beginning. Before it: so that evidence is half gathered when it begins."""
-    return {BEFORE: -1.5, AT_ITS_START: 0.0, IN_ITS_MIDDLE: seconds / 2, AT_ITS_END: max(0.0, seconds - 0.5), NEVER: None}[moment]
+@dataclass(frozen=True)
+class Outcome:
+    """What each lane lived through, and what else is to be said."""
+
+    readings: tuple[Reading, ...]
+    told: str
 
 
-async def tried(found: Scene, fault: Fault, seconds: float, moments: Sequence[str] = MOMENTS) -> list[Reading]:
-    """The fault once: what each lane lived through."""
-    async with lanes(found, moments) as all_lanes:
+async def tried(scene: Scene, row: Row) -> Outcome:
+    """The fault once."""
+    await row.fault.prepare(scene)
+    async with lanes(scene, row.moments, row.others) as found:
         await asyncio.sleep(random.uniform(0, 1.5))  # noqa: S311 - no secret
-        began = time.time() + LEAD_SECONDS
-        turning = [asyncio.create_task(turn(lane, began, seconds)) for lane in all_lanes]
-        await asyncio.sleep(max(0.0, began - time.time()))
-        began = time.time()
-        await fault.begin(found)
-        await asyncio.sleep(max(0.0, began + seconds - time.time()))
-        ended = await fault.end(found)
-        await asyncio.gather(*turning)
+        span = await lived_through(scene, row, found)
         with contextlib.suppress(AssertionError):  # the table says so
-            await eventually("all is over", lambda: all(settled(found, lane, ended) for lane in all_lanes), PATIENCE, every=0.1)
-        return [await read(found, lane, began, ended, fault) for lane in all_lanes]
+            over = lambda: all(settled(scene, lane, row.fault, span[1]) for lane in found)  # noqa: E731
+            await eventually("all is over", over, PATIENCE, every=0.1)
+        readings = tuple([await read(scene, lane, row.fault, span) for lane in found])
+        return Outcome(readings, await row.fault.told(scene, found, span[0]))
+
+
+async def lived_through(scene: Scene, row: Row, found: Sequence[Lane]) -> Span:
+    """When the fault began and ended; applications turned bad meanwhile."""
+    planned = time.time() + LEAD_SECONDS
+    turning = [asyncio.create_task(turn(lane, planned, row.seconds)) for lane in found]
+    await asyncio.sleep(max(0.0, planned - time.time()))
+    began = time.time()
+    await row.fault.begin(scene, found)
+    await asyncio.sleep(max(0.0, began + row.seconds - time.time()))
+    ended = await row.fault.end(scene, found)
+    await asyncio.gather(*turning)
+    return began, ended
 
 
 async def turn(lane: Lane, began: float, seconds: float) -> None:
@@ -53,32 +66,37 @@ async def turn(lane: Lane, began: float, seconds: float) -> None:
         lane.bad = time.time()
 
 
-def settled(found: Scene, lane: Lane, ended: float) -> bool:
+def settled(scene: Scene, lane: Lane, fault: Fault, ended: float) -> bool:
     """At 0 % for every client; what stays good has climbed on, or to the top."""
-    points = exposure(found.stored.versions[lane.corner.namespace, FLAG_SET], FLAG)
-    if lane.moment == NEVER:
+    if not fault.falls:
+        return True
+    points = exposure(scene.stored.versions[lane.corner.namespace, FLAG_SET], FLAG)
+    if lane.bad is None:
         return points[-1][1] == PERCENTS[-1] or any(at > ended for at, _ in rises(points))
     return zero_at(points) is not None and all(zero_at(exposure(one.versions, FLAG)) is not None for one in lane.pushed)
 
 
-async def read(found: Scene, lane: Lane, began: float, ended: float, fault: Fault) -> Reading:
+async def read(scene: Scene, lane: Lane, fault: Fault, span: Span) -> Reading:
     """All of it, with the records audited."""
     corner = lane.corner
-    wanted = {} if lane.moment == NEVER else {"phase": "RolledBack"}
-    await corner.until(FLAG, PATIENCE, pending=None, **wanted)
+    with contextlib.suppress(AssertionError):  # the table says so
+        wanted = {"phase": "RolledBack"} if fault.falls and lane.bad is not None else {}
+        await corner.until(FLAG, PATIENCE, pending=None, **wanted)
     records = await corner.records(FLAG)
-    blind = [(began, ended)] if fault.blinds else []
-    if lane.bad is not None:
-        blind.append((lane.bad, float("inf")))
+    queryable = scene.queryable.get(corner.namespace)
     return Reading(
         moment=lane.moment,
-        began=began,
-        ended=ended,
-        stored=exposure(found.stored.versions[corner.namespace, FLAG_SET], FLAG),
+        began=span[0],
+        ended=span[1],
+        stored=exposure(scene.stored.versions[corner.namespace, FLAG_SET], FLAG),
         pushed=tuple(exposure(one.versions, FLAG) for one in lane.pushed),
-        bad=lane.bad,
-        queryable=found.queryable.get(corner.namespace),
-        blind=tuple(blind),
+        bad=lane.bad if fault.falls else None,
+        queryable=queryable,
+        blind=(*fault.blind(*span), *([(queryable, float("inf"))] if queryable else [])),
+        away=(span,) if fault.hinders else (),
         dwell=DWELL,
-        chain=(*chain_faults(records), *(f"a dwell of {took:.2f} s" for took in dwells(records) if took < DWELL)),
+        faults=(
+            *chain_faults(records, records[0]["seq"] if records else 1),
+            *(f"a dwell of {took:.2f} s" for took in dwells(records) if took < DWELL),
+        ),
     )

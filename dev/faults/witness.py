@@ -31,7 +31,8 @@ class Stored:
     socket: Path
     versions: dict[tuple[str, str], Versions] = field(default_factory=lambda: defaultdict(list))
     """By (namespace, name) of a ConfigMap."""
-    _revision: int = 0
+    revision: int = 0
+    """Of the newest version."""
 
     async def follow(self) -> None:
         """Runs until cancelled. A connection that is lost is made anew, and goes on where it was."""
@@ -44,7 +45,7 @@ class Stored:
                     await asyncio.sleep(AGAIN_SECONDS)
 
     async def _watch(self, session: aiohttp.ClientSession) -> None:
-        wanted: dict[str, Any] = {"key": _base64(FIRST), "range_end": _base64(LAST), "start_revision": self._revision + 1}
+        wanted: dict[str, Any] = {"key": _base64(FIRST), "range_end": _base64(LAST), "start_revision": self.revision + 1}
         async with session.post("http://etcd/v3/watch", json={"create_request": wanted}) as answer:
             async for line in answer.content:
                 self.take(time.time(), json.loads(line))
@@ -53,7 +54,7 @@ class Stored:
         """One message of the watch."""
         for event in told.get("result", {}).get("events", []):
             _, _, _, namespace, name = base64.b64decode(event["kv"]["key"]).decode().split("/")
-            self._revision = max(self._revision, int(event["kv"]["mod_revision"]))
+            self.revision = max(self.revision, int(event["kv"]["mod_revision"]))
             gone = event.get("type") == "DELETE"
             stored = {} if gone else json.loads(base64.b64decode(event["kv"]["value"]))
             self.versions[namespace, name].append((at, (stored.get("data") or {}).get(DOCUMENT)))
