@@ -14,6 +14,8 @@ class Fault:
     """Whether what is known is bad, stale or missing while it lasts: nothing may rise."""
     hinders: bool = True
     """Whether a step that is due meanwhile may wait for its end."""
+    mutes: bool = False
+    """Whether clients hear of nothing while it lasts."""
     falls: bool = True
     """Whether bad samples are seen at all, in the end."""
 

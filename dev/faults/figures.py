@@ -85,7 +85,7 @@ def lateness(points: Points, dwell: float, away: Sequence[Span]) -> list[float]:
 class Reading:
     """What one lane lived through. `bad`: when the application turned bad; `queryable`: when the first bad sample could be queried;
     `stored` and `pushed`: the exposure in the flag set, and as each flag server pushed it; `blind`: when nothing may rise; `away`: when a
-    step that is due may wait; `faults`: what is wrong with its records."""
+    step that is due may wait; `muted`: when clients hear of nothing; `faults`: what is wrong with its records."""
 
     moment: str
     began: float
@@ -96,6 +96,7 @@ class Reading:
     queryable: float | None
     blind: tuple[Span, ...]
     away: tuple[Span, ...]
+    muted: tuple[Span, ...]
     dwell: float
     faults: tuple[str, ...]
 
@@ -129,10 +130,11 @@ class Reading:
         return None if self.zero is None or self.known is None else self.zero - max(self.known, self.began)
 
     def to_clients(self) -> float | None:
-        """From when it was written to when every flag server had pushed it; where that was after the fault's end, from then."""
+        """From when it was written, or when clients could hear of it again, to when every flag server had pushed it."""
         if self.zero is None or self.zero_pushed is None:
             return None
-        return self.zero_pushed - (max(self.zero, self.ended) if self.zero_pushed > self.ended else self.zero)
+        since = max([self.zero, *(end for begin, end in self.muted if begin <= self.zero < end)])
+        return max(0.0, self.zero_pushed - since)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,10 +148,15 @@ class Bounds:
 
 
 USUAL = Bounds()
-HEAD = """\
-| fault | readings | rises on bad, stale or missing data | dwells cut short | broken records | 0 % after the bad sample: median, max s | \
-after the fault's end | pushed to all clients after that | a due step late by at most | beside |
-|---|---|---|---|---|---|---|---|---|---|"""
+_COLUMNS = (
+    *("fault", "readings", "wrong rises", "short dwells", "broken records"),
+    *("0 % after the bad sample", "after the fault's end", "to clients", "step late", "beside"),
+)
+HEAD = f"| {' | '.join(_COLUMNS)} |\n{'|---' * len(_COLUMNS)}|"
+LEGEND = """\
+wrong rises: on bad, stale or missing data. Times are seconds, as median and maximum. To clients: from when 0 % was written, or from the
+fault's end, to when both flag servers had pushed it. Step late: by how much a due step of the rollout that stays good was made too late;
+what was due during an outage counts from its end. "late" stands behind what is out of its bounds."""
 LATE = "late"
 """Stands behind what is out of its bounds."""
 

@@ -5,8 +5,9 @@ import time
 from collections.abc import Sequence
 
 from faults.fault import Fault
+from faults.figures import Span
 from faults.lanes import Lane
-from faults.plant import OPERATORS, PROMETHEUS
+from faults.plant import FLAG_SERVERS, PROMETHEUS
 from faults.scene import Scene
 
 LEADER = "leader"
@@ -14,12 +15,14 @@ LEADER = "leader"
 
 
 class Outage(Fault):
-    """Of processes, by name."""
+    """Of processes, by name. It ends when they do their work again."""
 
     def __init__(self, *names: str) -> None:
         self._wanted = names
         self._names: tuple[str, ...] = names
         self.blinds = PROMETHEUS in names
+        self.mutes = names == FLAG_SERVERS
+        self._answers = self._up_in = 0.0
 
     async def begin(self, scene: Scene, lanes: Sequence[Lane]) -> None:
         if LEADER in self._wanted:
@@ -27,12 +30,25 @@ class Outage(Fault):
         for name in self._names:
             self._hit(scene, name)
 
+    def blind(self, began: float, ended: float) -> tuple[Span, ...]:
+        """A source that answers again has samples of before, which are fresh for as long as the policy says."""
+        return ((began, self._answers),) if self.blinds else ()
+
     def _hit(self, scene: Scene, name: str) -> None:
         raise NotImplementedError
 
+    async def _up(self, scene: Scene) -> float:
+        """When all of them, just started, do their work: operators, which have yet to be elected, when they answer at all."""
+        begun = time.time()
+        self._answers = ended = max(await asyncio.gather(*(scene.plant.ready(name) for name in self._names)))
+        if PROMETHEUS in self._names:
+            ended = await scene.scraped_since(begun)
+        self._up_in = ended - begun
+        return ended
+
 
 class Stopped(Outage):
-    """They stand still, and keep their connections. It ends when they go on."""
+    """They stand still, and keep their connections."""
 
     def _hit(self, scene: Scene, name: str) -> None:
         scene.plant.processes.freeze(name)
@@ -40,34 +56,34 @@ class Stopped(Outage):
     async def end(self, scene: Scene, lanes: Sequence[Lane]) -> float:
         for name in self._names:
             scene.plant.processes.thaw(name)
-        return time.time()
+        self._answers = time.time()
+        return self._answers
 
 
 class Killed(Outage):
-    """They are dead until they are started again. It ends when they do their work; for operators, which have to be elected first, when
-    their processes begin."""
+    """They are dead until they are started again."""
 
     def _hit(self, scene: Scene, name: str) -> None:
         scene.plant.processes.kill(name, stays_dead=True)
 
     async def end(self, scene: Scene, lanes: Sequence[Lane]) -> float:
-        begun = time.time()
         for name in self._names:
             scene.plant.processes.again(name)
-        if set(self._names) <= set(OPERATORS):
-            return begun
-        return max(await asyncio.gather(*(scene.plant.ready(name) for name in self._names)))
+        return await self._up(scene)
+
+    async def told(self, scene: Scene, lanes: Sequence[Lane], began: float) -> str:
+        return f"to start took {self._up_in:.1f} s"
 
 
-class Restarted(Outage):
-    """They are killed, and the kubelet starts them at once in their own pods. That is the fault's end, whatever happens later."""
+class Restarted(Killed):
+    """They are killed, and the kubelet starts them at once in their own pods."""
 
     async def begin(self, scene: Scene, lanes: Sequence[Lane]) -> None:
         await super().begin(scene, lanes)
-        self._ended = time.time()
+        self._starting = asyncio.create_task(self._up(scene))
 
     def _hit(self, scene: Scene, name: str) -> None:
         scene.plant.processes.kill(name, stays_dead=False)
 
     async def end(self, scene: Scene, lanes: Sequence[Lane]) -> float:
-        return self._ended
+        return await self._starting

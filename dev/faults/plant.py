@@ -17,7 +17,7 @@ import aiohttp
 from demo.beforehand import OPERATOR_NAMESPACE, RELEASE
 from demo.embedded import without_nodes
 from faults.processes import Processes
-from tidegate_dev import embedded, tools
+from tidegate_dev import backends, embedded, tools
 from tidegate_dev.embedded import LOOPBACK, ControlPlane, answers, free_ports, plain_environment
 from tidegate_dev.errors import ClusterError
 from tidegate_dev.gobuild import Builder
@@ -43,9 +43,10 @@ class PlaneOfJson(ControlPlane):
 
 
 class Plant:
-    """`folder` is its own. `product`: the checkout whose chart and code are put to the test."""
+    """`folder` is its own. `product`: the checkout whose chart and code are put to the test. Raises ClusterError where it can't be here."""
 
     def __init__(self, cache: Settings, folder: Path, product: Path) -> None:
+        backends.check_platform()
         self._tools = tools.ensure(cache)
         builder = Builder(cache, self._tools)
         if missing := builder.missing(embedded.PROGRAMS):

@@ -23,7 +23,7 @@ sys.path[0] = str(CHECKOUT / "dev")
 sys.path[1:1] = [str(CHECKOUT), str(CHECKOUT / "operator")]
 
 from bench.reporting import say  # noqa: E402 - the checkout is no package: its folders have to be named first
-from faults.figures import HEAD, Measured  # noqa: E402
+from faults.figures import HEAD, LEGEND, Measured  # noqa: E402
 from faults.plant import Plant  # noqa: E402
 from faults.rows import ROWS, Row  # noqa: E402
 from faults.scene import watched  # noqa: E402
@@ -74,7 +74,7 @@ def main(
         raise typer.Exit(1) from None
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    print("\n".join([HEAD, *(one.line() for one in measured)]))
+    print("\n".join([HEAD, *(one.line() for one in measured), "", LEGEND]))
     if out is not None:
         out.write_text(json.dumps([asdict(one) for one in measured], indent=1) + "\n")
     if any(one.wrong() for one in measured):

@@ -48,6 +48,11 @@ class Scene:
                 self.queryable.setdefault(lane, sent)
             await asyncio.sleep(max(0.0, sent + POLL_SECONDS - time.time()))
 
+    async def scraped_since(self, moment: float) -> float:
+        """When Prometheus, which has just been started, has its first new samples; its scrapes begin seconds after it answers."""
+        await eventually("Prometheus scrapes", lambda: self.series(f"timestamp({METRIC}) > {moment:.3f}"), PATIENCE, every=POLL_SECONDS)
+        return time.time()
+
     async def leader(self) -> str:
         """The name of the operator that holds the Lease, once one does."""
 

@@ -94,6 +94,7 @@ async def read(scene: Scene, lane: Lane, fault: Fault, span: Span) -> Reading:
         queryable=queryable,
         blind=(*fault.blind(*span), *([(queryable, float("inf"))] if queryable else [])),
         away=(span,) if fault.hinders else (),
+        muted=(span,) if fault.mutes else (),
         dwell=DWELL,
         faults=(
             *chain_faults(records, records[0]["seq"] if records else 1),

@@ -36,6 +36,7 @@ def reading(stored: Points, **given: object) -> Reading:
         "queryable": 105.0,
         "blind": ((105.0, FOREVER),),
         "away": ((100.0, 120.0),),
+        "muted": (),
         "dwell": 5.0,
         "faults": (),
     }
@@ -100,11 +101,21 @@ def test_times_count_from_the_sample_and_from_the_fault_s_end_whichever_is_later
     assert reading(((90.0, 10), (110.0, 0)), queryable=98.0).after_both() == 10.0
 
 
-@pytest.mark.parametrize(("stored", "pushed", "seconds"), [(110.0, 110.2, 0.2), (110.0, 120.3, 0.3), (121.0, 121.1, 0.1)])
-def test_a_flag_server_that_was_away_has_until_the_fault_s_end(stored: float, pushed: float, seconds: float) -> None:
+@pytest.mark.parametrize(
+    ("stored", "pushed", "muted", "seconds"),
+    [
+        (110.0, 110.2, (), 0.2),
+        (110.0, 120.3, ((100.0, 120.0),), 0.3),
+        (110.0, 119.9, ((100.0, 120.0),), 0.0),  # the first of two that were away
+        (121.0, 121.1, ((100.0, 120.0),), 0.1),
+    ],
+)
+def test_a_flag_server_that_was_away_has_until_the_fault_s_end(
+    stored: float, pushed: float, muted: tuple[Span, ...], seconds: float
+) -> None:
     fast, slow = ((90.0, 10), (stored, 0)), ((90.0, 10), (pushed, 0))
-    assert reading(fast, pushed=(fast, slow)).to_clients() == pytest.approx(seconds)
-    assert reading(fast, pushed=(fast, ((90.0, 10),))).to_clients() is None
+    assert reading(fast, pushed=(fast, slow), muted=muted).to_clients() == pytest.approx(seconds)
+    assert reading(fast, pushed=(fast, ((90.0, 10),)), muted=muted).to_clients() is None
 
 
 def test_a_row_tells_medians_and_maxima_and_what_is_late() -> None:

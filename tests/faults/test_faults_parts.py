@@ -51,7 +51,7 @@ def test_the_witness_keeps_each_version_of_a_flag_set_and_its_deletion() -> None
     assert stored.revision == 9, "from where a lost connection goes on"
 
 
-@pytest.mark.parametrize(("moment", "at"), [(BEFORE, -1.5), (AT_ITS_START, 0.0), (IN_ITS_MIDDLE, 10.0), (AT_ITS_END, 19.5), (NEVER, None)])
+@pytest.mark.parametrize(("moment", "at"), [(BEFORE, -1.0), (AT_ITS_START, 0.0), (IN_ITS_MIDDLE, 10.0), (AT_ITS_END, 19.5), (NEVER, None)])
 def test_applications_turn_bad_around_a_fault(moment: str, at: float | None) -> None:
     assert turns_bad(moment, 20) == at
 
