@@ -14,6 +14,7 @@ LABEL = "example.com/refuse"
 """On a namespace, with what is refused in it. So a refusal begins and ends with one small write, and not seconds after it."""
 NAME = "refused-by-a-fault"
 CONFIG_MAPS, RUNS, STATUS = "configmaps", "rolloutruns", "status"
+_GOOD_WHEN_TRUE = ("Ready", "MetricsAvailable")
 _REFUSED = f"request.resource.resource == 'featurerollouts' ? '{STATUS}' : request.resource.resource"
 
 
@@ -71,8 +72,8 @@ class Refused(Fault):
 
 def _tells_of_trouble(condition: Json) -> bool:
     """Other than that of a rollout that was rolled back."""
-    good = "True" if condition["type"] == "Ready" else "False"
-    return bool(condition["status"] != good and condition["reason"] != "RolledBack")
+    bad = "False" if condition["type"] in _GOOD_WHEN_TRUE else "True"
+    return bool(condition["status"] == bad and condition["reason"] != "RolledBack" and condition["type"] != "Finished")
 
 
 async def _is_enforced(scene: Scene) -> bool:
