@@ -1,5 +1,6 @@
 """Every reason for which a rollout stands still, or is doubted, played between the queue and a fake API server: what makes it."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -40,8 +41,11 @@ class Source(Dial):
     failures: dict[str, Exception] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     unknown: str = "\0"
+    slowness: float = 0.0
 
     async def instant(self, endpoint: Endpoint, query: str, at: float, keep: int = 0) -> InstantVector:
+        if "heavy" in query:
+            await asyncio.sleep(self.slowness)
         for word, failure in self.failures.items():
             if word in query:
                 raise failure
@@ -250,6 +254,19 @@ async def warned(play: Play) -> None:
     play.world.wake()
 
 
+async def query_slow(play: Play) -> None:
+    play.source.slowness = 30.0
+    await play.gated(query="heavy")
+
+
+async def source_busy(play: Play) -> None:
+    """What may roll back goes first, and takes all of the time."""
+    await play.other("crowd", gates=[raw_gate(f"gate-{number}", query=f"heavy + {number}") for number in range(16)])
+    await play.world.until(lambda: play.world.is_at(10, "crowd"))
+    play.source.slowness = 0.4
+    await play.other()
+
+
 _DOUBTS, _METRICS = ConditionType.QUESTIONABLE, ConditionType.METRICS_AVAILABLE
 PARTS: dict[Reason, Part] = {
     Reason.ROLLED_BACK: Part(rolled_back),
@@ -282,5 +299,7 @@ PARTS: dict[Reason, Part] = {
     Reason.PROMETHEUS_TIMEOUT: Part(failing(SourceTimeout("no complete answer within 5 s")), _METRICS),
     Reason.PROMETHEUS_ERROR: Part(failing(SourceBadAnswer("the answer is not JSON")), _METRICS),
     Reason.PROMETHEUS_WARNING: Part(warned, _METRICS),
+    Reason.QUERY_SLOW: Part(query_slow, _METRICS, OTHER),
+    Reason.SOURCE_BUSY: Part(source_busy, _METRICS, OTHER),
 }
 """Every reason that isn't one of a rollout under control."""

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
 
@@ -25,6 +26,7 @@ from tidegate.observe.gate_answers import GateReadings
 from tidegate.observe.parsing import parse_rollout, parse_run
 from tidegate.observe.policies import Policies
 from tidegate.observe.questions import Questions
+from tidegate.observe.sending import Asker
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -74,6 +76,7 @@ class Snapshots:
             if isinstance(source, Problem):
                 policy = source
             else:
+                source = replace(source, asker=Asker(rollout.namespace, rollout.uid))
                 about = (rollout, spec, policy, source, self._clock())
                 answers, medians, unknown = await asyncio.gather(
                     foreseen(self._gates.answers(*about), lambda _: {}),

@@ -1,0 +1,181 @@
+"""Questions on their way to a source: each waits for its turn among those of its namespace, and its time counts from when it was sent."""
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import Generic, Self, TypeVar
+
+from tidegate.api.conditions import Reason
+from tidegate.clients.errors import SourceError, SourceRefused, SourceTimeout, SourceTooMuch, SourceUnreachable
+from tidegate.clients.prometheus import Endpoint, InstantVector, RangeVector
+from tidegate.domain.answers import Failure
+from tidegate.domain.shares import Bounds, Shares, Turn
+from tidegate.observe.silence import Silence
+
+BOUNDS = Bounds(slots=16, share=8, lasting=12)
+"""Of one source. Prometheus evaluates twenty queries at once: where some last, there is room beside them for the quick ones."""
+LASTING_AFTER = 0.5
+"""Seconds after which a question is a slow one."""
+_REFUSED = (400, 422)
+"""Prometheus can't evaluate the query: not its own fault. It says so in its own words; what has none comes from a proxy before it."""
+_MOST_LINES = 1024
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """In whose name something is asked: within the share of a namespace, in the turns of a rollout. `is_urgent`: the answer may roll
+    something back. Who asks goes on without an answer after `patience` seconds, which is `until` by the loop's clock."""
+
+    namespace: str = ""
+    rollout: str = ""
+    is_urgent: bool = False
+    patience: float = math.inf
+    until: float = math.inf
+
+    def in_time(self, patience: float, *, is_urgent: bool = False) -> Self:
+        """The same, from now on."""
+        until = asyncio.get_running_loop().time() + patience
+        return replace(self, is_urgent=is_urgent, patience=patience, until=until)
+
+
+NOBODY = Asker()
+"""Of no namespace, as a policy's own questions."""
+Call = Callable[[], Awaitable[T]]
+
+
+class Question(Generic[T]):
+    """One question and its answer, for all who ask the same. Without anybody who still waits for it, it is given up."""
+
+    def __init__(self, line: "Line", call: Call[T], given_up: Callable[[], None]) -> None:
+        self._line = line
+        self._given_up = given_up
+        self._turn = Turn(asyncio.Event())
+        self._waiting = 0
+        self.task = asyncio.create_task(line.send(self._turn, call))
+
+    async def answer(self, asker: Asker) -> T | Failure:
+        """The answer, or why there is none until the asker goes on."""
+        self._waiting += 1
+        if not self.task.done():
+            self._line.wait(self._turn, asker)
+        try:
+            async with asyncio.timeout_at(None if asker.until == math.inf else asker.until):
+                return await asyncio.shield(self.task)
+        except TimeoutError:
+            return self._line.late(self._turn, asker)
+        finally:
+            self._waiting -= 1
+            if not self._waiting and not self.task.done():
+                self.task.cancel()
+                self._given_up()
+
+
+class Line:
+    """The questions to one source. A source that answers nothing is silent for who asks; a question that fails while others are answered is
+    slow."""
+
+    def __init__(self, endpoint: Endpoint, silence: Silence) -> None:
+        self._endpoint = endpoint
+        self._silence = silence
+        self._shares = Shares[asyncio.Event](BOUNDS)
+        self._sent: dict[Turn[asyncio.Event], float] = {}
+
+    def wait(self, turn: Turn[asyncio.Event], asker: Asker) -> None:
+        """A question waits in the line of whoever asks it, too."""
+        if turn.party is None:
+            self._shares.wait(turn, asker.namespace, asker.rollout, urgency=not asker.is_urgent)
+            self._go_on()
+
+    async def send(self, turn: Turn[asyncio.Event], call: Call[T]) -> T | Failure:
+        """What is answered, once the question's turn has come."""
+        loop = asyncio.get_running_loop()
+        try:
+            await turn.item.wait()
+            self._sent[turn] = loop.time()
+            lasting = loop.call_later(LASTING_AFTER, self._lasts, turn)
+            try:
+                return await self._answer_of(turn, call)
+            finally:
+                lasting.cancel()
+                self._silence.probed(self._endpoint, turn.party or "")
+        finally:
+            self._sent.pop(turn, None)
+            self._shares.ended(turn)
+            self._go_on()
+
+    def late(self, turn: Turn[asyncio.Event], asker: Asker) -> Failure:
+        """Why a question has no answer when its asker goes on."""
+        waited, sent_at = f"within {asker.patience:g} s", self._sent.get(turn)
+        if sent_at is not None:
+            return self._unanswered(sent_at, f"no complete answer {waited}, when the other gates were judged")
+        if self._silence.answers_since(self._endpoint, min(self._sent.values(), default=asker.until - asker.patience)):
+            share = f"namespace {asker.namespace} asks more than {BOUNDS.share} queries at once, or slow ones"
+            return Failure(Reason.SOURCE_BUSY, f"its turn did not come {waited}: {share}")
+        return Failure(Reason.PROMETHEUS_TIMEOUT, f"no query was answered {waited}")
+
+    async def _answer_of(self, turn: Turn[asyncio.Event], call: Call[T]) -> T | Failure:
+        party, sent_at = turn.party or "", self._sent[turn]
+        clock = asyncio.get_running_loop().time
+        try:
+            value = await call()
+        except asyncio.CancelledError:
+            self._note(party, self._unanswered(sent_at, f"no complete answer within {clock() - sent_at:.3g} s"))
+            raise
+        except SourceTimeout as error:
+            return self._note(party, self._unanswered(sent_at, str(error)))
+        except SourceUnreachable as error:
+            return self._note(party, Failure(Reason.PROMETHEUS_UNREACHABLE, str(error)))
+        except SourceError as error:
+            self._silence.answered(self._endpoint, party, clock())
+            return Failure(Reason.QUERY_REFUSED if _is_of_the_query(error) else Reason.PROMETHEUS_ERROR, str(error))
+        self._silence.answered(self._endpoint, party, clock())
+        if isinstance(value, InstantVector | RangeVector) and value.warnings:
+            return Failure(Reason.PROMETHEUS_WARNING, value.warnings[0])
+        return value
+
+    def _unanswered(self, sent_at: float, message: str) -> Failure:
+        if self._silence.answers_since(self._endpoint, sent_at):
+            return Failure(Reason.QUERY_SLOW, f"{message}, while other queries are answered")
+        return Failure(Reason.PROMETHEUS_TIMEOUT, message)
+
+    def _note(self, party: str, failure: Failure) -> Failure:
+        if failure.reason is not Reason.QUERY_SLOW:
+            self._silence.failed(self._endpoint, party, failure, asyncio.get_running_loop().time())
+        return failure
+
+    def _lasts(self, turn: Turn[asyncio.Event]) -> None:
+        self._shares.lasts(turn)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        while (turn := self._shares.take()) is not None:
+            turn.item.set()
+
+
+class Lines:
+    """The line of each source, and which are silent for whom."""
+
+    def __init__(self) -> None:
+        self._silence = Silence()
+        self._lines: dict[Endpoint, Line] = {}
+
+    async def silent(self, endpoint: Endpoint, asker: Asker) -> Failure | None:
+        """The failure to answer with, where the source is known to be silent."""
+        return await self._silence.known(endpoint, asker.namespace, asyncio.get_running_loop().time())
+
+    def to(self, endpoint: Endpoint) -> Line:
+        """The line of a source. Credentials change: lines that are no longer used end with their last question."""
+        if endpoint not in self._lines:
+            if len(self._lines) >= _MOST_LINES:
+                self._lines.pop(next(iter(self._lines)))
+            self._lines[endpoint] = Line(endpoint, self._silence)
+        return self._lines[endpoint]
+
+
+def _is_of_the_query(error: SourceError) -> bool:
+    """Whether the query is at fault, and not the source."""
+    if isinstance(error, SourceRefused):
+        return error.status in _REFUSED and error.error_type != ""
+    return isinstance(error, SourceTooMuch)
