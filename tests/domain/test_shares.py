@@ -30,28 +30,11 @@ def test_it_goes_round_the_parties_and_in_order_within_one() -> None:
     assert taken(shares) == ["a1", "b1", "c1", "a2", "b2", "a3"]
 
 
-def test_within_a_party_it_goes_round_the_members_urgent_ones_first() -> None:
+def test_within_a_party_the_smallest_rank_goes_first() -> None:
     shares = Shares[str](ROOMY)
-    for name, member, urgency in (("x1", "x", 1), ("x2", "x", 1), ("x3", "x", 1), ("y1", "y", 1), ("z1", "z", 0), ("y2", "y", 1)):
-        shares.wait(Turn(name), "a", member, urgency)
-    assert taken(shares) == ["z1", "x1", "y1", "x2", "y2", "x3"]
-
-
-def test_who_comes_late_is_not_behind_the_rounds_that_others_wait_for() -> None:
-    shares = Shares[str](Bounds(1, 1, 1))
-    for number in range(9):
-        shares.wait(Turn(f"x{number}"), "a", "x")
-    first = shares.take()
-    assert first is not None
-    shares.ended(first)
-    shares.wait(Turn("y"), "a", "y")
-    second = shares.take()
-    assert second is not None
-    assert second.item in ("y", "x1")
-    shares.ended(second)
-    third = shares.take()
-    assert third is not None
-    assert {second.item, third.item} == {"y", "x1"}
+    for name, rank in (("c", (1, 0)), ("d", (1, 0)), ("a", (0, 1)), ("e", (1, 5)), ("b", (0, 7))):
+        shares.wait(Turn(name), "a", rank)
+    assert taken(shares) == ["a", "b", "c", "d", "e"]
 
 
 def test_no_party_has_more_than_its_share_and_all_together_no_more_than_the_slots() -> None:
@@ -115,7 +98,7 @@ def test_what_is_not_wanted_any_more_is_left_out_and_does_not_pile_up() -> None:
     assert taken(shares) == ["busy"]
     for number in range(10_000):
         turn = Turn(str(number))
-        shares.wait(turn, "a", urgency=number % 2)
+        shares.wait(turn, "a", (number % 2,))
         shares.ended(turn)
     assert len(shares._parties["a"].line) < 200
 
@@ -139,7 +122,7 @@ def test_the_bounds_hold_and_nobody_is_forgotten(steps: list[Step], slots: int, 
     for number, (step, party, which) in enumerate(steps):
         if step == "wait":
             waiting.append(Turn(number))
-            shares.wait(waiting[-1], str(party), member=str(which % 3), urgency=which % 2)
+            shares.wait(waiting[-1], str(party), (which % 3,))
         elif step == "again" and waiting:
             shares.wait(waiting[which % len(waiting)], str(party))
         elif step == "lasts" and under_way:

@@ -1,13 +1,14 @@
 """What is asked of Prometheus for a gate: in which words, and at which moment. Times are seconds after the tick."""
 
 import asyncio
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from tests.builders import START, after, policy, raw_gate, spec
-from tests.virtual_time import in_virtual_time
+from tests.virtual_time import in_virtual_time, loop_time
 from tidegate.api.conditions import Reason
 from tidegate.api.feature_rollout import FeatureRolloutSpec
 from tidegate.api.rollout_status import FeatureRolloutStatus, GateSource, GateStatus, Phase, StartMedian, State, Verdict
@@ -18,7 +19,7 @@ from tidegate.domain.snapshot import Policy, Rollout
 from tidegate.observe.age import Source
 from tidegate.observe.gate_answers import GateReadings
 from tidegate.observe.questions import Questions
-from tidegate.observe.sending import BOUNDS
+from tidegate.observe.sending import BOUNDS, Asker
 
 WEEK, DAY = 7 * 86400, 86400
 NOW = after(3)
@@ -77,7 +78,7 @@ About = tuple[Rollout, FeatureRolloutSpec, Policy, Source, datetime]
 def about(given: Rollout, used: Policy | None = None) -> About:
     """What every question of a reconcile is about."""
     assert given.spec is not None
-    return given, given.spec, used or policy(), SOURCE, NOW
+    return given, given.spec, used or policy(), replace(SOURCE, asker=Asker("shop", "u1", began=loop_time())), NOW
 
 
 async def asked(given: Rollout, used: Policy) -> Asked:

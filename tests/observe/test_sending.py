@@ -1,6 +1,7 @@
 """Whose question is sent next, and what is said of those that come too late."""
 
 import asyncio
+import math
 from collections import Counter
 from dataclasses import replace
 
@@ -46,8 +47,8 @@ class Slow(Prometheus):
             self.under_way[kind] -= 1
 
 
-def of(namespace: str, rollout: str = "r", *, patience: float = TICK, is_urgent: bool = False) -> Source:
-    return replace(SOURCE, asker=Asker(namespace, rollout).in_time(patience, is_urgent=is_urgent))
+def of(namespace: str, rollout: str = "r", *, place: float = -math.inf, patience: float = TICK, is_urgent: bool = False) -> Source:
+    return replace(SOURCE, asker=Asker(namespace, rollout, place, loop_time(), patience, is_urgent))
 
 
 @in_virtual_time
@@ -90,16 +91,38 @@ async def test_the_time_out_counts_from_the_sending() -> None:
 
 
 @in_virtual_time
-async def test_what_may_roll_back_goes_before_what_may_not_and_rollouts_take_turns() -> None:
+async def test_what_may_roll_back_goes_before_what_may_not_and_who_waited_longest_before_others() -> None:
     prometheus = Slow()
     questions = Questions(prometheus)
-    first = [asyncio.create_task(questions.vector(of("shop", "busy"), f"quick_{number}", AT)) for number in range(30)]
+    first = [asyncio.create_task(questions.vector(of("shop", "busy", place=5), f"quick_{number}", AT)) for number in range(30)]
     await asyncio.sleep(0)
-    others = [asyncio.create_task(questions.vector(of("shop", "other"), f"other_{number}", AT)) for number in range(2)]
-    guard = asyncio.create_task(questions.vector(of("shop", "busy", is_urgent=True), "guard", AT))
+    others = [asyncio.create_task(questions.vector(of("shop", "other", place=4), f"other_{number}", AT)) for number in range(2)]
+    guard = asyncio.create_task(questions.vector(of("shop", "busy", place=5, is_urgent=True), "guard", AT))
     await asyncio.gather(*first, *others, guard)
-    assert prometheus.sent.index("guard") == BOUNDS.share
-    assert prometheus.sent.index("other_1") < BOUNDS.share + 6, "not behind the thirty of the busy one"
+    assert prometheus.sent[BOUNDS.share :][:3] == ["guard", "other_0", "other_1"]
+
+
+@in_virtual_time
+async def test_where_not_all_rollouts_can_be_answered_in_time_each_is_answered_as_a_whole_by_and_by() -> None:
+    """Twenty rollouts with sixteen queries of half a second: five of them in an interval."""
+
+    class Half(Slow):
+        async def instant(self, endpoint: Endpoint, query: str, at: float, keep: int = 0) -> InstantVector:
+            await asyncio.sleep(0.49)
+            return ONE
+
+    questions = Questions(Half())
+    complete = Counter[int]()
+
+    async def look(rollout: int, tick: int) -> None:
+        asker = replace(questions.asker("shop", str(rollout)), patience=TICK)
+        asked = [questions.vector(replace(SOURCE, asker=asker), f"quick_{rollout}_{number}", AT + tick) for number in range(16)]
+        complete[rollout] += all(answer == ONE for answer in await asyncio.gather(*asked))
+
+    for tick in range(20):
+        await asyncio.gather(*(look(rollout, tick) for rollout in range(20)))
+    assert min(complete[rollout] for rollout in range(20)) >= 3, complete
+    assert complete.total() >= 20 * 4
 
 
 @in_virtual_time

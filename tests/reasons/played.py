@@ -13,8 +13,10 @@ from tidegate.clients.errors import SourceBadAnswer, SourceRefused, SourceTimeou
 from tidegate.clients.prometheus import Endpoint, InstantVector
 from tidegate.decide.rollout.deciding import decide
 from tidegate.domain.decision import Decision
+from tidegate.domain.keys import Key, Kind
 from tidegate.domain.snapshot import Snapshot
 from tidegate.levers.flag.flag_set import DOCUMENT_KEY
+from tidegate.observe.sending import BOUNDS
 
 OTHER = "banner"
 """A second rollout, beside the one that climbs already."""
@@ -42,9 +44,11 @@ class Source(Dial):
     warnings: tuple[str, ...] = ()
     unknown: str = "\0"
     slowness: float = 0.0
+    heavy: int = 0
 
     async def instant(self, endpoint: Endpoint, query: str, at: float, keep: int = 0) -> InstantVector:
         if "heavy" in query:
+            self.heavy += self.slowness > 0
             await asyncio.sleep(self.slowness)
         for word, failure in self.failures.items():
             if word in query:
@@ -260,10 +264,14 @@ async def query_slow(play: Play) -> None:
 
 
 async def source_busy(play: Play) -> None:
-    """What may roll back goes first, and takes all of the time."""
-    await play.other("crowd", gates=[raw_gate(f"gate-{number}", query=f"heavy + {number}") for number in range(16)])
+    """Another rollout of the namespace has slow queries under way, and its policy lets it wait for them; the policy's own are answered."""
+    await play.policy("patient", prometheus={"interval": "10s"})
+    gates = [raw_gate(f"gate-{number}", query=f"heavy + {number}") for number in range(16)]
+    await play.other("crowd", policyRef={"name": "patient"}, gates=gates)
     await play.world.until(lambda: play.world.is_at(10, "crowd"))
-    play.source.slowness = 0.4
+    play.source.slowness = 30.0
+    await play.world.until(lambda: play.source.heavy >= BOUNDS.share)
+    play.world.parts.enqueue(Key(Kind.ROLLOUT_POLICY, "", "patient"))
     await play.other()
 
 

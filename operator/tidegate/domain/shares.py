@@ -1,7 +1,7 @@
 """Fair shares: who is served next, so that nobody's many or slow requests keep another's waiting (docs/adr/0026).
 
-    wait ──► the party's line, urgent ones first, round its members ──► take: round the parties, where a slot is free ──► ended
-                                                                              └── lasts: its slot is free, the party's share is not
+    wait ──► the party's line, by rank ──► take: round the parties, where a slot is free ──► ended
+                                                 └── lasts: its slot is free, the party's share is not
 
 Pure: whoever uses it starts what is taken, and says what became of it.
 """
@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+Rank = tuple[float, ...]
 _TIDY_ABOVE = 64
 
 
@@ -39,11 +40,9 @@ class Turn(Generic[T]):
 
 @dataclass(slots=True)
 class _Party(Generic[T]):
-    """`line` is a heap of (urgency, round, order of arrival, turn). Each member gets one turn in a round."""
+    """`line` is a heap of (rank, order of arrival, turn)."""
 
-    line: list[tuple[int, int, int, Turn[T]]] = field(default_factory=list)
-    round: int = 0
-    next_rounds: dict[str, int] = field(default_factory=dict)
+    line: list[tuple[Rank, int, Turn[T]]] = field(default_factory=list)
     under_way: int = 0
     lasting: int = 0
     tidy_above: int = _TIDY_ABOVE
@@ -60,17 +59,14 @@ class Shares(Generic[T]):
         self._quick = 0
         self._with_lasting = 0
 
-    def wait(self, turn: Turn[T], party: str, member: str = "", urgency: int = 0) -> None:
-        """`turn` waits in the line of a party, among those of a member of it. A smaller urgency goes first. One that waits already keeps
-        its place, and is served where its turn comes first."""
+    def wait(self, turn: Turn[T], party: str, rank: Rank = ()) -> None:
+        """`turn` waits in the line of a party, the smallest rank first. One that waits already, there or elsewhere, keeps its place too."""
         of = self._parties.setdefault(party, _Party())
         if not of.line:
             self._round.append(party)
         if len(of.line) >= of.tidy_above:
             _tidy(of)
-        in_round = max(of.round, of.next_rounds.get(member, 0))
-        of.next_rounds[member] = in_round + 1
-        heapq.heappush(of.line, (urgency, in_round, next(self._order), turn))
+        heapq.heappush(of.line, (rank, next(self._order), turn))
 
     def take(self) -> Turn[T] | None:
         """Whose turn it is, or None where nobody waits or may go on. Each that is taken must be `ended`."""
@@ -128,25 +124,18 @@ class Shares(Generic[T]):
 
 
 def _first(party: _Party[T]) -> Turn[T] | None:
-    """The turn that is next in a party's line. Members that have no turn in a round that is over begin with the present one."""
     _drop_what_is_over(party)
-    if not party.line:
-        return None
-    _, in_round, _, turn = heapq.heappop(party.line)
-    if in_round > party.round:
-        party.round = in_round
-        party.next_rounds = {member: after for member, after in party.next_rounds.items() if after > in_round}
-    return turn
+    return heapq.heappop(party.line)[2] if party.line else None
 
 
 def _drop_what_is_over(party: _Party[T]) -> None:
-    while party.line and not _is_waiting(party.line[0][3]):
+    while party.line and not _is_waiting(party.line[0][2]):
         heapq.heappop(party.line)
 
 
 def _tidy(party: _Party[T]) -> None:
     """Those that were withdrawn behind others that wait must not pile up."""
-    party.line = [entry for entry in party.line if _is_waiting(entry[3])]
+    party.line = [entry for entry in party.line if _is_waiting(entry[2])]
     heapq.heapify(party.line)
     party.tidy_above = max(_TIDY_ABOVE, 2 * len(party.line))
 

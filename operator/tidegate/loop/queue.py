@@ -142,14 +142,14 @@ class Queue:
 
     def _make_ready(self, key: Key, due: float, is_urgent: bool) -> None:
         ready = self._ready[key] = _Ready(due, is_urgent, Turn(key))
-        self._shares.wait(ready.turn, key.namespace, urgency=not is_urgent)
+        self._shares.wait(ready.turn, key.namespace, (not is_urgent,))
         self._start_ready()
 
     def _move_up(self, key: Key, is_urgent: bool) -> None:
         ready = self._ready[key]
         if is_urgent and not ready.is_urgent:
             self._ready[key] = ready._replace(is_urgent=True)
-            self._shares.wait(ready.turn, key.namespace, urgency=0)
+            self._shares.wait(ready.turn, key.namespace, (False,))
 
     def _start_ready(self) -> None:
         while self._group is not None and not self._draining and (turn := self._shares.take()) is not None:

@@ -34,6 +34,7 @@ from tidegate.observe.age import Source
 from tidegate.observe.counts import Counter, Counts
 from tidegate.observe.questions import Questions
 from tidegate.observe.resting import Resting
+from tidegate.observe.sending import Asker
 
 _log = logging.getLogger(__name__)
 KNOWN_WITHIN = 7 * 86400.0
@@ -51,6 +52,10 @@ class GateReadings:
         self._questions = questions
         self._counts = Counts(questions)
         self._resting = Resting()
+
+    def asker(self, rollout: Rollout) -> Asker:
+        """In whose name one reconcile asks."""
+        return self._questions.asker(rollout.namespace, rollout.uid)
 
     async def answers(
         self, rollout: Rollout, spec: FeatureRolloutSpec, policy: Policy, source: Source, now: datetime
@@ -180,7 +185,7 @@ def _patience(policy: Policy) -> float:
 
 
 def _in_time(source: Source, patience: float, *, is_urgent: bool = False) -> Source:
-    return replace(source, asker=source.asker.in_time(patience, is_urgent=is_urgent))
+    return replace(source, asker=replace(source.asker, patience=patience, is_urgent=is_urgent))
 
 
 def _failure(asked: Asked, error: Exception) -> Failure:

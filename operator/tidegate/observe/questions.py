@@ -15,7 +15,7 @@ from tidegate.domain.answers import Answer, Buckets, Failure, SeriesValue
 from tidegate.domain.problems import QueryProblem
 from tidegate.domain.queries import Need, Selector, compile_query
 from tidegate.observe.age import Age, Ages, Source
-from tidegate.observe.sending import Call, Lines, Question
+from tidegate.observe.sending import Asker, Call, Lines, Question
 
 KEPT_FOR = 120.0
 """Seconds for which an answer is remembered. Reconciles of one tick come within an interval; a late one asks anew."""
@@ -37,6 +37,10 @@ class Questions:
         self._lines = Lines()
         self._samples = 0
         self.requests = 0
+
+    def asker(self, namespace: str, rollout: str) -> Asker:
+        """In whose name one reconcile of a rollout (by uid) asks."""
+        return self._lines.asker(namespace, rollout)
 
     async def answer(self, source: Source, query: str, at: float, *, kept: str = "", with_age: bool = True) -> Answer | Failure:
         """A query's value at `at` (Unix seconds), with the age of what it rests on unless that doesn't matter. `kept` is the label that its

@@ -26,7 +26,6 @@ from tidegate.observe.gate_answers import GateReadings
 from tidegate.observe.parsing import parse_rollout, parse_run
 from tidegate.observe.policies import Policies
 from tidegate.observe.questions import Questions
-from tidegate.observe.sending import Asker
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -76,7 +75,7 @@ class Snapshots:
             if isinstance(source, Problem):
                 policy = source
             else:
-                source = replace(source, asker=Asker(rollout.namespace, rollout.uid))
+                source = replace(source, asker=self._gates.asker(rollout))
                 about = (rollout, spec, policy, source, self._clock())
                 answers, medians, unknown = await asyncio.gather(
                     foreseen(self._gates.answers(*about), lambda _: {}),
