@@ -34,6 +34,17 @@ class World(FlagSets):
         slug = re.sub(r"[^a-z0-9]+", "-", test.lower())[:36].strip("-")
         return cls(api, f"{prefix}-{slug}-{secrets.token_hex(3)}")
 
+    @classmethod
+    @asynccontextmanager
+    async def beside(cls, api: Api, other: "World") -> AsyncIterator["World"]:
+        """A second namespace of a test."""
+        world = cls(api, f"{other.namespace[:50]}-{secrets.token_hex(3)}")
+        await world.begin()
+        try:
+            yield world
+        finally:
+            await world.end()
+
     async def begin(self) -> None:
         await self.api.create("namespaces", {"metadata": {"name": self.namespace}})
 
