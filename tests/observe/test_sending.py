@@ -15,7 +15,7 @@ from tidegate.domain.answers import Failure
 from tidegate.observe.age import Source
 from tidegate.observe.questions import Questions
 from tidegate.observe.sending import BOUNDS, Asker
-from tidegate.observe.silence import FAILURES_IN_A_ROW
+from tidegate.observe.silence import FAILURES_IN_A_ROW, PROBE_EVERY
 
 AT = 1_800_000_000.0
 SOURCE = Source("production", Endpoint("http://prometheus:9090", timeout=10.0))
@@ -155,6 +155,27 @@ async def test_a_source_that_answers_nothing_has_timed_out_for_those_that_were_n
     assert before == BOUNDS.share
     await asyncio.gather(*(questions.vector(of("shop"), f"quick_{number}", AT + 1) for number in range(20)))
     assert len(prometheus.sent) == before, f"silent after {FAILURES_IN_A_ROW}"
+
+
+@in_virtual_time
+async def test_a_probe_whose_turn_never_comes_leaves_the_next_one_to_find_out() -> None:
+    prometheus = Slow()
+    prometheus.is_dead = True
+    questions = Questions(prometheus)
+    await asyncio.gather(*(questions.vector(of("shop"), f"quick_{number}", AT) for number in range(4)))
+    await asyncio.sleep(2 * PROBE_EVERY)
+    asked = [(namespace, number) for namespace in ("a", "b") for number in range(BOUNDS.share)]
+    others = [asyncio.create_task(questions.vector(of(namespace), f"slow_{namespace}{number}", AT)) for namespace, number in asked]
+    await asyncio.sleep(0.01)
+    prober = asyncio.create_task(questions.vector(of("shop"), "quick_5", AT))
+    await asyncio.sleep(0.01)
+    prober.cancel()
+    assert "quick_5" not in prometheus.sent, "all slots are taken"
+    prometheus.is_dead = False
+    await asyncio.sleep(PROBE_EVERY)
+    assert await questions.vector(of("shop"), "quick_6", AT) == ONE
+    for task in others:
+        task.cancel()
 
 
 @in_virtual_time

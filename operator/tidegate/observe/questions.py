@@ -110,19 +110,25 @@ class Questions:
             if dead is not None:
                 self._failed(source.policy, dead.reason)
                 return dead
+        try:
+            return await self._answer(key, now, source, call)
+        finally:
+            self._lines.went_on(source.endpoint, source.asker)
+
+    async def _answer(self, key: tuple[Any, ...], now: float, source: Source, call: Call[T]) -> T | Failure:
         if key not in self._asked:  # another caller may have asked while this one waited
             self._forget_before(now - KEPT_FOR)
-            asked = Question(self._lines.to(source.endpoint), self._counted(source, call), lambda: self._drop(key, asked))
-            self._asked[key] = (now, asked)
-            asked.task.add_done_callback(self._weigh)
-            asked.task.add_done_callback(partial(self._tell, source.policy))
-        asked = self._asked[key][1]
-        answer: T | Failure = await asked.answer(source.asker)
+            new: Question[T] = Question(self._lines.to(source.endpoint), self._counted(call), lambda: self._drop(key, new))
+            self._asked[key] = (now, new)
+            new.task.add_done_callback(self._weigh)
+            new.task.add_done_callback(partial(self._tell, source.policy))
+        asked: Question[T] = self._asked[key][1]
+        answer = await asked.answer(source.asker)
         if isinstance(answer, Failure) and not asked.task.done():
             self._failed(source.policy, answer.reason)  # who asked went on without
         return answer
 
-    def _counted(self, source: Source, call: Call[T]) -> Call[T]:
+    def _counted(self, call: Call[T]) -> Call[T]:
         async def counted() -> T:
             self.requests += 1
             return await call()

@@ -110,7 +110,6 @@ class Line:
                 return await self._answer_of(turn, call)
             finally:
                 lasting.cancel()
-                self._silence.probed(self._endpoint, turn.party or "")
         finally:
             self._sent.pop(turn, None)
             self._shares.ended(turn)
@@ -207,6 +206,10 @@ class Lines:
     async def silent(self, endpoint: Endpoint, asker: Asker) -> Failure | None:
         """The failure to answer with, where the source is known to be silent."""
         return await self._silence.known(endpoint, asker.namespace, asyncio.get_running_loop().time())
+
+    def went_on(self, endpoint: Endpoint, asker: Asker) -> None:
+        """Who asked has an answer, or goes on without. It may have been the one to find out whether the source is still silent."""
+        self._silence.probed(endpoint, asker.namespace)
 
     def to(self, endpoint: Endpoint) -> Line:
         """The line of a source. Credentials change: lines that are no longer used end with their last question."""

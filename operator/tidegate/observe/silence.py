@@ -77,7 +77,7 @@ class Silence:
             self._sources = {one: known for one, known in self._sources.items() if known.parties or one == endpoint}
 
     def probed(self, endpoint: Endpoint, party: str) -> None:
-        """A question ended, in whatever way: those that wait for a probe go on."""
+        """Who asked a question goes on, in whatever way: so do those that wait for a probe."""
         source = self._sources.get(endpoint)
         of = None if source is None else source.parties.get(party)
         if of is not None and of.probe is not None:
