@@ -41,7 +41,7 @@ class WatchTimes:
     first_pause: float = 0.2
     """Pause after the first failure; it doubles with each further one, up to `longest_pause`."""
     longest_pause: float = 1.0
-    """What is written while nobody watches reaches clients by so much later. Two replicas that ask once a second are no load."""
+    """A rollback that is written as soon as the API server is back must not wait for the clients' next look."""
 
 
 class _ExpiredError(Exception):
