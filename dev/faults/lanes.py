@@ -5,6 +5,7 @@ import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from itertools import product
 
 from tests.e2e.support.api import Api, eventually
 from tests.e2e.support.flag_sets import FLAG_SET
@@ -29,8 +30,8 @@ class Corner(World):
         super().__init__(api, namespace)
         self.policy_name = policy
 
-    async def climbs_under(self, prometheus: str) -> None:
-        """Makes the policy."""
+    async def make_policy(self, prometheus: str) -> None:
+        """The policy of all lanes."""
         await self.policy(self.policy_name, url=prometheus, staleness=f"{STALENESS:g}s")
 
     async def climb(self, others: Sequence[str]) -> None:
@@ -56,50 +57,50 @@ class Lane:
 
 
 @asynccontextmanager
-async def lanes(found: Scene, moments: Sequence[str], others: Sequence[str] = ()) -> AsyncIterator[list[Lane]]:
+async def lanes(scene: Scene, moments: Sequence[str], others: Sequence[str] = ()) -> AsyncIterator[list[Lane]]:
     """A lane for each moment, at its first step or above; removed afterwards. `others`: further flags of each flag set."""
-    name = f"fault-{secrets.token_hex(3)}"
-    corners = [Corner(found.api, f"{name}-{number}", name) for number in range(len(moments))]
-    ports = [found.plant.flag_servers[server][0] for server in FLAG_SERVERS]
-    made = [
-        Lane(moment, corner, Measured(corner.namespace), tuple(Pushed(port, f"{corner.namespace}/{FLAG_SET}") for port in ports))
-        for moment, corner in zip(moments, corners, strict=True)
-    ]
-    found.exporter.lanes = [lane.measured for lane in made]
+    policy = f"fault-{secrets.token_hex(3)}"
+    found = [_lane(scene, moment, Corner(scene.api, f"{policy}-{number}", policy)) for number, moment in enumerate(moments)]
+    corners, flags = [lane.corner for lane in found], (FLAG, *others)
+    scene.exporter.lanes = [lane.measured for lane in found]
     for corner in corners:
         await corner.begin()
-    await corners[0].climbs_under(found.plant.prometheus)
-    namespaces = {corner.namespace for corner in corners}
-    await eventually("Prometheus has every lane", lambda: _has_all(found, namespaces), PATIENCE)
+    await corners[0].make_policy(scene.plant.prometheus)
+    await eventually("Prometheus has every lane", lambda: _has_all(scene, corners), PATIENCE)
     for corner in corners:
         await corner.climb(others)
-    await eventually(
-        "every lane is exposed",
-        lambda: all(_is_exposed(found, corner, flag) for corner in corners for flag in (FLAG, *others)),
-        PATIENCE,
-        every=0.05,
-    )
-    streams = [asyncio.create_task(one.follow()) for lane in made for one in lane.pushed]
+    await eventually("every lane is exposed", lambda: _are_exposed(scene, corners, flags), PATIENCE, every=0.05)
+    streams = [asyncio.create_task(one.follow()) for lane in found for one in lane.pushed]
     try:
-        await eventually("every flag server has pushed", lambda: all(one.versions for lane in made for one in lane.pushed), PATIENCE)
-        yield made
+        await eventually("every flag server has pushed", lambda: all(one.versions for lane in found for one in lane.pushed), PATIENCE)
+        yield found
     finally:
         for stream in streams:
             stream.cancel()
         await asyncio.gather(*streams, return_exceptions=True)
-    # Where a trial was broken off, nobody may be there who would answer this.
-    for flag in (FLAG, *others):
-        for corner in corners:
-            await found.api.delete("featurerollouts", corner.namespace, flag)
-    for flag in (FLAG, *others):
-        for corner in corners:
-            await corner.gone(flag)
-    await found.api.delete("rolloutpolicies", "", corners[0].policy_name)
+    # Not where a trial was broken off: nobody may be there who would answer.
+    await _remove(scene, corners, flags)
 
 
-async def _has_all(found: Scene, namespaces: set[str]) -> bool:
-    return namespaces <= set(await found.series(METRIC))
+def _lane(scene: Scene, moment: str, corner: Corner) -> Lane:
+    ports = [scene.plant.flag_servers[server][0] for server in FLAG_SERVERS]
+    pushed = tuple(Pushed(port, f"{corner.namespace}/{FLAG_SET}") for port in ports)
+    return Lane(moment, corner, Measured(corner.namespace), pushed)
 
 
-def _is_exposed(found: Scene, corner: Corner, flag: str) -> bool:
-    return bool(rises(exposure(found.stored.versions[corner.namespace, FLAG_SET], flag)))
+async def _remove(scene: Scene, corners: Sequence[Corner], flags: Sequence[str]) -> None:
+    """All but the namespaces, which nobody here would empty."""
+    for corner, flag in product(corners, flags):
+        await scene.api.delete("featurerollouts", corner.namespace, flag)
+    for corner, flag in product(corners, flags):
+        await corner.gone(flag)
+    await scene.api.delete("rolloutpolicies", "", corners[0].policy_name)
+
+
+async def _has_all(scene: Scene, corners: Sequence[Corner]) -> bool:
+    return {corner.namespace for corner in corners} <= set(await scene.series(METRIC))
+
+
+def _are_exposed(scene: Scene, corners: Sequence[Corner], flags: Sequence[str]) -> bool:
+    versions = [(scene.stored.versions[corner.namespace, FLAG_SET], flag) for corner, flag in product(corners, flags)]
+    return all(rises(exposure(*one)) for one in versions)

@@ -82,7 +82,7 @@ class PolicyDeleted(Fault):
         await scene.api.delete("rolloutpolicies", "", lanes[0].corner.policy_name)
 
     async def end(self, scene: Scene, lanes: Sequence[Lane]) -> float:
-        await lanes[0].corner.climbs_under(scene.plant.prometheus)
+        await lanes[0].corner.make_policy(scene.plant.prometheus)
         return time.time()
 
     async def told(self, scene: Scene, lanes: Sequence[Lane], began: float) -> str:

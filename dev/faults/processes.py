@@ -13,6 +13,7 @@ class Processes(Children):
 
     def __init__(self, logs: Path) -> None:
         super().__init__(logs)
+        self.logs = logs
         self._how: dict[str, tuple[commands.Arguments, Mapping[str, str]]] = {}
         self._lives: dict[str, int] = {}
         self._kept: set[str] = set()

@@ -49,6 +49,18 @@ async def measure(plant: Plant, rows: list[Row], times: int) -> list[Measured]:
     return out
 
 
+def all_measured(rows: list[Row], times: int, product: Path) -> list[Measured]:
+    """On processes of its own, which are gone when it returns. Raises ClusterError; and AssertionError where even good days fail."""
+    folder = Path(tempfile.mkdtemp(prefix="tidegate-faults-"))
+    try:
+        plant = Plant(settings.load(), folder, product.resolve())
+        say(f"starting etcd, kube-apiserver, Prometheus, two operators, two flag servers; logs are in {plant.processes.logs}")
+        with plant.running():
+            return asyncio.run(measure(plant, rows, times))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def main(
     only: Annotated[list[str] | None, typer.Option(help="Only rows whose name contains this; may be given several times.")] = None,
     times: Annotated[int, typer.Option(min=1, help="How often each fault is injected; each gives three or four readings.")] = 1,
@@ -63,17 +75,11 @@ def main(
         print("\n".join(one.name for one in rows))
         return
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    folder = Path(tempfile.mkdtemp(prefix="tidegate-faults-"))
     try:
-        plant = Plant(settings.load(), folder, product.resolve())
-        say("starting etcd, kube-apiserver, Prometheus, two operators, two flag servers")
-        with plant.running():
-            measured = asyncio.run(measure(plant, rows, times))
-    except ClusterError as problem:
-        print(f"faults: {problem.report()}", file=sys.stderr)
+        measured = all_measured(rows, times, product)
+    except (ClusterError, AssertionError) as problem:
+        print(f"faults: {problem.report() if isinstance(problem, ClusterError) else problem}", file=sys.stderr)
         raise typer.Exit(1) from None
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     print("\n".join([HEAD, *(one.line() for one in measured), "", LEGEND]))
     if out is not None:
         out.write_text(json.dumps([asdict(one) for one in measured], indent=1) + "\n")

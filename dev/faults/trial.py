@@ -38,8 +38,7 @@ async def tried(scene: Scene, row: Row) -> Outcome:
         await asyncio.sleep(random.uniform(0, 1.5))  # noqa: S311 - no secret
         span = await lived_through(scene, row, found)
         with contextlib.suppress(AssertionError):  # the table says so
-            over = lambda: all(settled(scene, lane, row.fault, span[1]) for lane in found)  # noqa: E731
-            await eventually("all is over", over, PATIENCE, every=0.1)
+            await eventually("all is over", lambda: all_settled(scene, found, row.fault, span[1]), PATIENCE, every=0.1)
         readings = tuple([await read(scene, lane, row.fault, span) for lane in found])
         return Outcome(readings, await row.fault.told(scene, found, span[0]))
 
@@ -66,10 +65,12 @@ async def turn(lane: Lane, began: float, seconds: float) -> None:
         lane.bad = time.time()
 
 
-def settled(scene: Scene, lane: Lane, fault: Fault, ended: float) -> bool:
+def all_settled(scene: Scene, found: Sequence[Lane], fault: Fault, ended: float) -> bool:
+    return not fault.falls or all(is_settled(scene, lane, ended) for lane in found)
+
+
+def is_settled(scene: Scene, lane: Lane, ended: float) -> bool:
     """At 0 % for every client; what stays good has climbed on, or to the top."""
-    if not fault.falls:
-        return True
     points = exposure(scene.stored.versions[lane.corner.namespace, FLAG_SET], FLAG)
     if lane.bad is None:
         return points[-1][1] == PERCENTS[-1] or any(at > ended for at, _ in rises(points))
