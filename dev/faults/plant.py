@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import dataclasses
 import json
-import shutil
 import ssl
 import sys
 import time
@@ -77,7 +76,7 @@ class Plant:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Starts everything; with the block it ends, and its folder goes."""
+        """Starts everything; it ends with the block."""
         try:
             self._plane.start_api_server(self._kube, self.kubeconfig)
             self._apply_chart()
@@ -86,7 +85,6 @@ class Plant:
             yield
         finally:
             self.processes.stop()
-            shutil.rmtree(self._folder)
 
     async def kept_alive(self) -> None:
         """The kubelet's part, at once. Runs until cancelled."""
