@@ -8,7 +8,7 @@ from tests.e2e.support.flag_sets import FLAG_SET
 from faults.fault import Fault
 from faults.figures import USUAL, Bounds
 from faults.lanes import FLAG
-from faults.moments import AT_ITS_START, IN_ITS_MIDDLE, MOMENTS, NEVER
+from faults.moments import IN_ITS_MIDDLE, MOMENTS, NEVER
 from faults.objects import OTHERS, FlagSetDeleted, LeaseDeleted, PolicyDeleted, RunDeleted, Storm
 from faults.outages import LEADER, Killed, Restarted, Stopped
 from faults.plant import API_SERVER, ETCD, FLAG_SERVERS, OPERATORS, PROMETHEUS
@@ -18,6 +18,8 @@ from faults.samples import Ahead, AheadForLong, Behind, Gone
 LENGTHS = (5, 6, 20, 30)
 AT_ONCE_SECONDS = 3
 """What is over at once is looked at for so long, while rollouts turn bad."""
+STORMY = (IN_ITS_MIDDLE, NEVER)
+"""Few, or the storm would be one of many objects."""
 TAKEOVER = Bounds(after_end=None, after_both=12)
 """A leader that is lost is replaced within its Lease of 10 s, and 2 s."""
 UNHINDERED = Bounds(step=2)
@@ -26,7 +28,7 @@ UNHINDERED = Bounds(step=2)
 
 @dataclass(frozen=True)
 class Row:
-    """A fault that lasts for some seconds. `others`: further flags of each lane's flag set."""
+    """A fault that lasts for some seconds. `others`: further flags of each lane's flag set. `times`: how often it takes for three readings."""
 
     name: str
     fault: Fault
@@ -34,6 +36,7 @@ class Row:
     moments: Sequence[str] = MOMENTS
     others: Sequence[str] = ()
     bounds: Bounds = USUAL
+    times: int = 1
 
 
 def _rows() -> Iterator[Row]:
@@ -52,9 +55,8 @@ def _rows() -> Iterator[Row]:
     yield Row("RolloutRuns refused for 15 s", Refused(RUNS), 15)
     yield Row("status refused for 15 s", Refused(STATUS), 15)
     yield Row("ConfigMap refused for 15 s", Refused(CONFIG_MAPS), 15)
-    stormy = (AT_ITS_START, IN_ITS_MIDDLE, IN_ITS_MIDDLE, NEVER)
-    yield Row("FeatureRollout written 20 times a second for 20 s", Storm("featurerollouts", FLAG), 20, stormy, bounds=UNHINDERED)
-    yield Row("flag set written 20 times a second for 20 s", Storm("configmaps", FLAG_SET), 20, stormy, bounds=UNHINDERED)
+    for what, kind, name in (("FeatureRollout", "featurerollouts", FLAG), ("flag set", "configmaps", FLAG_SET)):
+        yield Row(f"{what} written 20 times a second for 12 s", Storm(kind, name), 12, STORMY, bounds=UNHINDERED, times=3)
     yield Row("series gone for 20 s", Gone(), 20)
     yield Row("samples stamped 5 s behind for 20 s", Behind(5), 20)
     yield Row("samples stamped 30 s behind for 20 s", Behind(30), 20)

@@ -38,7 +38,7 @@ async def measure(plant: Plant, rows: list[Row], times: int) -> list[Measured]:
     async with watched(plant) as scene:
         for number, one in enumerate(rows, start=1):
             say(f"{number} of {len(rows)}: {one.name}")
-            outcomes = [await tried(scene, one) for _ in range(times)]
+            outcomes = [await tried(scene, one) for _ in range(times * one.times)]
             measured = Measured(
                 one.name, tuple(reading for outcome in outcomes for reading in outcome.readings), outcomes[-1].told, one.bounds
             )
@@ -63,7 +63,7 @@ def all_measured(rows: list[Row], times: int, product: Path) -> list[Measured]:
 
 def main(
     only: Annotated[list[str] | None, typer.Option(help="Only rows whose name contains this; may be given several times.")] = None,
-    times: Annotated[int, typer.Option(min=1, help="How often each fault is injected; each gives three or four readings.")] = 1,
+    times: Annotated[int, typer.Option(min=1, help="How often each fault is injected, to multiply readings.")] = 1,
     product: Annotated[Path, typer.Option(help="Another checkout, whose chart and code are put to the test.")] = CHECKOUT,
     out: Annotated[Path | None, typer.Option(help="Where every single reading goes, as JSON.")] = None,
     names: Annotated[bool, typer.Option("--names", help="Prints the names of all rows, and ends.")] = False,
