@@ -28,7 +28,7 @@ UNHINDERED = Bounds(step=2)
 
 @dataclass(frozen=True)
 class Row:
-    """A fault that lasts for some seconds. `others`: further flags of each lane's flag set. `times`: how often it takes for three readings."""
+    """A fault that lasts for some seconds. `others`: further flags of each flag set. `times`: how often it takes for three readings."""
 
     name: str
     fault: Fault
