@@ -85,7 +85,10 @@ def gates(**fields: Any) -> tuple[Gate, ...]:
         ({"query": 'rate(x{n="$name"}[$window])'}, None),
         ({"query": "rate(x[5m)"}, "spec.gates[1].query (gate odd): not valid PromQL"),
         ({"query": "x[5m]"}, "spec.gates[1].query (gate odd): gives a range"),
-        ({"query": "(" * 1000 + "x" + ")" * 1000}, "spec.gates[1].query (gate odd): has more than 50 brackets within each other"),
+        (
+            {"query": "(" * 1000 + "x" + ")" * 1000},
+            "spec.gates[1].query (gate odd): has more than 50 brackets and operators within each other",
+        ),
         ({"query": 'x{a="$pod"}'}, "spec.gates[1].query (gate odd): $pod is not a placeholder"),
         ({"samples": {"count": "sum(", "min": 5}}, "spec.gates[1].samples.count (gate odd): not valid PromQL"),
         ({"samples": {"count": "trades_total", "min": 5}}, None),

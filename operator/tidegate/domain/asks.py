@@ -13,7 +13,7 @@ from tidegate.api.rollout_status import FeatureRolloutStatus, GateSource, Phase,
 from tidegate.api.types import format_duration
 from tidegate.domain.placeholders import literal, render, window_since
 from tidegate.domain.problems import QueryProblem
-from tidegate.domain.queries import bare_selector, compile_query, confined, expected, matched_labels
+from tidegate.domain.queries import bare_selector, compile_query, compile_written, confined, expected, matched_labels
 from tidegate.domain.snapshot import Rollout
 from tidegate.domain.templates import resolved_gates
 
@@ -162,7 +162,7 @@ def query_fault(gates: Iterable[tuple[str, Measure]], path: str, revision: str =
         for field, query in queries_of(gate):
             try:
                 text = render(query, dict.fromkeys(("namespace", "name", "variant"), "x") | {"revision": revision}, _ANY_WINDOW)
-                compile_query(text)
+                compile_written(text)
                 if field in ("count.counter", "latency.histogram"):
                     bare_selector(text)
                 if field == "latency.histogram" and "le" in matched_labels(text):
