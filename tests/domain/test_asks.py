@@ -8,7 +8,8 @@ import pytest
 from tests.builders import after, policy, raw_gate, spec
 from tidegate.api.gates import Gate
 from tidegate.api.rollout_status import FeatureRolloutStatus, Phase, State
-from tidegate.domain.asks import Wording, gates_to_ask, last_tick, query_fault
+from tidegate.domain.asks import Wording, gates_to_ask, last_tick, median_query, query_fault
+from tidegate.domain.queries import compile_query
 from tidegate.domain.snapshot import Rollout
 
 SPEC = spec(gates=[raw_gate("errors"), raw_gate("slow")])
@@ -72,6 +73,12 @@ def rollout(**status: Any) -> Rollout:
 def test_a_query_is_rendered_for_its_attempt(status: dict[str, Any], expected: str) -> None:
     query = 'rate(x{ns="$namespace",n="$name",r="$revision",v="$variant"}[$window])'
     assert Wording(rollout(**status), timedelta(seconds=10), after(0))(query) == expected
+
+
+@pytest.mark.parametrize("query", ["x", "x # as it was", 'x{a="#"}'])
+def test_a_median_is_of_the_whole_query(query: str) -> None:
+    """Baselines keep their comments, which would go on behind them."""
+    assert compile_query(median_query(query, timedelta(days=1), timedelta(seconds=30))).reach == timedelta(days=1)
 
 
 def gates(**fields: Any) -> tuple[Gate, ...]:

@@ -17,7 +17,6 @@ STRICTER = (
     "filling in missing series",
     'unknown function with name "fill',
     "unary expression only allowed on expressions of type scalar or instant vector",
-    "duration must be greater than 0",
     "duration out of range",
     "error parsing number",
     "expected type scalar in aggregation parameter",

@@ -110,7 +110,8 @@ def bucket_counts_query(selector: str, over: timedelta) -> str:
 def median_query(query: str, over: timedelta, interval: timedelta) -> str:
     """The median of a query over a while, from evaluations that are at least an interval apart."""
     step = max(interval, over / _MEDIAN_POINTS, timedelta(seconds=1))
-    return f"quantile_over_time(0.5, ({query})[{format_duration(over)}:{math.ceil(step.total_seconds())}s])"
+    end = "\n)" if "#" in query else ")"  # a comment ends with its line
+    return f"quantile_over_time(0.5, ({query}{end}[{format_duration(over)}:{math.ceil(step.total_seconds())}s])"
 
 
 def start_source(gate: Gate) -> str | None:

@@ -54,6 +54,14 @@ def moved_back(node: Any) -> timedelta:
     return offset
 
 
+def range_of(node: Any) -> timedelta:
+    """How long the range of a selector or a subquery is. QueryProblem for none."""
+    span: timedelta | None = node.range
+    if not span:
+        raise QueryProblem("not valid PromQL: a range must be longer than 0s")
+    return span
+
+
 def duration(span: timedelta) -> str:
     """A span of time as PromQL."""
     whole = span // _MILLISECOND
@@ -79,7 +87,7 @@ class Writer:
         match node:
             case promql.SubqueryExpr():
                 step = duration(node.step) if node.step else ""
-                return f"{self.text(node.expr)}[{duration(node.range or NOTHING)}:{step}]{_offset(node)}"
+                return f"{self.text(node.expr)}[{duration(range_of(node))}:{step}]{_offset(node)}"
             case promql.BinaryExpr():
                 return f"{self.text(node.lhs)} {node.op}{self._modifier(node.modifier)} {self.text(node.rhs)}"
             case promql.AggregateExpr():
@@ -103,7 +111,7 @@ class Writer:
                 return f"{self.selector(self._query.outline.series(str(node.name)))}{_offset(node)}"
             case promql.MatrixSelector():
                 inner = node.vector_selector
-                return f"{self.selector(self._query.outline.series(str(inner.name)))}[{duration(node.range)}]{_offset(inner)}"
+                return f"{self.selector(self._query.outline.series(str(inner.name)))}[{duration(range_of(node))}]{_offset(inner)}"
             case promql.NumberLiteral():
                 return _number(node.val)
             case promql.StringLiteral():

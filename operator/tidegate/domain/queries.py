@@ -12,7 +12,7 @@ import promql_parser as promql
 
 from tidegate.domain.outline import WRITTEN, outline
 from tidegate.domain.problems import QueryProblem
-from tidegate.domain.promql import NOTHING, Query, Writer, lone_selector, moved_back, parsed
+from tidegate.domain.promql import NOTHING, Query, Writer, lone_selector, moved_back, parsed, range_of
 from tidegate.domain.selectors import NAME, Matcher, Series, matching
 
 MAX_SELECTORS = 16
@@ -201,10 +201,10 @@ class _Reading:
             case promql.VectorSelector():
                 self._note(node, offset, reach, need)
             case promql.MatrixSelector():
-                self._note(node.vector_selector, offset, reach + node.range, need)
+                self._note(node.vector_selector, offset, reach + range_of(node), need)
             case promql.SubqueryExpr():
                 moved = moved_back(node)
-                offset, reach, children = offset + moved, reach + moved + (node.range or NOTHING), ((node.expr, need),)
+                offset, reach, children = offset + moved, reach + moved + range_of(node), ((node.expr, need),)
             case promql.BinaryExpr():
                 alternative, operator = min(need, Need.LIFE), str(node.op)
                 children = (
