@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -35,6 +35,8 @@ READ, DONE, WRITTEN = "7", "8", "9"
 """The rollout's resourceVersion, as it was read, after an action, and after its status was written."""
 
 
+WHOLE = ["observe", "act", "act", "show", "write", "report", "drop", "append", "write", "runs", "prune"]
+"""A reconcile in which all goes well."""
 RUNS = tuple(
     RunView(f"search-{attempt}", "search", attempt, f"v{attempt}", False, attempt, target=FlagLever(target()).identity)
     for attempt in range(1, 6)
@@ -62,13 +64,13 @@ class Scripted:
     async def view(self, *_: object) -> None:
         self._called("observe", None)
 
-    async def perform(self, rollout: Rollout, action: Action, version: str) -> str:
-        self._called("act", version)
-        return DONE
+    async def perform(self, rollout: Rollout, action: Action) -> Rollout:
+        self._called("act", rollout.resource_version)
+        return replace(rollout, resource_version=DONE)
 
-    async def write(self, rollout: Rollout, status: FeatureRolloutStatus, version: str) -> str:
-        self._called("write", (status, version))
-        return WRITTEN
+    async def write(self, rollout: Rollout, status: FeatureRolloutStatus) -> Rollout:
+        self._called("write", (status, rollout.resource_version))
+        return replace(rollout, resource_version=WRITTEN, status=status)
 
     def report_changes(self, rollout: Rollout, status: FeatureRolloutStatus, now: datetime) -> None:
         self._called("report", status)
@@ -125,7 +127,7 @@ async def bound_of(reconciling: Awaitable[float | None]) -> float:
 async def test_what_follows_from_a_decision_is_done_in_order_each_under_the_version_that_the_one_before_left() -> None:
     scripted = Scripted()
     assert await scripted.reconciler()(ROLLOUT) == 0.0
-    assert scripted.order() == ["observe", "act", "act", "show", "write", "report", "drop", "append", "write", "runs", "prune"]
+    assert scripted.order() == WHOLE
     assert scripted.made("act") == [READ, DONE]
     (decided, under), (cleared, then) = scripted.made("write")
     assert (under, then) == (DONE, WRITTEN)
@@ -215,6 +217,23 @@ async def test_what_was_done_is_shown_though_status_is_refused() -> None:
     assert await bound_of(scripted.reconciler()(ROLLOUT)) <= 30.1
     assert [status.phase for status in scripted.made("show")] == [Phase.WAITING]
     assert (len(scripted.made("keep")), scripted.made("append")) == (1, [])
+
+
+@pytest.mark.parametrize(
+    ("error", "is_told"),
+    [(failure(Refused), True), (failure(Forbidden), True), (failure(Invalid), True), (failure(Unavailable), False), (ValueError(), False)],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
+)
+async def test_records_that_are_refused_are_told_in_status(error: Exception, is_told: bool) -> None:
+    scripted = Scripted({"append": error})
+    with pytest.raises(FailedReconcileError if isinstance(error, ApiError) else type(error)):
+        await scripted.reconciler()(ROLLOUT)
+    (decided, _), *told = scripted.made("write")
+    assert len(told) == len(scripted.made("report")) - 1 == is_told
+    for status, version in told:
+        assert version == WRITTEN
+        assert {one.reason for one in status.conditions} == {"NotRecorded", "InProgress"}
+        assert status.pending == decided.pending
 
 
 async def test_evidence_is_kept_also_where_the_refusal_can_not_be_reported() -> None:

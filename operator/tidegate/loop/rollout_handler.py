@@ -29,7 +29,7 @@ from tidegate.domain.script import (
     WriteStatus,
     reconcile,
 )
-from tidegate.domain.snapshot import Policy, Snapshot
+from tidegate.domain.snapshot import Policy, Rollout, Snapshot
 from tidegate.loop.in_words import in_words
 from tidegate.loop.index import Index
 from tidegate.loop.queue import FailedReconcileError
@@ -103,12 +103,12 @@ class RolloutHandler:
 
     async def _play(self, key: Key, snapshot: Snapshot, script: Script) -> Exception | None:
         """Plays the script to its end; returns the first error."""
-        version, first = snapshot.rollout.resource_version, None
+        stored, first = snapshot.rollout, None
         item = next(script)
         while True:
             outcome: Outcome = OK
             try:
-                version = await self._do(key, snapshot, item, version)
+                stored = await self._do(key, snapshot, item, stored)
             except Exception as error:  # noqa: BLE001 - the safe reconcile is for what nobody foresaw
                 first, outcome = first or error, _outcome_of(error)
             try:
@@ -116,20 +116,20 @@ class RolloutHandler:
             except StopIteration:
                 return first
 
-    async def _do(self, key: Key, snapshot: Snapshot, item: Item, version: str) -> str:
-        """Carries one item out; the rollout's resourceVersion afterwards."""
+    async def _do(self, key: Key, snapshot: Snapshot, item: Item, stored: Rollout) -> Rollout:
+        """Carries one item out; the rollout as it is stored afterwards."""
         rollout = snapshot.rollout
         match item:
             case Act(action):
-                return await self._actions.perform(rollout, action, version)
+                return await self._actions.perform(stored, action)
             case Show(status):
                 self._metrics.show(key, snapshot, status)
             case WriteStatus(status):
-                written = await self._reports.write(rollout, status, version)
-                self._reports.report_changes(rollout, status, self._clock())
+                written = await self._reports.write(stored, status)
+                self._reports.report_changes(stored, status, self._clock())
                 return written
             case ClearPending(status):
-                return await self._reports.write(rollout, status, version)
+                return await self._reports.write(stored, status)
             case Append(status):
                 await self._reports.append(rollout, status)
             case Prune():
@@ -138,7 +138,7 @@ class RolloutHandler:
                 self._evidence.keep(rollout.uid, status)
             case Drop():
                 self._evidence.drop(rollout.uid)
-        return version
+        return stored
 
     async def _prune(self, snapshot: Snapshot) -> None:
         """What can't be deleted holds nothing up: it is tried again when the next attempt begins."""
@@ -155,4 +155,6 @@ class RolloutHandler:
 def _outcome_of(error: Exception) -> Outcome:
     if isinstance(error, _REFUSALS):
         return Outcome(is_ok=False, refusal=str(error))
-    return CONFLICT if isinstance(error, (Conflict, StaleDecisionError)) else FAILED
+    if isinstance(error, (Conflict, StaleDecisionError)):
+        return CONFLICT
+    return Outcome(is_ok=False, failure=str(error)) if isinstance(error, ClientError) else FAILED
