@@ -59,6 +59,7 @@ image: $(UV)  ## Build the image of operator and flag server, and what a plain `
 
 bench: $(UV)  ## The figures of docs/benchmarks.md, on the local cluster (about an hour and a half; leave the machine alone meanwhile)
 	$(RUN) python dev/bench/decide_cost.py
+	$(RUN) python dev/bench/query_cost.py
 	$(RUN) python dev/bench/flag_clients.py
 	$(RUN) python dev/bench/rollback_latency.py
 	$(RUN) python dev/bench/operator_scale.py

@@ -126,7 +126,7 @@ async def test_where_not_all_rollouts_can_be_answered_in_time_each_is_answered_a
 
 
 @in_virtual_time
-async def test_a_query_that_is_too_slow_is_told_from_a_source_that_is_silent_and_from_a_namespace_that_asks_too_much() -> None:
+async def test_a_slow_query_is_neither_a_silent_source_nor_a_namespace_that_asks_too_much() -> None:
     questions = Questions(Slow())
     slow = [questions.vector(of("shop", f"r{number}"), f"slow_{number}", AT) for number in range(BOUNDS.share + 1)]
     found, _ = await asyncio.gather(asyncio.gather(*slow), _asks_on(questions))

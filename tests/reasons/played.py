@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tests.builders import raw_gate
+from tests.fakes.apiserver import Fault
 from tests.operated import FLAGS, KEY, Dial, Operated
 from tidegate.api.conditions import ConditionType, Reason
 from tidegate.clients.errors import SourceBadAnswer, SourceRefused, SourceTimeout, SourceUnreachable
@@ -169,6 +170,14 @@ async def not_writable(play: Play) -> None:
     await play.other()
 
 
+async def not_recorded(play: Play) -> None:
+    denied = "ValidatingAdmissionPolicy 'freeze' with binding 'freeze' denied request: no new objects before Monday"
+    denied = f'rolloutruns.tidegate.io "{OTHER}-1" is forbidden: {denied}'
+    play.world.server.faults.append(Fault("create", "rolloutruns", status=403, reason="Forbidden", message=denied, times=10**6))
+    await play.other()
+    await play.world.until(lambda: play.world.status(OTHER).get("phase") == "Pending")
+
+
 async def lowered_elsewhere(play: Play) -> None:
     def off(flags: dict[str, Any]) -> None:
         flag = flags["new-search"]
@@ -290,6 +299,7 @@ PARTS: dict[Reason, Part] = {
     Reason.UNREADABLE: Part(unreadable),
     Reason.NOT_ADOPTABLE: Part(not_adoptable, rollout=OTHER),
     Reason.NOT_WRITABLE: Part(not_writable, rollout=OTHER),
+    Reason.NOT_RECORDED: Part(not_recorded, rollout=OTHER),
     Reason.LOWERED_ELSEWHERE: Part(lowered_elsewhere),
     Reason.CONTESTED: Part(contested),
     Reason.STEP_DEADLINE_EXCEEDED: Part(step_deadline_exceeded),

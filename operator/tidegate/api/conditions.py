@@ -11,13 +11,15 @@ from tidegate.api.types import Time
 
 class ConditionType(StrEnum):
     """READY: accepted and under control. STALLED stands only while true. FINISHED: the attempt has come to an end, good or bad.
-    METRICS_AVAILABLE: the gates' source answers. QUESTIONABLE stands while a gate is written in a way that will surprise."""
+    METRICS_AVAILABLE: the gates' source answers. QUESTIONABLE stands while a gate is written in a way that will surprise.
+    UNRECORDED stands while records can't be appended to their RolloutRun."""
 
     READY = "Ready"
     STALLED = "Stalled"
     FINISHED = "Finished"
     METRICS_AVAILABLE = "MetricsAvailable"
     QUESTIONABLE = "Questionable"
+    UNRECORDED = "Unrecorded"
 
 
 class Reason(StrEnum):
@@ -47,6 +49,7 @@ class Reason(StrEnum):
     UNREADABLE = "Unreadable"
     NOT_ADOPTABLE = "NotAdoptable"
     NOT_WRITABLE = "NotWritable"
+    NOT_RECORDED = "NotRecorded"
     LOWERED_ELSEWHERE = "LoweredElsewhere"
     CONTESTED = "Contested"
     STEP_DEADLINE_EXCEEDED = "StepDeadlineExceeded"

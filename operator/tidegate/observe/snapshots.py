@@ -98,6 +98,13 @@ class Snapshots:
             unknown_metrics=unknown,
         )
 
+    async def again(self, rollout: Rollout) -> Rollout | None:
+        """The rollout as it is now; None where it is gone."""
+        try:
+            return parse_rollout(await self._kubernetes.get(FEATURE_ROLLOUTS, rollout.namespace, rollout.name))
+        except NotFound:
+            return None
+
     async def _reading(self, rollout: Rollout, spec: FeatureRolloutSpec) -> Reading | Problem:
         assert spec.target.flag is not None
         return await self._flags.read(rollout, spec.target.flag)

@@ -14,6 +14,7 @@ from tidegate.decide.rollout.drift import contested
 from tidegate.domain.answers import Failure, GateId
 from tidegate.domain.asks import is_waited_for, start_source
 from tidegate.domain.problems import Problem
+from tidegate.domain.recording import unrecorded
 from tidegate.domain.snapshot import Policy
 from tidegate.domain.steps import dwell_at
 
@@ -79,6 +80,8 @@ def not_paused(draft: Draft) -> Blocker | None:
 
 def records_appended(draft: Draft) -> Blocker | None:
     """Nothing new is decided before what was decided is in the RolloutRun."""
+    if (problem := unrecorded(draft.status)) is not None:
+        return _of(problem)
     if draft.before.pending is None or draft.status.raising is not None:
         return None
     return Blocker(f"the records of this attempt are not in RolloutRun {draft.status.run} yet", wake_at=draft.now)
@@ -125,9 +128,9 @@ def medians_read(draft: Draft) -> Blocker | None:
     return None
 
 
-ALWAYS: tuple[Check, ...] = (spec_followable, policy_usable, not_contested, not_turned_down, gates_answerable)
+ALWAYS: tuple[Check, ...] = (spec_followable, policy_usable, not_contested, not_turned_down, gates_answerable, records_appended)
 """These hold back the first write of a feature that is live already (spec.initialPercent), too."""
-STEP: tuple[Check, ...] = (not_paused, records_appended, dwell_over, within_deadline, way_back_proven, metrics_known, medians_read)
+STEP: tuple[Check, ...] = (not_paused, dwell_over, within_deadline, way_back_proven, metrics_known, medians_read)
 
 
 def blockers(draft: Draft) -> tuple[Blocker, ...]:
