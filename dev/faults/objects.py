@@ -61,9 +61,7 @@ class RunDeleted(Deleted):
 
 
 class LeaseDeleted(Fault):
-    """The Lease of the operators."""
-
-    hinders = False
+    """The Lease of the operators, which ends the leader."""
 
     async def begin(self, scene: Scene, lanes: Sequence[Lane]) -> None:
         await scene.api.delete("leases", OPERATOR_NAMESPACE, LEASE)
