@@ -69,6 +69,16 @@ class Reason(StrEnum):
     PROMETHEUS_WARNING = "PrometheusWarning"
 
 
+OF_THE_POLICY = frozenset(
+    {
+        Reason.POLICY_MISSING,
+        Reason.POLICY_INVALID,
+        Reason.POLICY_NOT_ALLOWED,
+        Reason.AMBIGUOUS_DEFAULT,
+        Reason.CREDENTIALS_MISSING,
+    }
+)
+"""The RolloutPolicy can't be used: nothing is judged, and nothing rises."""
 SOURCE_FAILURES = frozenset({Reason.PROMETHEUS_UNREACHABLE, Reason.PROMETHEUS_TIMEOUT, Reason.PROMETHEUS_ERROR, Reason.PROMETHEUS_WARNING})
 """The source of metrics gives no answer that can be judged."""
 

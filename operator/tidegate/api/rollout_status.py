@@ -159,6 +159,9 @@ class PinnedPolicy(StatusModel):
     name: Annotated[str, Field(max_length=253)] = Field(description="Name of the RolloutPolicy.")
     uid: Annotated[str, Field(max_length=64)] = Field(description="Its uid: another object of this name is another policy.")
     generation: int = Field(description="Its generation as last followed: an edit is recorded once.")
+    unusable: Annotated[str, Field(max_length=64)] | None = Field(
+        default=None, description="Why it can't be used, in one word, such as PolicyMissing. Absent while it can."
+    )
 
 
 class Rehearsal(StatusModel):

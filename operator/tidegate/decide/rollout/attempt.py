@@ -1,12 +1,12 @@
 """Which attempt this is: first contact, a re-created object, a mark that outranks status, a new revision, a retry, on and off."""
 
+from tidegate.api.conditions import OF_THE_POLICY
 from tidegate.api.records import Transition
 from tidegate.api.rollout_status import Phase, PinnedPolicy, Raise, State
 from tidegate.decide.rollout.draft import Draft
-from tidegate.decide.rollout.edits import edit_in_words
+from tidegate.decide.rollout.edits import edit_in_words, policy_edit_in_words
 from tidegate.domain.exposure import Mode, Wish
 from tidegate.domain.problems import Problem
-from tidegate.domain.snapshot import Policy
 
 FOUND_REJECTED = "was rolled back before: it stays rejected"
 
@@ -221,15 +221,30 @@ def _named(message: str, draft: Draft) -> str:
 
 def _pin_policy(draft: Draft) -> None:
     policy, pinned = draft.snapshot.policy, draft.status.policy
-    is_new_attempt = draft.before.attempt not in (0, draft.status.attempt)
-    if not isinstance(policy, Policy) or is_new_attempt:
+    if draft.before.attempt not in (0, draft.status.attempt):
         return  # a new attempt may name another policy than the one that was read for the old
+    if isinstance(policy, Problem):
+        _note_unusable(draft, policy)
+        return
     found = PinnedPolicy(name=policy.name, uid=policy.uid, generation=policy.generation)
-    if pinned is not None and pinned.name != found.name:
-        draft.record(Transition.POLICY_EDITED, f"RolloutPolicy {policy.name} (generation {policy.generation}) instead of {pinned.name}")
-    elif pinned is not None and pinned != found:
-        draft.record(Transition.POLICY_EDITED, f"RolloutPolicy {policy.name} changed: generation {pinned.generation} → {policy.generation}")
     draft.set(policy=found)
+    if pinned is None:
+        return
+    if pinned.unusable is not None:
+        draft.record(Transition.POLICY_USABLE, f"RolloutPolicy {policy.name} can be used again: {pinned.unusable} is over")
+    edit = policy_edit_in_words(pinned, found)
+    if edit is not None:
+        draft.record(Transition.POLICY_EDITED, edit)
+
+
+def _note_unusable(draft: Draft, problem: Problem) -> None:
+    """While an attempt runs nothing is judged without its policy, and nothing rises: what was blind, and when, must be on record."""
+    pinned, is_over = draft.status.policy, draft.is_off or draft.status.phase is Phase.SUCCEEDED
+    if pinned is None or is_over or problem.reason not in OF_THE_POLICY or pinned.unusable == problem.reason.value:
+        return
+    draft.set(policy=pinned.model_copy(update={"unusable": problem.reason.value}))
+    held = f"{problem.reason}, held at {draft.standing} % without gates: {problem.message[:700]}"
+    draft.record(Transition.POLICY_UNUSABLE, f"{held}; it was uid {pinned.uid}, generation {pinned.generation}")
 
 
 def _note_edit(draft: Draft) -> None:
