@@ -49,6 +49,7 @@ class Reason(StrEnum):
     NOT_WRITABLE = "NotWritable"
     LOWERED_ELSEWHERE = "LoweredElsewhere"
     CONTESTED = "Contested"
+    TOO_MANY_ATTEMPTS = "TooManyAttempts"
     STEP_DEADLINE_EXCEEDED = "StepDeadlineExceeded"
     TEMPLATE_MISSING = "TemplateMissing"
     BASELINE_MISSING = "BaselineMissing"

@@ -235,6 +235,9 @@ class FeatureRolloutStatus(StatusModel):
     retry: int | None = Field(default=None, description="spec.retry as it was last followed.")
     run: Annotated[str, Field(max_length=253)] | None = Field(default=None, description="The RolloutRun that records this attempt.")
     policy: PinnedPolicy | None = None
+    next_attempt_at: Time | None = Field(
+        default=None, description="The earliest time at which another attempt can begin: in the past, at once. What lowers never waits."
+    )
     step_entered_at: Time | None = Field(default=None, description="When the raise to the current percent was decided.")
     effective_at: Time | None = Field(
         default=None,
