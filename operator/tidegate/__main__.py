@@ -61,7 +61,7 @@ def operator(
     lease_duration: Annotated[float, typer.Option(help="Seconds after which a silent leader is replaced.")] = 10.0,
     grace: Grace = 10.0,
     run_history_limit: Annotated[
-        int, typer.Option(help="Attempts of each rollout whose RolloutRuns are kept; 0 for all. What rejects a revision stays.")
+        int, typer.Option(help="Attempts of each rollout whose RolloutRuns are kept, 10 or more; 0 for all. What rejects a revision stays.")
     ] = 50,
     log_level: LogLevel = "INFO",
     log_format: Format = LogFormat.JSON,

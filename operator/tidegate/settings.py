@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from tidegate.domain.pace import AT_ONCE
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorSettings:
@@ -37,7 +39,7 @@ class OperatorSettings:
             raise ValueError(f"--workers is {self.workers}: give a number from 1 to 256")
         if self.lease_duration < 2:
             raise ValueError(f"--lease-duration is {self.lease_duration:g}: give at least 2 seconds")
-        if self.run_history_limit < 0:
-            raise ValueError(f"--run-history-limit is {self.run_history_limit}: give a number of attempts, or 0 to keep all")
+        if self.run_history_limit != 0 and self.run_history_limit < AT_ONCE:  # these say how soon another attempt may begin
+            raise ValueError(f"--run-history-limit is {self.run_history_limit}: give at least {AT_ONCE} attempts, or 0 to keep all")
         if self.grace < 0:
             raise ValueError(f"--grace is {self.grace:g}: give 0 or more seconds")
