@@ -31,7 +31,7 @@ test: $(UV)  ## What CI runs: checks, fast and thorough tests, other languages, 
 proof: $(UV)  ## Everything exhaustive: every kill point, every bad input, a second cluster, searches, simulations, figures (hours)
 	dev/cluster up --load-image
 	$(RUN) pytest -q -n 4 -m proof --durations=30
-	$(MAKE) search simulate bench
+	$(MAKE) faults search simulate bench
 
 fast: $(UV)  ## Tests that need no cluster (about a minute)
 	$(RUN) pytest -q --ignore=tests/e2e --ignore=tests/languages -n 2 -m "not thorough and not proof"
@@ -72,8 +72,11 @@ simulate: $(UV)  ## How often each kind of gate rolls back a healthy rollout, an
 sources: $(UV)  ## What a gate is told by real servers with Prometheus's API: Prometheus 2.53, VictoriaMetrics, Thanos (built by go: minutes)
 	$(RUN) python dev/sources/run.py
 
+faults: $(UV)  ## Every part stopped, killed, deleted, refused or lied to while features turn bad: what rises, how long they stay on (about half an hour)
+	$(RUN) python dev/faults/run.py
+
 search: $(UV)  ## Every place that a rollout can reach in small worlds, or all to a depth, held to every claim; then seeded bugs, to be found (about a quarter of an hour)
 	$(RUN) python dev/search/run.py
 	$(RUN) python dev/search/seeded.py
 
-.PHONY: e2e demo demo-cluster image bench simulate sources search
+.PHONY: e2e demo demo-cluster image bench simulate sources faults search
