@@ -64,7 +64,13 @@ _RAISES = (
         "None",
         "readings",
     ),
-    Bug("a spec that can't be followed holds nothing back", _WAITING, "= (spec_followable, policy_usable,", "= (policy_usable,", "plans"),
+    Bug(
+        "a spec that can't be followed holds nothing back",
+        _WAITING,
+        "    spec_followable,\n    policy_usable,",
+        "    policy_usable,",
+        "plans",
+    ),
     Bug(
         "a step is passed on samples from before it",
         _VERDICT,
@@ -72,7 +78,7 @@ _RAISES = (
         "if found.sample_time < effective - 60:",
         "lasting",
     ),
-    Bug("a step is climbed from a manual override", _WAITING, "in_time, not_turned_down, gates", "in_time, gates", "hands"),
+    Bug("a step is climbed from a manual override", _WAITING, "    not_turned_down,\n", "", "hands"),
     Bug("a manual override is corrected", _DRAFT, "return live if live < self.step_percent else None", "return None", "hands"),
     Bug(
         "a raise that is taken back isn't written over",
