@@ -40,6 +40,8 @@ PATIENCE = 120.0
 LANES = 5
 """Rollouts of the neighbour that turn bad side by side, each at a moment of its own."""
 GATES = 16
+LARGEST = 48
+"""Selectors with four matchers each, in a sum: parts, depth and matchers are then just within their limits."""
 
 
 @dataclass(frozen=True)
@@ -164,15 +166,12 @@ def _queries(other: World, trouble: Trouble, number: int) -> Iterator[str]:
     for gate in range(trouble.gates):
         which = number * trouble.gates + gate
         if trouble.queries == "large":
-            yield " + ".join([f"0 * {which}", *[errors] * LARGEST])
+            series = errors.replace("}", ',a!="1",b!="2",c!="3"}')
+            yield " + ".join([f"0 * {which}", *[series] * LARGEST])
         elif trouble.queries == "heavy":
             yield f"{errors} + {which} or {other.selector('errors', weight='heavy')}"
         else:
             yield f"{errors} + 0 * {which}"
-
-
-LARGEST = 40
-"""Selectors and operators of a query that just goes through."""
 
 
 async def measure(cluster: Cluster, wanted: str, runs: int) -> dict[str, list[float]]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 _ROLLOUT = "decide/rollout/"
 _MOTION, _ATTEMPT, _WAITING = _ROLLOUT + "motion.py", _ROLLOUT + "attempt.py", _ROLLOUT + "waiting.py"
 _WISHES, _DECISION, _DRAFT = _ROLLOUT + "wishes.py", _ROLLOUT + "deciding.py", _ROLLOUT + "draft.py"
+_PACING = _ROLLOUT + "pacing.py"
 _DELETION, _DRIFT = _ROLLOUT + "deletion.py", _ROLLOUT + "drift.py"
 _VERDICT, _MERGING, _SCRIPT = "decide/gates/verdict.py", "levers/flag/merging.py", "domain/script.py"
 
@@ -63,7 +64,13 @@ _RAISES = (
         "None",
         "readings",
     ),
-    Bug("a spec that can't be followed holds nothing back", _WAITING, "= (spec_followable, policy_usable,", "= (policy_usable,", "plans"),
+    Bug(
+        "a spec that can't be followed holds nothing back",
+        _WAITING,
+        "    spec_followable,\n    policy_usable,",
+        "    policy_usable,",
+        "plans",
+    ),
     Bug(
         "a step is passed on samples from before it",
         _VERDICT,
@@ -71,7 +78,7 @@ _RAISES = (
         "if found.sample_time < effective - 60:",
         "lasting",
     ),
-    Bug("a step is climbed from a manual override", _WAITING, "not_contested, not_turned_down, gates", "not_contested, gates", "hands"),
+    Bug("a step is climbed from a manual override", _WAITING, "    not_turned_down,\n", "", "hands"),
     Bug("a manual override is corrected", _DRAFT, "return live if live < self.step_percent else None", "return None", "hands"),
     Bug(
         "a raise that is taken back isn't written over",
@@ -135,10 +142,25 @@ _FALLS = (
     ),
     Bug(
         "spec.retry lifts a rejection again and again",
-        _ATTEMPT,
-        "is_asked = spec.retry > (status.retry or 0)",
-        "is_asked = spec.retry > 0",
+        _PACING,
+        "if spec.retry > (status.retry or 0) and",
+        "if spec.retry > 0 and",
         "retried",
+    ),
+    Bug(
+        "a revision that was rejected before waits for its turn to be switched off",
+        _PACING,
+        "lowers = asked is Asked.REVISION and draft.is_rejected and not draft.is_off",
+        "lowers = False",
+        "paced",
+    ),
+    Bug("an attempt waits for no other", _ATTEMPT, " or too_many(draft) is not None:", ":", "paced"),
+    Bug(
+        "an object that is made again knows of no attempt before it",
+        _ATTEMPT,
+        "pace.next_after(pace.next_of(draft.snapshot.begun), draft.now)",
+        "pace.next_after(None, draft.now)",
+        "paced",
     ),
     Bug(
         "an object that is deleted leaves its flag as it is",

@@ -11,7 +11,7 @@ from search.codec import Ages, encoder, relative
 from search.flags import Flags, Written
 from search.people import LONGEST_SLEEP
 from search.place import TICK, Memory, Place
-from search.scopes import INTERVAL, PATIENCE, STALENESS
+from search.scopes import INTERVAL, PACE, PATIENCE, STALENESS
 from search.spec import Choice, Library
 from tidegate.api.records import Record
 from tidegate.api.rollout_status import Drift, FeatureRolloutStatus, GateStatus
@@ -83,6 +83,7 @@ class Canon:
             place.life,
             _flags(place.flags, base),
             tuple(_run(run, base) for run in place.runs),
+            self._begun(place.made, base),
             None if place.evidence is None else self._gates(place.evidence[1], base.now),
             place.policy,
             place.appends,
@@ -120,6 +121,11 @@ class Canon:
             self._once(status, base.now, lambda: self._status(status, base.now)),
         )
 
+    def _begun(self, times: tuple[datetime, ...], base: Base) -> Key:
+        """What makes others wait, or is told of nothing."""
+        scope = self._library.scope
+        return tuple([relative(one, base.now, scope.at_once * PACE) for one in times]) if scope.is_paced else ()
+
     def _print(self, made: str | None, base: Base) -> Key | None:
         return None if made is None else _write(self._written[made], base, is_lease_told=False)
 
@@ -127,6 +133,7 @@ class Canon:
         stood, (old, since, last) = memory.stood, self._old
         return (
             tuple(sorted(map(base.asks, memory.fallen))),
+            self._begun(memory.begun, base),
             memory.lowered,
             None if stood is None else (stood[0], relative(stood[1], base.now, old)),
             tuple(
@@ -151,6 +158,7 @@ def ages_of(library: Library) -> Ages:
     gap = max(lasting, STALENESS) + INTERVAL if lasting else INTERVAL
     return {
         (FeatureRolloutStatus, "effective_at"): scope.dwell + deadline + INTERVAL + sleep,
+        (FeatureRolloutStatus, "next_attempt_at"): (scope.at_once - 1) * PACE if scope.is_paced else 0,
         (FeatureRolloutStatus, "resumed_at"): deadline + INTERVAL if deadline else 0,
         (FeatureRolloutStatus, "exposed_at"): INTERVAL + sleep,
         (FeatureRolloutStatus, "without_data_since"): PATIENCE + INTERVAL + sleep,

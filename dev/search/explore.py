@@ -14,10 +14,11 @@ from search.memory import standing
 from search.people import EVENTS, HANDS
 from search.place import FIRST, Life, Place
 from search.reconciling import Operator, Reconcile
-from search.scopes import BAD, GOOD, PATIENCE, Said, Scope
+from search.scopes import BAD, GOOD, PACE, PATIENCE, Said, Scope
 from search.spec import Choice, Library
 from tidegate.api.rollout_status import FeatureRolloutStatus, Phase, State
 from tidegate.decide.rollout import draft, missing
+from tidegate.domain import pace
 from tidegate.domain.exposure import Reading
 
 UNKNOWN = -1
@@ -163,6 +164,7 @@ class Search:
 
     def __init__(self, scope: Scope) -> None:
         draft.BACKLOG, missing.PATIENCE = scope.backlog, timedelta(seconds=PATIENCE)
+        pace.AT_ONCE, pace.EVERY = scope.at_once, timedelta(seconds=PACE)
         self.operator = Operator(Library(scope))
         self.graph = Graph(scope)
         self._canon = Canon(self.operator.library, self.operator.noting.written)

@@ -21,6 +21,8 @@ def remembered(
     """The memory after a reconcile, decided at `now`, that led from one place to the other; the same object where nothing was learnt."""
     memory, fallen = place.memory, _fallen(place, snapshot, writes, after)
     changes: dict[str, Any] = {} if fallen == memory.fallen else {"fallen": fallen}
+    if library.scope.is_paced and after.status.attempt > place.status.attempt:
+        changes["begun"] = (*memory.begun, now)[-library.scope.at_once :]
     if after.status is not place.status:
         new = standing(after.status)
         if not new:

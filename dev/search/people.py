@@ -175,7 +175,7 @@ def _delete(operator: Operator, place: Place) -> Iterator[Outcome]:
 
 
 def _created(place: Place, revision: str) -> Place:
-    memory = Memory(fallen=place.memory.fallen)
+    memory = Memory(fallen=place.memory.fallen, begun=place.memory.begun)
     return forgotten(
         replace(
             place,

@@ -37,10 +37,12 @@ class Breach:
 @dataclass(frozen=True, slots=True)
 class Memory:
     """What the observer knows. `fallen`: the revisions that were rolled back, and not tried again since because a person asked for it.
+    `begun`: when the newest attempts began, whatever became of their objects.
     `lowered`: the percent of a manual override. `stood`: the percent that status last rose to, when it was read back. `breaches`: by
     gate."""
 
     fallen: frozenset[str] = frozenset()
+    begun: tuple[datetime, ...] = ()
     lowered: int | None = None
     stood: tuple[int, datetime] | None = None
     breaches: Mapping[str, Breach] = field(default_factory=dict)
@@ -48,9 +50,9 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """All of it. `runs`: the last RolloutRun of each revision, the newest one last. `evidence` is the process's own: lost when it is
-    killed. `appends`: whether records can be appended. `behind`: by how many ticks the clock was set back. `hands`: how often somebody
-    changed the flag."""
+    """All of it. `runs`: the last RolloutRun of each revision, the newest one last; `made`: when the newest of all were. `evidence` is the
+    process's own: lost when it is killed. `appends`: whether records can be appended. `behind`: by how many ticks the clock was set back.
+    `hands`: how often somebody changed the flag."""
 
     now: datetime
     choice: Choice
@@ -62,6 +64,7 @@ class Place:
     life: Life = Life.ALIVE
     flags: Flags | None = None
     runs: tuple[RunView, ...] = ()
+    made: tuple[datetime, ...] = ()
     evidence: tuple[int, tuple[GateStatus, ...]] | None = None
     policy: bool = True
     appends: bool = True

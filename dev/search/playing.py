@@ -19,6 +19,8 @@ from tidegate.domain.decision import AddFinalizer, Decision, RemoveFinalizer
 from tidegate.domain.snapshot import RunView
 from tidegate.levers.flag.flag_set import WriteFlag
 
+MOST_MADE = 2
+"""Of so many RolloutRuns a place knows when they were made: no scope looks further back."""
 REFUSED = script.Outcome(is_ok=False, refusal="no changes on Fridays")
 _NAMES = {
     script.Act: "action",
@@ -150,10 +152,11 @@ def _appended_to(before: Played, attempt: int, records: tuple[Record, ...]) -> P
         return before
     is_rejected = any(map(script.rejects, new)) or (known is not None and known.rejected)
     revision = new[0].revision if known is None else known.revision
+    times = before.place.made if known is not None else (*before.place.made, before.place.now)[-MOST_MADE:]
     made = RunView(f"search-{attempt}", "search", attempt, revision, is_rejected, new[-1].seq, target=f"flag/{CONFIG_MAP}/{KEY}")
     others = [run for run in runs if run.attempt != attempt and run.revision != revision]
     after = tuple(sorted((*others, made), key=lambda run: run.attempt))
-    return replace(before, place=replace(before.place, runs=after), appended=(*before.appended, *new))
+    return replace(before, place=replace(before.place, runs=after, made=times), appended=(*before.appended, *new))
 
 
 def _sent(playing: script.Script, outcome: script.Outcome) -> script.Item | None:

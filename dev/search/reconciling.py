@@ -136,6 +136,7 @@ class Operator:
             evidence=kept[1] if kept is not None and kept[0] == status.attempt else (),
             newest_run=newest_run(runs),
             rejected=rejected_revisions(runs, lever.identity),
+            begun=place.made if rollout.needs_runs else (),
         )
 
     def _answers(self, place: Place, spec: FeatureRolloutSpec, policy: Policy, said: Said) -> dict[GateId, GateAnswer]:

@@ -12,6 +12,9 @@ STALENESS = 30
 PATIENCE = 10
 """Seconds that data may stay away before a person is asked for: the product's five minutes would only make more places."""
 
+PACE = 20
+"""Seconds after which another attempt may begin, once as many began as a scope lets begin at once."""
+
 NOW = raw_gate("now", rollback={"gt": 0.15, "confirm": 1})
 TWICE = raw_gate("twice", rollback={"gt": 0.15, "confirm": 2})
 SLOW = raw_gate("slow", query="rate(slow[20s])", rollback={"gt": 0.15, "for": "20s"})
@@ -33,8 +36,9 @@ class Scope:
     `steps` and `gates` list what spec may say, the first of each to begin with. `readings`: what the gates may read in a reconcile.
     `events`: what people, clocks and other programs may do (search/people.py). `starts`: percents at which the flag may stand by hand
     when the object is created; None for no flag. `crashes`: whether a reconcile may end at any of its crash points. `hands`: how often
-    in all somebody may change the flag. `backlog`: with so many records waiting no attempt begins. `lease`:
-    spec.target.flag.leaseSeconds. `most`: after so many transitions the search of it ends.
+    in all somebody may change the flag. `backlog`: with so many records waiting no attempt begins. `at_once`: so many attempts may begin
+    one after the other; unless given, more than anybody asks for. `lease`: spec.target.flag.leaseSeconds. `most`: after so many
+    transitions the search of it ends.
     """
 
     name: str
@@ -48,11 +52,17 @@ class Scope:
     crashes: bool = True
     hands: int = 2
     backlog: int = 24
+    at_once: int = 1_000_000
     dwell: int = 20
     bake: int = 10
     spec: Mapping[str, Any] = field(default_factory=dict)
     lease: int | None = None
     most: int = 150_000
+
+    @property
+    def is_paced(self) -> bool:
+        """Whether attempts wait for the time of others."""
+        return self.at_once < 1_000_000
 
 
 def _each(*names: str, kinds: tuple[str, ...]) -> tuple[Said, ...]:
@@ -127,6 +137,14 @@ _ALL = (
         guards=(),
         events=("tick", "revision", "retry", "enabled", "delete", "create", "create anew", "appends"),
         crashes=False,
+    ),
+    Scope(
+        "paced",
+        "attempts that are asked for one after another: revisions, spec.retry, switches, objects made again; two may begin at once",
+        guards=(),
+        events=("tick", "long", "revision", "retry", "enabled", "delete", "create", "create anew"),
+        crashes=False,
+        at_once=2,
     ),
     Scope(
         "unwritten",

@@ -33,6 +33,7 @@ QUERIES = {
     "a filter as a condition": truth_of('maintenance{job="app"} == 0') + " - 1",
     "`rate` of a gauge": 'rate(temperature{job="app"}[5s]) * 0',
     "the time alone": "hour() * 0",
+    "samples stamped two minutes ahead": 'early{job="early"}',
     "many-to-many": 'requests_total{job="app"} / on (job) requests_total{job="app"}',
     "no number at all": 'no_such_metric{job="app"}',
 }

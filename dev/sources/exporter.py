@@ -1,9 +1,13 @@
-"""Small targets on loopback whose metrics a caller sets: `app`, and two that may be stopped: `gone`, and `about`, which reports about
-others, under the labels of these."""
+"""Small targets on loopback whose metrics a caller sets: `app`; two that may be stopped: `gone`, and `about`, which reports about others,
+under the labels of these; and `early`, which stamps its samples ahead of their time."""
 
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Self
+
+AHEAD = {"early": 120.0}
+"""By how many seconds a job stamps its samples ahead."""
 
 
 class Exporter:
@@ -21,6 +25,7 @@ class Exporter:
             },
             "gone": {"beside": 1.0},
             "about": {'pod_info{namespace="shop",pod="app-1"}': 1.0},
+            "early": {"early": 0.0},
         }
         self._servers: dict[str, ThreadingHTTPServer] = {}
         self.ports: dict[str, int] = {}
@@ -57,7 +62,8 @@ class Exporter:
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                text = "".join(f"{series} {value}\n" for series, value in metrics.items())
+                stamp = f" {int((time.time() + AHEAD[job]) * 1000)}" if job in AHEAD else ""
+                text = "".join(f"{series} {value}{stamp}\n" for series, value in metrics.items())
                 self.send_response(200)
                 self.send_header("Content-Type", "text/plain; version=0.0.4")
                 self.end_headers()

@@ -92,7 +92,7 @@ class Server(ABC):
 
 def scraping(exporter: Exporter, head: str = "global: {scrape_interval: 1s, scrape_timeout: 1s, external_labels: {prometheus: a}}") -> str:
     jobs = "".join(
-        f"  - job_name: {job}\n    honor_labels: true\n"
+        f"  - job_name: {job}\n    honor_labels: true\n    honor_timestamps: true\n"
         f'    static_configs: [{{targets: ["127.0.0.1:{port}"], labels: {{namespace: of-{job}}}}}]\n'
         for job, port in exporter.ports.items()
     )

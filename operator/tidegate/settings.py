@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from tidegate.domain.pace import AT_ONCE
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorSettings:
@@ -10,6 +12,7 @@ class OperatorSettings:
 
     own_namespace: str
     candidate: str
+    pod_uid: str | None = None
     kubeconfig: str | None = None
     namespaces: tuple[str, ...] = ()
     host: str = "0.0.0.0"
@@ -19,6 +22,11 @@ class OperatorSettings:
     lease_duration: float = 10.0
     grace: float = 10.0
     run_history_limit: int = 50
+
+    @property
+    def place(self) -> str:
+        """Where no other operator can be while this one lives: it listens on that port of its pod. "" outside of a pod."""
+        return f"{self.pod_uid}:{self.port}" if self.pod_uid else ""
 
     def in_words(self) -> str:
         """For the first line of the log."""
@@ -37,7 +45,7 @@ class OperatorSettings:
             raise ValueError(f"--workers is {self.workers}: give a number from 1 to 256")
         if self.lease_duration < 2:
             raise ValueError(f"--lease-duration is {self.lease_duration:g}: give at least 2 seconds")
-        if self.run_history_limit < 0:
-            raise ValueError(f"--run-history-limit is {self.run_history_limit}: give a number of attempts, or 0 to keep all")
+        if self.run_history_limit != 0 and self.run_history_limit < AT_ONCE:  # these say how soon another attempt may begin
+            raise ValueError(f"--run-history-limit is {self.run_history_limit}: give at least {AT_ONCE} attempts, or 0 to keep all")
         if self.grace < 0:
             raise ValueError(f"--grace is {self.grace:g}: give 0 or more seconds")

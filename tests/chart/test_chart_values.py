@@ -31,7 +31,7 @@ def test_lint_finds_nothing(chart: Chart, case: str) -> None:
         ({"operator": {"logLevel": "TRACE"}}, "at '/operator/logLevel': value must be one of 'DEBUG', 'INFO', 'WARNING', 'ERROR'"),
         ({"operator": {"logFormat": "xml"}}, "at '/operator/logFormat'"),
         ({"operator": {"grace": -1}}, "at '/operator/grace'"),
-        ({"operator": {"runHistoryLimit": -1}}, "at '/operator/runHistoryLimit'"),
+        ({"operator": {"runHistoryLimit": 9}}, "at '/operator/runHistoryLimit'"),
         ({"rbac": {"policyViewers": "tenants"}}, "at '/rbac/policyViewers': got string, want array"),
         ({"metrics": {"prometheusRule": {"runbooks": ""}}}, "at '/metrics/prometheusRule/runbooks'"),
         ({"operator": {"resources": {"limit": {}}}}, "additional properties 'limit' not allowed"),

@@ -198,7 +198,7 @@ def test_a_rejection_is_about_a_flag_and_not_about_a_name(revision: str | None) 
 def test_a_rejection_outlives_a_run_of_another_flag_in_between() -> None:
     world = rejected("v7")
     record = Record(seq=40, time=T0, transition=Transition.ADOPTED)
-    world.runs["search-2"] = Run(2, "v7", "flag/shop-flags/another-flag", [record])
+    world.runs["search-2"] = Run(2, "v7", "flag/shop-flags/another-flag", records=[record])
     world.config_map = None
     world.run(5)
     assert (world.phase, world.status.rejected_revision, world.status.run) == (Phase.ROLLED_BACK, "v7", "search-3")

@@ -1,5 +1,6 @@
 """Specs that can't be followed, policies that are missing or change, flags out of hand: held, said, and never unarmed."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -134,6 +135,55 @@ def test_the_policy_is_pinned_and_an_edit_recorded() -> None:
     assert world.recorded().count(Transition.POLICY_EDITED) == 1
     assert world.status.policy is not None
     assert world.status.policy.generation == 2
+
+
+def told(world: World, transition: Transition) -> list[str]:
+    return [record.message for record in world.records() if record.transition is transition]
+
+
+@pytest.mark.parametrize("where", [Phase.WAITING, 10, 100])
+def test_a_policy_that_disappears_and_its_return_are_on_record_once(where: int | Phase) -> None:
+    world = World.at(where, gates=GATES, bake="1h", paused=where is Phase.WAITING)
+    world.run(5)
+    world.policy = MISSING
+    world.run(300)
+    world.policy = policy()
+    world.run(60)
+    assert len(told(world, Transition.POLICY_UNUSABLE)) == 1
+    percent = where if isinstance(where, int) else 0
+    assert told(world, Transition.POLICY_UNUSABLE)[0].startswith(f"PolicyMissing, held at {percent} % without gates: {MISSING.message}")
+    assert told(world, Transition.POLICY_UNUSABLE)[0].endswith("it was uid uid-of-production, generation 1")
+    assert told(world, Transition.POLICY_USABLE) == ["RolloutPolicy production can be used again: PolicyMissing is over"]
+    assert told(world, Transition.POLICY_EDITED) == [], "it is as it was"
+
+
+def test_another_reason_why_it_cannot_be_used_is_another_record() -> None:
+    world = World.at(10, gates=GATES)
+    for problem in (MISSING, Problem(Reason.POLICY_INVALID, "typo"), Problem(Reason.INTERNAL_ERROR, "see the log"), MISSING):
+        world.policy = problem
+        world.run(30)
+    assert [one.partition(",")[0] for one in told(world, Transition.POLICY_UNUSABLE)] == ["PolicyMissing", "PolicyInvalid", "PolicyMissing"]
+
+
+def test_what_has_ended_records_nothing_of_its_policy() -> None:
+    world = World.at(Phase.SUCCEEDED, gates=GATES)
+    world.policy = MISSING
+    world.reconcile()
+    assert told(world, Transition.POLICY_UNUSABLE) == []
+
+
+@pytest.mark.parametrize("is_seen_missing", [False, True])
+def test_a_policy_that_was_deleted_and_made_again_is_another(is_seen_missing: bool) -> None:
+    world = World.at(10, gates=GATES)
+    if is_seen_missing:
+        world.policy = MISSING
+        world.run(30)
+    world.policy = replace(policy(), uid="another")
+    world.run(5)
+    text = "RolloutPolicy production was deleted and made again: uid uid-of-production → another, generation 1 → 1"
+    assert told(world, Transition.POLICY_EDITED) == [text]
+    assert world.status.policy is not None
+    assert world.status.policy.uid == "another"
 
 
 # the flag

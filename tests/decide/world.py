@@ -26,7 +26,7 @@ from tidegate.domain.asks import Asked, Wording, all_gates, buckets_query, gates
 from tidegate.domain.counting import Tally
 from tidegate.domain.decision import FINALIZER, Action, AddFinalizer, Decision, RemoveFinalizer
 from tidegate.domain.exposure import Lever, Reading, Write
-from tidegate.domain.history import newest_run, rejected_revisions
+from tidegate.domain.history import begun_at, newest_run, rejected_revisions
 from tidegate.domain.problems import Problem
 from tidegate.domain.queries import compile_query
 from tidegate.domain.script import (
@@ -119,6 +119,7 @@ class Run:
     attempt: int
     revision: str | None
     target: str | None = f"flag/{CONFIG_MAP}/{KEY}"
+    created: datetime = T0
     records: list[Record] = field(default_factory=list)
     rejected: bool = False
 
@@ -323,6 +324,7 @@ class World:
             evidence=self.evidence.of(rollout.uid, rollout.status.attempt),
             newest_run=newest_run(runs),
             rejected=rejected_revisions(runs, lever.identity),
+            begun=begun_at(runs, lever.identity),
             medians=self._medians(rollout, spec, self.policy) if usable and isinstance(self.policy, Policy) else {},
             unknown_metrics=self.unknown_metrics if rollout.status.exposed_at is None else (),
         )
@@ -536,13 +538,13 @@ class World:
         assert snapshot.lever is not None
         for record in status.pending.records if status.pending else ():
             assert record.attempt is not None
-            run = self.runs.setdefault(f"search-{record.attempt}", Run(record.attempt, record.revision, snapshot.lever.identity))
+            made = Run(record.attempt, record.revision, snapshot.lever.identity, self.now.replace(microsecond=0))
+            run = self.runs.setdefault(f"search-{record.attempt}", made)
             if record.seq > (run.records[-1].seq if run.records else 0):
                 run.records.append(record)
                 run.rejected = run.rejected or rejects(record)
 
     def _runs(self) -> tuple[RunView, ...]:
-        """In the order in which they were made."""
         return tuple(
             RunView(
                 name,
@@ -552,9 +554,9 @@ class World:
                 run.rejected,
                 run.records[-1].seq if run.records else 0,
                 target=run.target,
-                created=T0 + timedelta(seconds=number),
+                created=run.created,
             )
-            for number, (name, run) in enumerate(self.runs.items())
+            for name, run in self.runs.items()
         )
 
     def _reading(self, rollout: Rollout) -> Reading | Problem:

@@ -5,9 +5,12 @@ from datetime import timedelta
 import promql_parser as promql
 import pytest
 
-from tidegate.domain.liveness import Kind, ages, kinds_lately, samples_of_several, series_beside, signs_of_life
+from tidegate.domain.liveness import Kind, ages, kinds_lately, samples_beyond, samples_of_several, series_beside, signs_of_life
 from tidegate.domain.queries import MAX_SELECTORS, Need, compile_query
 
+NONE = timedelta(0)
+MOST_OF_A_QUERY = 16 * 1024
+"""VictoriaMetrics takes no longer one."""
 QUERIES = [
     "up",
     'rate(x{a="q\\"uote"}[5m] offset 90s) / y{"status.code"="500"}',
@@ -15,14 +18,16 @@ QUERIES = [
     'x{a="1" or b="2"} or vector(0)',
     " + ".join(f"m{number}" for number in range(MAX_SELECTORS)),
     " or ".join(f"m{number}" for number in range(MAX_SELECTORS)),
+    " + ".join(f'm{number}{{namespace="{63 * "n"}",path="{number:0180}"}} offset 1d' for number in range(MAX_SELECTORS)),
 ]
 
 
 @pytest.mark.parametrize("query", QUERIES)
 def test_one_valid_query_asks_for_the_newest_sample_of_each_selector(query: str) -> None:
     selectors = compile_query(query).selectors
-    text = ages(selectors)
+    text = ages(selectors, NONE)
     promql.parse(text)
+    assert len(text) < MOST_OF_A_QUERY
     for number, one in enumerate(selectors):
         assert f'"selector", "{number}"' in text
         assert f"timestamp({one.text}" in text
@@ -31,17 +36,31 @@ def test_one_valid_query_asks_for_the_newest_sample_of_each_selector(query: str)
             assert f" + {round(one.offset.total_seconds())})" in text, "an offset selector's age is told as if it had none"
 
 
-def test_what_nothing_rests_on_is_not_asked_for() -> None:
-    assert ages(compile_query("absent(x) or vector(0)").selectors) == ""
-    assert "timestamp(y{})" in ages(compile_query("absent(x) or y").selectors)
-    assert "timestamp(x{})" not in ages(compile_query("absent(x) or y").selectors)
+def test_how_old_it_is_is_asked_of_nothing_that_nothing_rests_on() -> None:
+    assert "timestamp(x{}))" not in ages(compile_query("absent(x) or vector(0)").selectors, NONE)
+    asked = ages(compile_query("absent(x) or y").selectors, NONE)
+    assert ("max(timestamp(y{}))" in asked, "max(timestamp(x{}))" in asked) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("delay", "offset"), [(NONE, "-900000ms"), (timedelta(milliseconds=1500), "-901500ms"), (timedelta(minutes=30), "-2700000ms")]
+)
+def test_the_newest_sample_of_what_is_read_is_asked_for_up_to_minutes_after_the_present(delay: timedelta, offset: str) -> None:
+    """Of each selector once, however far back it looks, and of what should be absent too."""
+    asked = ages(compile_query("x - x offset 1h + y / absent(z)").selectors, delay)
+    promql.parse(asked)
+    for metric in "xyz":
+        assert asked.count(f"max(max_over_time(timestamp({metric}{{}})[900s:300s] offset {offset}))") == 1
+    several = compile_query('max({__name__=~"x|y"} offset 5m)').selectors
+    assert ages(several, delay) == ""
+    assert samples_beyond(several, delay) == {0: f'{{__name__=~"x|y"}}[900s] offset {offset}'}
 
 
 def test_samples_of_several_metrics_are_asked_for_as_they_are() -> None:
     """`timestamp` drops their names: Prometheus refuses what is the same without them."""
     selectors = compile_query('max({__name__=~"x|y"} offset 5m) + z + (absent({a="b"}) or {"w"})').selectors
     assert samples_of_several(selectors) == {0: '{__name__=~"x|y"}[300s] offset 300000ms'}
-    assert [f'"{number}"' in ages(selectors) for number in range(4)] == [False, True, False, True]
+    assert [f'"selector", "{number}"' in ages(selectors, NONE) for number in range(4)] == [False, True, False, True]
 
 
 KINDS: dict[str, tuple[Kind, ...]] = {"": (), "unlabelled": ((),), "a in shop": ((("job", "a"), ("namespace", "shop")),)}

@@ -1,5 +1,7 @@
 """Regular expressions as Prometheus reads them: which are none, and which match nothing."""
 
+import contextlib
+
 import pytest
 
 from tidegate.domain.problems import QueryProblem
@@ -64,3 +66,10 @@ def test_these_match_something_only(regex: str) -> None:
 def test_what_prometheus_would_refuse_is_refused_with_its_place(regex: str, message: str) -> None:
     with pytest.raises(QueryProblem, match=message):
         takes_nothing(regex)
+
+
+@pytest.mark.parametrize("unit", ["[", "[^", "[a-", "(", "()", "a|", "{1,", r"\Q", r"[\x{0", "[[:", "(?i", "a*", "[a]", r"\p{A"])
+def test_a_long_one_is_read_once_through(unit: str) -> None:
+    """Where each bracket is looked for to the end, these take minutes."""
+    with contextlib.suppress(QueryProblem):
+        takes_nothing(unit * (100_000 // len(unit)))

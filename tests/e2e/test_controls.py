@@ -151,3 +151,26 @@ async def test_a_new_revision_mid_run_starts_over(world: World) -> None:
         status = await world.until(state="ENABLED", percent=100, attempt=2)
     assert status["revision"] == "v2"
     assert trace.percents == [0, 10, 50, 0, 10, 50, 100]
+
+
+async def test_a_loop_that_patches_the_revision_begins_ten_attempts(world: World) -> None:
+    """The tenth is held where it is, with its rollback rules armed; what lowers waits for nothing."""
+    await world.exposed(revision="r1")
+    for number in range(2, 11):
+        await world.edit(revision=f"r{number}")
+        await world.until(attempt=number)
+    await world.until(percent=10, pending=None)
+    for number in range(164):
+        await world.edit(revision=f"more-{number}")
+    told = "the attempt that spec.revision more-163 asks for begins at "
+    status = await world.when("says what waits", lambda status: told in (status.get("waitingFor") or ""))
+    assert (status["attempt"], status["percent"]) == (10, 10)
+    assert (await world.condition("feature", "Stalled", "TooManyAttempts"))["message"].startswith(told)
+    assert await world.events("TooManyAttempts")
+    await world.set("errors", 0.9)
+    status = await world.rolled_back(pending=None)
+    assert (status["attempt"], status["revision"]) == (10, "r10")
+    await world.edit(enabled=False)
+    await world.until(phase="Disabled", pending=None)
+    runs = await world.api.list("rolloutruns", world.namespace)
+    assert len({run["spec"]["attempt"] for run in runs}) == 10

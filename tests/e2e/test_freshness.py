@@ -9,6 +9,7 @@ from tests.e2e.support.installation import Cluster
 from tests.e2e.support.world import BAND, HELD, QUICK, World, one_sample
 
 STALENESS = 10.0
+AHEAD = 20.0
 
 
 async def stale_it_stays(world: World, fake: FakePrometheus, gate: Json, value: float) -> None:
@@ -76,3 +77,43 @@ async def test_a_gauge_that_outlives_the_staleness_never_advances(world: World, 
         await world.set("errors", 0.03)
         await world.until(state="ENABLED", percent=100)
     assert trace.percents == [0, 10, 50, 100]
+
+
+async def test_samples_stamped_ahead_never_advance_and_hold_until_later_ones_come(world: World, fake: FakePrometheus) -> None:
+    """Prometheus drops what comes meanwhile as out of order, and when their time has come it takes these numbers for the present ones."""
+    await world.policy(staleness="30s")
+    await world.measured("errors", 0.01)
+    async with world.traced() as trace:
+        await world.rollout(canary=HELD, gates=[world.errors()])
+        await world.until(percent=10)
+        due = time.time() + AHEAD
+        await world.set("errors", one_sample(0.02, age=-AHEAD))
+        told = await world.gate_until("errors", verdict="NO_DATA", noDataReason="StampedAhead")
+        assert world.selector("errors") in told["message"]
+        await world.hasten()
+        await world.set("errors", 0.9)
+        await world.answers(world.selector("errors"), 0.01)
+        await fake.evaluated(world.selector("errors"), 4)
+        await world.set("errors", one_sample(0.02, age=-(due - time.time())))
+        await world.answers(f"timestamp({world.selector('errors')}) - {due - 2} > bool 0", 1)
+        assert await world.instant(world.selector("errors")) == 0.02, "the answer itself must be tempting"
+        await fake.evaluated(world.selector("errors"), 4)
+        assert (await world.gate_status("errors"))["noDataReason"] == "StampedAhead"
+        assert trace.percents == [0, 10]
+        await world.set("errors", 0.03)
+        await world.until(state="ENABLED", percent=100, seconds=120)
+    assert trace.percents == [0, 10, 50, 100]
+
+
+async def test_what_turned_bad_behind_samples_stamped_ahead_rolls_back_once_it_shows(world: World) -> None:
+    await world.policy()
+    await world.measured("errors", 0.01)
+    async with world.traced() as trace:
+        await world.rollout(canary=HELD, gates=[world.errors()])
+        await world.until(percent=10)
+        await world.set("errors", one_sample(0.02, age=-AHEAD))
+        await world.gate_until("errors", noDataReason="StampedAhead")
+        await world.hasten()
+        await world.set("errors", 0.9)
+        await world.rolled_back()
+    assert trace.percents == [0, 10, 0]

@@ -60,3 +60,26 @@ async def test_an_edit_of_the_pinned_policy_counts_at_once_and_is_recorded(world
     await world.rolled_back(pending=None)
     assert f"RolloutPolicy {old} changed" in (await world.told("PolicyEdited"))["message"]
     assert (await world.told("RolledBack"))["message"].startswith("guard latency: 0 (")
+
+
+async def test_a_policy_that_is_deleted_on_the_way_and_made_again_is_on_record(world: World) -> None:
+    """Meanwhile nothing is judged, and nothing rises."""
+    status = await world.exposed()
+    async with world.traced() as trace:
+        await world.api.delete("rolloutpolicies", "", world.namespace)
+        await world.condition("feature", "Stalled", "PolicyMissing")
+        await world.hasten()
+        await world.set("errors", 0.9)
+        await world.answers(world.selector("errors"), 0.9)
+        await world.until(pending=None)
+        told = (await world.told("PolicyUnusable"))["message"]
+        assert told.startswith("PolicyMissing, held at 10 % without gates: ")
+        assert f"uid {status['policy']['uid']}" in told
+        await world.policy()
+        await world.rolled_back(pending=None)
+    assert trace.percents == [10, 0]
+    made = (await world.api.get("rolloutpolicies", "", world.namespace))["metadata"]["uid"]
+    assert (
+        f"deleted and made again: uid {status['policy']['uid']} → {made}, generation 1 → 1" in (await world.told("PolicyEdited"))["message"]
+    )
+    assert (await world.transitions()).count("PolicyUsable") == 1

@@ -3,6 +3,7 @@
 import asyncio
 import math
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from tests.virtual_time import in_virtual_time
 from tidegate.api.conditions import Reason
 from tidegate.clients.errors import SourceBadAnswer, SourceRefused, SourceTimeout, SourceTooMuch, SourceUnreachable
 from tidegate.clients.prometheus import Endpoint, InstantVector, Prometheus, RangeVector, Samples, Series
-from tidegate.domain.answers import Answer, Buckets, Failure, SeriesValue
+from tidegate.domain.answers import Answer, Buckets, Failure, Newest, SeriesValue
 from tidegate.domain.liveness import ages
 from tidegate.domain.queries import compile_query
 from tidegate.observe.age import Source
@@ -24,6 +25,7 @@ from tidegate.report.policy_metrics import SOURCE_ERRORS
 AT = 1_800_000_000.0
 SOURCE = Source("production", Endpoint("http://prometheus:9090"))
 REFUSED = SourceRefused(500, "", "internal error")
+NO_DELAY = timedelta(0)
 RATIO = "sum(rate(errors_total[1m])) / sum(rate(requests_total[5m]))"
 
 
@@ -84,7 +86,7 @@ def test_an_answer_is_as_old_as_its_oldest_selector_and_undated_where_one_is_mis
 def test_the_freshness_question_is_the_one_of_the_query() -> None:
     prometheus = ScriptedPrometheus(vector(0.01), newest_samples(AT, AT))
     asyncio.run(Questions(prometheus).answer(SOURCE, RATIO, AT))
-    assert {query for _, query, _ in prometheus.asked} == {RATIO, ages(compile_query(RATIO).selectors)}
+    assert {query for _, query, _ in prometheus.asked} == {RATIO, ages(compile_query(RATIO).selectors, NO_DELAY)}
     assert {at for _, _, at in prometheus.asked} == {AT}, "both at the same moment"
 
 
@@ -98,12 +100,35 @@ def test_an_answer_carries_its_series_and_how_far_back_it_looks() -> None:
 def test_samples_of_several_metrics_are_as_old_as_the_newest(times: list[tuple[float, float]], found: float | None) -> None:
     class Raw(ScriptedPrometheus):
         async def raw(self, endpoint: Endpoint, query: str, at: float) -> RangeVector:
+            if query == '{__name__=~"x|y"}[900s] offset -900000ms':
+                return RangeVector((Samples((), ((at + 3, 1.0), (at + 90, 1.0))),) if times else ())
             assert query == '{__name__=~"x|y"}[300s] offset 60000ms'
             return RangeVector(tuple(Samples((), tuple((at + when, 1.0) for when in samples)) for samples in times))
 
     prometheus = Raw()
     answer = asyncio.run(Questions(prometheus).answer(SOURCE, 'max({__name__=~"x|y"} offset 1m)', AT))
     assert (oldest(answer), [query for _, query, _ in prometheus.asked]) == (found, ['max({__name__=~"x|y"} offset 1m)'])
+    assert isinstance(answer, Answer)
+    assert answer.newest == (Newest(AT + 90, '{__name__=~"x|y"}') if times else None)
+
+
+def test_the_newest_sample_of_all_that_is_read_is_told_with_its_selector() -> None:
+    """One question for both, also where nothing shows that what it rests on lives."""
+    beyond = InstantVector("vector", tuple(Series((("newest", str(one)),), AT + lead) for one, lead in ((0, -1), (1, 300))), 2)
+    for times, lacking in (((AT, AT), ""), ((AT, None), 'requests_total{job="a"}')):
+        dated = replace(beyond, series=newest_samples(*times).series + beyond.series)
+        prometheus = ScriptedPrometheus(freshness=dated)
+        answer = asyncio.run(Questions(prometheus).answer(SOURCE, 'errors_total / requests_total{job="a"}', AT))
+        assert isinstance(answer, Answer)
+        assert (answer.newest, answer.lacking) == (Newest(AT + 300, 'requests_total{job="a"}'), lacking)
+        assert len(prometheus.asked) == 2
+
+
+def test_a_source_that_is_asked_about_a_while_ago_is_asked_for_the_newest_up_to_the_present() -> None:
+    prometheus = ScriptedPrometheus()
+    delayed = replace(SOURCE, delay=timedelta(minutes=2))
+    asyncio.run(Questions(prometheus).answer(delayed, "trades_total", AT))
+    assert "offset -1020000ms" in prometheus.asked[1][1]
 
 
 def test_long_labels_are_cut() -> None:
@@ -235,7 +260,7 @@ async def test_a_value_that_was_asked_without_its_age_is_shared_with_one_who_nee
     assert oldest(await questions.answer(SOURCE, "trades_total", AT, with_age=False)) == AT
     assert [query for _, query, _ in prometheus.asked] == ["trades_total"]
     await questions.answer(SOURCE, "trades_total", AT)
-    assert [query for _, query, _ in prometheus.asked] == ["trades_total", ages(compile_query("trades_total").selectors)]
+    assert [query for _, query, _ in prometheus.asked] == ["trades_total", ages(compile_query("trades_total").selectors, NO_DELAY)]
 
 
 @in_virtual_time

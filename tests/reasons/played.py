@@ -15,6 +15,7 @@ from tidegate.clients.prometheus import Endpoint, InstantVector
 from tidegate.decide.rollout.deciding import decide
 from tidegate.domain.decision import Decision
 from tidegate.domain.keys import Key, Kind
+from tidegate.domain.pace import AT_ONCE
 from tidegate.domain.snapshot import Snapshot
 from tidegate.levers.flag.flag_set import DOCUMENT_KEY
 from tidegate.observe.sending import BOUNDS
@@ -197,6 +198,14 @@ async def contested(play: Play) -> None:
     play.world.wake()
 
 
+async def too_many_attempts(play: Play) -> None:
+    for number in range(2, AT_ONCE + 1):
+        await play.world.put(revision=f"v{number}")
+        await play.world.until(lambda number=number: play.world.status().get("attempt") == number)  # type: ignore[misc]
+    await play.world.until(lambda: play.world.is_at(10))
+    await play.world.put(revision=f"v{AT_ONCE + 1}")
+
+
 async def step_deadline_exceeded(play: Play) -> None:
     play.source.value = 0.12
     await play.world.put(stepDeadline="1s", strategy={"canary": {"dwell": "1s"}})
@@ -302,6 +311,7 @@ PARTS: dict[Reason, Part] = {
     Reason.NOT_RECORDED: Part(not_recorded, rollout=OTHER),
     Reason.LOWERED_ELSEWHERE: Part(lowered_elsewhere),
     Reason.CONTESTED: Part(contested),
+    Reason.TOO_MANY_ATTEMPTS: Part(too_many_attempts),
     Reason.STEP_DEADLINE_EXCEEDED: Part(step_deadline_exceeded),
     Reason.TEMPLATE_MISSING: Part(template_missing, rollout=OTHER),
     Reason.BASELINE_MISSING: Part(baseline_missing, rollout=OTHER),

@@ -39,6 +39,7 @@ DECISION_CLAIMS: tuple[Claim, ...] = (
     keeping.nothing_is_told_of_records_that_are_written,
     keeping.a_correction_has_something_to_correct,
     keeping.seq_never_goes_back_or_repeats,
+    keeping.attempts_keep_their_pace,
     keeping.whoever_is_not_terminal_is_woken,
     keeping.nothing_waits_without_a_reason,
     keeping.deletion_leaves_nobody_exposed_before_the_end,

@@ -7,7 +7,7 @@ from search.memory import standing
 from search.reconciling import Operator, Reconcile
 from tidegate.api.gates import Gate, OnBreach
 from tidegate.api.records import Record
-from tidegate.api.rollout_status import FeatureRolloutStatus, GateSource
+from tidegate.api.rollout_status import FeatureRolloutStatus, GateSource, Phase
 from tidegate.domain.snapshot import Policy
 
 Claim = Callable[[Operator, Reconcile], str | None]
@@ -37,6 +37,15 @@ def gates_that_count(done: Reconcile) -> Iterator[tuple[GateSource, Gate]]:
     if standing(done.read):
         yield from ((GateSource.ROLLOUT, gate.written_out) for gate in spec.gates)
     yield from ((GateSource.POLICY, guard) for guard in policy.spec.guards if guard.on_breach is not OnBreach.NOTIFY)
+
+
+def waits_its_turn(done: Reconcile) -> bool:
+    """Whether what spec asks for may not begin yet, and the attempt is that of before."""
+    spec, before, after = done.spec, done.read, done.decided
+    if spec is None or after.attempt != before.attempt or after.next_attempt_at is None:
+        return False
+    asks = spec.revision != after.revision or spec.retry > (after.retry or 0) or before.phase is Phase.DISABLED
+    return spec.enabled and asks and done.now < after.next_attempt_at
 
 
 def waiting(status: FeatureRolloutStatus) -> tuple[Record, ...]:

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from search.claims.common import waiting
+from search.claims.common import waiting, waits_its_turn
 from search.memory import standing
 from search.place import Life
 from search.reconciling import Operator, Reconcile
@@ -145,6 +145,9 @@ def a_rollback_is_absorbing(operator: Operator, done: Reconcile) -> str | None:
         return None
     if len(waiting(before)) >= operator.library.scope.backlog and status.attempt == before.attempt:
         return None  # too many records wait: nothing begins, whatever is asked for
+    is_off = before.state is State.ROLLBACK or before.phase is Phase.DISABLED
+    if waits_its_turn(done) and (is_off or spec.retry > (before.retry or 0)):
+        return None
     return f"revision {spec.revision} was rolled back, and the reconcile makes it {status.state} ({status.phase})"
 
 

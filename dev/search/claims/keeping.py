@@ -1,8 +1,9 @@
 """Epochs and records grow, whoever is not terminal is woken, nothing waits without a reason, and what goes leaves nobody exposed."""
 
-from search.claims.common import gates_that_count, waiting
+from search.claims.common import gates_that_count, waiting, waits_its_turn
 from search.place import Life
 from search.reconciling import Operator, Reconcile
+from search.scopes import PACE
 from tidegate.api.conditions import ConditionType
 from tidegate.api.gates import Guard
 from tidegate.api.records import REPEATABLE
@@ -119,6 +120,20 @@ def whoever_is_not_terminal_is_woken(operator: Operator, done: Reconcile) -> str
     return None
 
 
+def attempts_keep_their_pace(operator: Operator, done: Reconcile) -> str | None:
+    """No more attempts begin within a while than may; what lowers, or takes over what is exposed, waits for nothing."""
+    scope, begun, before, after = operator.library.scope, done.place.memory.begun, done.read, done.decided
+    if not scope.is_paced or after.attempt == before.attempt or len(begun) < scope.at_once:
+        return None
+    is_off = after.state is State.ROLLBACK or after.phase is Phase.DISABLED
+    was_off = before.state is State.ROLLBACK or before.phase is Phase.DISABLED
+    found = done.snapshot.reading.percent if before.attempt == 0 and isinstance(done.snapshot.reading, Reading) else None
+    if (is_off and not was_off and (before.attempt or found is not None)) or found:
+        return None
+    since = (done.now - begun[-scope.at_once]).total_seconds()
+    return f"attempt {after.attempt} begins, and {scope.at_once} did within {since:.0f} s" if since < PACE else None
+
+
 def nothing_waits_without_a_reason(operator: Operator, done: Reconcile) -> str | None:
     """The next step comes as soon as everything lets it; what doesn't go on says why."""
     before, after, spec = done.read, done.decided, done.spec
@@ -126,6 +141,8 @@ def nothing_waits_without_a_reason(operator: Operator, done: Reconcile) -> str |
     if spec is None or before.state is not State.ROLLING_OUT or after.state is not State.ROLLING_OUT or not isinstance(flag, Reading):
         return None
     if after.raising is not None or before.raising is not None or after.attempt != before.attempt:
+        return None
+    if waits_its_turn(done):
         return None
     if not after.waiting_for:
         return "it holds without saying why"

@@ -52,6 +52,7 @@ class Reason(StrEnum):
     NOT_RECORDED = "NotRecorded"
     LOWERED_ELSEWHERE = "LoweredElsewhere"
     CONTESTED = "Contested"
+    TOO_MANY_ATTEMPTS = "TooManyAttempts"
     STEP_DEADLINE_EXCEEDED = "StepDeadlineExceeded"
     TEMPLATE_MISSING = "TemplateMissing"
     BASELINE_MISSING = "BaselineMissing"
@@ -75,6 +76,16 @@ class Reason(StrEnum):
     SOURCE_BUSY = "SourceBusy"
 
 
+OF_THE_POLICY = frozenset(
+    {
+        Reason.POLICY_MISSING,
+        Reason.POLICY_INVALID,
+        Reason.POLICY_NOT_ALLOWED,
+        Reason.AMBIGUOUS_DEFAULT,
+        Reason.CREDENTIALS_MISSING,
+    }
+)
+"""The RolloutPolicy can't be used: nothing is judged, and nothing rises."""
 SOURCE_FAILURES = frozenset(
     {
         Reason.PROMETHEUS_UNREACHABLE,

@@ -25,6 +25,8 @@ class Transition(StrEnum):
     DISABLED = "Disabled"
     SPEC_EDITED = "SpecEdited"
     POLICY_EDITED = "PolicyEdited"
+    POLICY_UNUSABLE = "PolicyUnusable"
+    POLICY_USABLE = "PolicyUsable"
     SPEC_INVALID = "SpecInvalid"
     LOWERED_ELSEWHERE = "LoweredElsewhere"
     DRIFTED = "Drifted"
@@ -41,6 +43,8 @@ REPEATABLE = frozenset(
         Transition.SPEC_EDITED,
         Transition.SPEC_INVALID,
         Transition.POLICY_EDITED,
+        Transition.POLICY_UNUSABLE,
+        Transition.POLICY_USABLE,
         Transition.PAUSED,
         Transition.RESUMED,
         Transition.STEP_WITHDRAWN,

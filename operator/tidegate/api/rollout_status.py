@@ -62,6 +62,15 @@ class GateSource(StrEnum):
     POLICY = "policy"
 
 
+class AnswerPart(StrEnum):
+    """What is asked for one gate."""
+
+    VALUE = "value"
+    SAMPLES = "samples"
+    BASE = "base"
+    WHEN = "when"
+
+
 Decimal = Annotated[str, Field(max_length=32)]
 
 
@@ -75,6 +84,13 @@ class Counted(StatusModel):
     series: Annotated[dict[str, Annotated[str, Field(max_length=48)]], Field(max_length=200)] = Field(
         default_factory=dict, description="Last value of each series, by the hash of its labels, as value@seconds (Unix time)."
     )
+
+
+class StampedAhead(StatusModel):
+    """Samples that were stamped with a time to come."""
+
+    part: AnswerPart = Field(description="Whose samples they are: the value's, its number of samples', its base's or those of when.")
+    until: Time = Field(description="Time of the last of them, rounded up to a whole minute.")
 
 
 class GateStatus(StatusModel):
@@ -105,6 +121,11 @@ class GateStatus(StatusModel):
     no_data_before: int | None = Field(default=None, description="Seconds without data before the deadline's clock last stood still.")
     no_data_reason: Annotated[str, Field(max_length=64)] | None = Field(
         default=None, description="Why there is no data, in one word, such as Stale or Empty."
+    )
+    stamped_ahead: Annotated[tuple[StampedAhead, ...], Field(max_length=len(AnswerPart))] = Field(
+        default=(),
+        description="What was asked and has samples that were stamped ahead of their time: no data until there are later ones.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["part"]},
     )
     counted: Counted | None = None
     answered: Annotated[str, Field(max_length=64)] | None = Field(
@@ -138,6 +159,9 @@ class PinnedPolicy(StatusModel):
     name: Annotated[str, Field(max_length=253)] = Field(description="Name of the RolloutPolicy.")
     uid: Annotated[str, Field(max_length=64)] = Field(description="Its uid: another object of this name is another policy.")
     generation: int = Field(description="Its generation as last followed: an edit is recorded once.")
+    unusable: Annotated[str, Field(max_length=64)] | None = Field(
+        default=None, description="Why it can't be used, in one word, such as PolicyMissing. Absent while it can."
+    )
 
 
 class Rehearsal(StatusModel):
@@ -211,6 +235,9 @@ class FeatureRolloutStatus(StatusModel):
     retry: int | None = Field(default=None, description="spec.retry as it was last followed.")
     run: Annotated[str, Field(max_length=253)] | None = Field(default=None, description="The RolloutRun that records this attempt.")
     policy: PinnedPolicy | None = None
+    next_attempt_at: Time | None = Field(
+        default=None, description="The earliest time at which another attempt can begin: in the past, at once. What lowers never waits."
+    )
     step_entered_at: Time | None = Field(default=None, description="When the raise to the current percent was decided.")
     effective_at: Time | None = Field(
         default=None,

@@ -18,12 +18,21 @@ class SeriesValue:
 
 
 @dataclass(frozen=True, slots=True)
+class Newest:
+    """The newest sample of all that a query reads, also where that is later than what was asked for; `selector` is what has it."""
+
+    at: float
+    selector: str
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """An instant query's result.
 
     `at` is the evaluation time; `oldest_sample` the minimum over what the query rests on of the newest sample of each (an instant query
     stamps everything with `at`, so freshness has to be asked beside it), None where nothing shows that `lacking` lives; `reach` is how many
-    seconds before `at` the query looks back; `total` how many series there were, of which `series` holds a hundred and one at most.
+    seconds before `at` the query looks back; `total` how many series there were, of which `series` holds a hundred and one at most;
+    `newest` the newest sample of what the query reads, None where that was not asked or there is none.
     """
 
     at: float
@@ -33,6 +42,7 @@ class Answer:
     reach: float
     total: int
     lacking: str = ""
+    newest: Newest | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +54,7 @@ class Buckets:
     oldest_sample: float | None
     reach: float
     lacking: str = ""
+    newest: Newest | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +62,7 @@ class CountAnswer:
     """How many events a counter has seen. `counter` is the fingerprint of what was counted, `series` how many series it has.
 
     `caught_up`: whether everything up to `at` is counted. `oldest_sample`: the counter's newest sample, or where it has none that of its
-    targets' `up`; None where neither is there.
+    targets' `up`; None where neither is there. `newest` as in Answer.
     """
 
     at: float
@@ -60,6 +71,7 @@ class CountAnswer:
     series: int
     caught_up: bool
     oldest_sample: float | None
+    newest: Newest | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,11 @@ def rejected_revisions(runs: Iterable[RunView], target: str) -> tuple[str, ...]:
     return tuple(revision for revision, is_rejected in verdicts.items() if is_rejected)
 
 
+def begun_at(runs: Iterable[RunView], target: str) -> tuple[datetime, ...]:
+    """When the attempts at a target began, whoever made them."""
+    return tuple(run.created for run in runs if run.target == target and run.part == 1 and run.created is not None)
+
+
 def expendable_runs(runs: Iterable[RunView], rollout: str, target: str, keep: int) -> tuple[RunView, ...]:
     """The runs of a rollout's attempts before the newest `keep`, the oldest first. What decides stays: the newest run of a revision that
     was ever rolled back. So the same revisions are rejected after each single deletion, wherever a process dies."""

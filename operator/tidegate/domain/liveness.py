@@ -22,6 +22,9 @@ Kind = tuple[tuple[str, str], ...]
 """(label, value) of those of KIND that the series of some targets have."""
 LOOKBACK = timedelta(minutes=5)
 """For so long Prometheus takes a sample for the present one."""
+BEYOND = 3 * LOOKBACK
+"""The range after the moment of a question in which samples are looked for, at multiples of LOOKBACK: what is up to ten minutes ahead is
+found, and Prometheus takes nothing from further ahead."""
 _MOST_OTHERS = 4
 _MOST_KINDS = 4
 _OF_WHAT_IS_REPORTED = ("namespace", "service", "pod")
@@ -31,18 +34,29 @@ _NOT_OF_TARGETS = '__name__!~"up|scrape_.*|ALERTS.*|.*:.*"'
 
 
 @lru_cache(maxsize=8192)
-def ages(selectors: Sequence[Selector]) -> str:
-    """The query for the newest sample of each selector that has any, as series labelled selector="0", "1", …; "" where no number rests on
-    one. Without those of several metrics: `timestamp` drops their names, and what is the same without its name is refused."""
-    asked = ((number, one) for number, one in enumerate(selectors) if one.need and metric_of(one.text) is not None)
-    return " or ".join(_labelled("selector", number, f"max(timestamp({_moved(one)})) + {_seconds(one.offset)}") for number, one in asked)
+def ages(selectors: Sequence[Selector], delay: timedelta) -> str:
+    """The query for the newest sample of each selector that has any, up to the moment of the question as series labelled selector="0",
+    "1", … and up to BEYOND after it as newest="0", …. `delay`: how long before the present that moment is.
+
+    Without those of several metrics: `timestamp` drops their names, and what is the same without its name is refused."""
+    single = [(number, one) for number, one in enumerate(selectors) if metric_of(one.text) is not None]
+    asked = [_labelled("selector", number, f"max(timestamp({_moved(one)})) + {_seconds(one.offset)}") for number, one in single if one.need]
+    asked += [_labelled("newest", number, _newest(text, delay)) for text, number in _texts(single).items()]
+    return " or ".join(asked)
 
 
 @lru_cache(maxsize=8192)
 def samples_of_several(selectors: Sequence[Selector]) -> Mapping[int, str]:
-    """What to ask for the raw samples of the selectors that `ages` leaves out, by number."""
+    """What to ask for the raw samples of those selectors that `ages` leaves out and a number rests on, by number."""
     asked = {number: one for number, one in enumerate(selectors) if one.need and metric_of(one.text) is None}
     return {number: f"{one.text}[{_whole_seconds(LOOKBACK)}]{offset_text(one.offset)}" for number, one in asked.items()}
+
+
+@lru_cache(maxsize=8192)
+def samples_beyond(selectors: Sequence[Selector], delay: timedelta) -> Mapping[int, str]:
+    """What to ask for the raw samples after the moment of the question of the selectors that `ages` leaves out, by number."""
+    several = _texts((number, one) for number, one in enumerate(selectors) if metric_of(one.text) is None)
+    return {number: f"{text}[{_whole_seconds(BEYOND)}]{offset_text(-BEYOND - delay)}" for text, number in several.items()}
 
 
 @lru_cache(maxsize=8192)
@@ -76,6 +90,17 @@ def series_beside(selector: Selector, kinds: Sequence[Kind], kept: str, fresh: t
         f" unless on () last_over_time(up{{{one}}}[{_whole_seconds(CAME_AND_WENT)}]{offset}))"
         for one in sorted(found)
     )
+
+
+def _texts(selectors: Iterable[tuple[int, Selector]]) -> Mapping[str, int]:
+    """The number of a selector of each text: a stamp that lies ahead does so however far back a query looks."""
+    return {one.text: number for number, one in selectors}
+
+
+def _newest(text: str, delay: timedelta) -> str:
+    """The newest sample of a selector, as an instant query can't see it: a subquery at steps of what each of these looks back."""
+    steps = f"[{_whole_seconds(BEYOND)}:{_whole_seconds(LOOKBACK)}]"
+    return f"max(max_over_time(timestamp({text}){steps}{offset_text(-BEYOND - delay)}))"
 
 
 def _signs(selectors: Sequence[Selector], empty: Selector, kinds: Sequence[Kind], kept: str) -> Iterator[str]:

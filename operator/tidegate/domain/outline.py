@@ -40,7 +40,7 @@ _TOKEN = re.compile(
     |(?P<string>{STRING})
     |(?P<open>\()|(?P<close>\))|(?P<brace>\{{)
     |(?P<range>\[[ \t\r\n0-9A-Za-z_.:]*+\])
-    |(?P<sign>[,@])""",
+    |(?P<comma>,)|(?P<at>@)""",
     re.VERBOSE | re.IGNORECASE | re.ASCII,
 )
 _IN_LABELS = re.compile(rf"(?P<string>{STRING})|(?P<gap>{GAP}++)", re.VERBOSE)
@@ -114,9 +114,19 @@ class _Scan:
         self.at, kind = token.end(), token.lastgroup or ""
         if kind == "gap":
             return
+        self._refuse(kind, token[0])
         self._count(kind)
         self.pieces.append(self._piece(kind, token[0]))
         self._before = "offset" if token[0].lower() == "offset" else kind
+
+    def _refuse(self, kind: str, text: str) -> None:
+        """Refuses what no gate may have, and what there could be any number of."""
+        if text == "@":
+            raise QueryProblem("@ pins a reading to one moment: a gate must read the present")
+        if text.startswith(_NUMBERED):
+            raise QueryProblem(f"has a metric whose name begins with {_NUMBERED}, which is not supported")
+        if (kind == "close" and len(self._levels) == 1) or (kind == self._before == "comma"):
+            raise QueryProblem(f"not valid PromQL: {text!r} can't stand there")
 
     def _piece(self, kind: str, text: str) -> str:
         if kind == "string":
@@ -126,8 +136,6 @@ class _Scan:
             return _IN_LABELS.sub(lambda one: self._piece("string", one[0]) if one["string"] else " ", text)
         if kind == "brace":
             return self._selector()
-        if text.startswith(_NUMBERED):
-            raise QueryProblem(f"has a metric whose name begins with {_NUMBERED}, which is not supported")
         return text.replace("_", "") if kind == "number" else text
 
     def _selector(self) -> str:
@@ -146,7 +154,7 @@ class _Scan:
         level.here += kind in ("operator", "range")
         if kind == "open":
             self._levels.append(_Level())
-        elif kind == "close" and len(self._levels) > 1:
+        elif kind == "close":
             self._levels.pop()
             self._levels[-1].below = max(self._levels[-1].below, level.depth + 1)
         if max(self._levels[-1].depth, len(self._levels) - 1) > self._limits.depth:

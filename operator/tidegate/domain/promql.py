@@ -39,15 +39,13 @@ def parsed(query: str, limits: Limits = MADE) -> Query:
 def lone_selector(text: str) -> Series | None:
     """What a selector that stands alone selects; None where the text is anything else. QueryProblem where it is no query."""
     query = parsed(text)
-    if not isinstance(query.tree, promql.VectorSelector) or query.tree.offset or query.tree.at is not None:
+    if not isinstance(query.tree, promql.VectorSelector) or query.tree.offset:
         return None
     return query.outline.series(str(query.tree.name))
 
 
 def moved_back(node: Any) -> timedelta:
-    """How far a selector or a subquery is moved back. QueryProblem where it doesn't read the present, or the past."""
-    if node.at is not None:
-        raise QueryProblem("@ pins a reading to one moment: a gate must read the present")
+    """How far a selector or a subquery is moved back. QueryProblem where it reads the future."""
     offset: timedelta = node.offset or NOTHING
     if offset < NOTHING:
         raise QueryProblem("a negative offset reads the future")

@@ -23,7 +23,8 @@ _TOKEN = re.compile(
     |(?P<place>[$^]|\\[ABz])
     |(?P<class>\[\^?+(?:\]{_UP_TO})?+{_MEMBER}*+\])
     |(?P<quoted>\\Q(?P<literal>.*?)(?:\\E|\Z))
-    |(?P<one>{_OF_MANY}|{_ESCAPED}|\\b|\{{)""",
+    |(?P<one>{_OF_MANY}|{_ESCAPED}|\\b|\{{)
+    |(?P<nothing>.)""",
     re.DOTALL | re.VERBOSE | re.ASCII,
 )
 _RANGE = re.compile(rf"{_POSIX}|{_OF_MANY}|(?P<low>{_ESCAPED}|[^\\])(?:-(?P<high>{_ESCAPED}|[^\\]))?", re.DOTALL | re.ASCII)
@@ -54,21 +55,19 @@ _NO_PART: bool | None = None
 def takes_nothing(regex: str) -> bool:
     """Whether a regular expression matches the empty text, as which a label counts that a series doesn't have. QueryProblem where it is
     none."""
-    groups, kind, at = [_Group()], "", 0
+    groups, kind = [_Group()], ""
     for token in _TOKEN.finditer(regex):
-        if token.start() != at:
-            break
-        at, after, kind = token.end(), kind, token.lastgroup or ""
+        after, kind = kind, token.lastgroup or ""
+        if kind == "nothing":
+            raise _problem(regex, token.start(), "it can't be read")
         if kind == "repeat":
             _repeat(groups[-1], token, after)
         elif kind in _BRACKETS:
             _bracket(groups, kind, token)
         elif kind != "flags":
             _part(groups[-1], kind, token)
-    if at != len(regex):
-        raise _problem(regex, at, "it can't be read")
     if len(groups) > 1:
-        raise _problem(regex, at, "a bracket is not closed")
+        raise _problem(regex, len(regex), "a bracket is not closed")
     return groups[0].whole
 
 

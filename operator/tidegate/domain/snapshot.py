@@ -105,7 +105,8 @@ class Snapshot:
 
     `medians`: what gates that are relative to the start measured over the time before it, where that is not in status yet.
     `newest_run` is that of a rollout of this name, from which numbers go on; `rejected` are the revisions of this target that the runs
-    know as rolled back, where a revision is about to begin. Not `runs_known`: they could not be read, so that nothing begins.
+    know as rolled back, and `begun` is when its attempts began, where one is about to begin. Not `runs_known`: they could not be read, so
+    that nothing begins.
     `unknown_metrics`: which of the gates' metrics had no series for a week, asked before the first exposure. `lever` and `reading`: what
     moves the target, and how it stands; no lever where there is no valid spec.
     """
@@ -119,6 +120,7 @@ class Snapshot:
     evidence: tuple[GateStatus, ...] = ()
     newest_run: RunView | None = None
     rejected: tuple[str, ...] = ()
+    begun: tuple[datetime, ...] = ()
     runs_known: bool = True
     medians: Mapping[GateId, Answer | Failure] = field(default_factory=dict)
     unknown_metrics: tuple[str, ...] | Failure = ()

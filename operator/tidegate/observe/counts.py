@@ -69,7 +69,7 @@ class Counts:
         if isinstance(age, Failure):
             return age
         series = sum(seen > tally.until - PIECE for _, seen in tally.last.values())
-        return CountAnswer(at, counter.fingerprint, tally, series, tally.until >= at, age.oldest)
+        return CountAnswer(at, counter.fingerprint, tally, series, tally.until >= at, age.oldest, age.newest)
 
     def _known(self, counter: Counter, stored: Counted | None) -> Tally | None:
         kept = self._tallies.get(counter.owner)

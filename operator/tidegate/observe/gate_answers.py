@@ -41,7 +41,7 @@ KNOWN_WITHIN = 7 * 86400.0
 """Seconds within which a metric must have had a series, for its name to be believed."""
 _COUNTING = "3"
 """How series are named in a count that is kept. Version 0.1.0 named them otherwise, and no way in the fingerprint."""
-LEAST_PATIENCE, MOST_PATIENCE = 1.0, 30.0
+LEAST_PATIENCE, MOST_PATIENCE = 2.0, 30.0
 """Seconds that the other gates of a rollout wait for a slow one: an interval, within these bounds."""
 
 

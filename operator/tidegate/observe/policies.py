@@ -64,7 +64,7 @@ class Policies:
             values[reference] = value
         headers = headers_of(prometheus, values)
         endpoint = Endpoint(prometheus.url, prometheus.timeout.total_seconds(), headers, prometheus.ca_bundle)
-        return Source(policy.name, endpoint, prometheus.staleness.total_seconds())
+        return Source(policy.name, endpoint, prometheus.staleness.total_seconds(), prometheus.delay)
 
     async def view(self, name: str, questions: Questions, at: float) -> PolicyView | None:
         """One policy for its own reconcile, or None where it no longer exists."""

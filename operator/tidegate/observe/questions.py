@@ -50,7 +50,7 @@ class Questions:
             return asked
         value, age, reach = asked
         series = tuple(SeriesValue(_labels(one), one.value) for one in value.series)
-        return Answer(at, value.result_type, series, age.oldest, reach, value.total, age.lacking)
+        return Answer(at, value.result_type, series, age.oldest, reach, value.total, age.lacking, age.newest)
 
     async def buckets(self, source: Source, query: str, counts: str, at: float) -> Buckets | Failure:
         """The rates of a histogram's buckets, without those that a part of its series lacks, such as an application's next version: the
@@ -61,7 +61,7 @@ class Questions:
         value, age, reach = asked
         rates = [one for one in value.series if ("counted", "series") not in one.labels]
         counted = [one for one in value.series if ("counted", "series") in one.labels]
-        return Buckets(at, tuple(sorted(_whole(_bounds(rates), counted).items())), age.oldest, reach, age.lacking)
+        return Buckets(at, tuple(sorted(_whole(_bounds(rates), counted).items())), age.oldest, reach, age.lacking, age.newest)
 
     async def life(self, source: Source, selector: str, at: float, kept: str) -> Age | Failure:
         """The age of a selector that may rightly be empty: its newest sample, else the newest sign that what would export it lives."""

@@ -15,7 +15,7 @@ from tidegate.clients.kubernetes import Kubernetes
 from tidegate.clients.resources import FEATURE_ROLLOUTS, ROLLOUT_RUNS
 from tidegate.domain.answers import Answer, Failure, GateAnswer, GateId
 from tidegate.domain.exposure import Lever, Reading
-from tidegate.domain.history import newest_run, rejected_revisions, target_label
+from tidegate.domain.history import begun_at, newest_run, rejected_revisions, target_label
 from tidegate.domain.keys import Key, Ref, RefKind
 from tidegate.domain.problems import Problem
 from tidegate.domain.snapshot import Policy, Rollout, RunView, Snapshot
@@ -93,6 +93,7 @@ class Snapshots:
             evidence=self._evidence.of(rollout.uid, rollout.status.attempt),
             newest_run=newest_run(run for run in runs or () if run.rollout == rollout.name),
             rejected=rejected_revisions(runs or (), lever.identity),
+            begun=begun_at(runs or (), lever.identity),
             runs_known=runs is not None,
             medians=medians,
             unknown_metrics=unknown,

@@ -16,6 +16,7 @@ WARNINGS = frozenset(
     {
         Transition.ROLLED_BACK,
         Transition.SPEC_INVALID,
+        Transition.POLICY_UNUSABLE,
         Transition.LOWERED_ELSEWHERE,
         Transition.DRIFTED,
         Transition.STEP_DEADLINE_EXCEEDED,

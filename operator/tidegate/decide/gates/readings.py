@@ -31,6 +31,7 @@ class NoDataReason(StrEnum):
     CATCHING_UP = "CatchingUp"
     BASELINE_MISSING = "BaselineMissing"
     BASELINE_ZERO = "BaselineZero"
+    STAMPED_AHEAD = "StampedAhead"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,16 @@
 """One gate's verdict (docs/rollouts.md, "Answers and verdicts"), and the evidence of a breach that has to last."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from tidegate.api.conditions import Reason
 from tidegate.api.feature_rollout import NoData as NoDataRule
 from tidegate.api.feature_rollout import NoDataAction
 from tidegate.api.gates import Gate, RollbackRule
-from tidegate.api.rollout_status import Counted, GateSource, GateStatus, HeldBy, Verdict
+from tidegate.api.rollout_status import AnswerPart, Counted, GateSource, GateStatus, HeldBy, StampedAhead, Verdict
+from tidegate.decide.gates.ahead import Ahead, no_data, stamped_ahead
 from tidegate.decide.gates.assess import Assessment, Surroundings, assess, least_samples, sample_count
 from tidegate.decide.gates.readings import NoData, NoDataReason, failed, read_samples, read_when
 from tidegate.decide.gates.thresholds import confirmations, thresholds_in_words
@@ -27,6 +29,7 @@ _NOT_FINITE = frozenset({NoDataReason.NOT_A_NUMBER.value, NoDataReason.INFINITE.
 _CLOCKS = ("breached_since", "breached_last", "breached_samples")
 
 
+T = TypeVar("T")
 Fields = dict[str, Any]
 """Fields of a GateStatus while it is being made. Copying the model for each of them would take most of a decision's time."""
 
@@ -66,7 +69,9 @@ def judge(gate: Gate, source: GateSource, answer: GateAnswer | None, before: Gat
     fields["answered"] = asked if not any(isinstance(part, Failure) for part in answer.parts()) else known
     if gate.count is not None:
         fields["counted"] = _counted(answer, before)
-    return GateStatus(**_judged(gate, fields, answer, before, context))
+    ahead = stamped_ahead(answer, () if before is None else before.stamped_ahead, context.now)
+    fields["stamped_ahead"] = tuple(StampedAhead(part=part, until=one.until) for part, one in ahead.items())
+    return GateStatus(**_judged(gate, fields, answer, ahead, before, context))
 
 
 def _counted(answer: GateAnswer, before: GateStatus | None) -> Counted | None:
@@ -92,38 +97,50 @@ def unjudgeable(gate: Gate, answer: GateAnswer | None, context: Context) -> str 
     return next((one.message for one in missing if isinstance(one, NoData) and one.reason in _NEVER), None)
 
 
-def _judged(gate: Gate, fields: Fields, answer: GateAnswer, before: GateStatus | None, context: Context) -> Fields:
-    applies = True if answer.when is None else read_when(answer.when, context.staleness)
+def _judged(
+    gate: Gate, fields: Fields, answer: GateAnswer, ahead: Mapping[AnswerPart, Ahead], before: GateStatus | None, context: Context
+) -> Fields:
+    said = True if answer.when is None else read_when(answer.when, context.staleness)
+    applies = _unless_hidden(said, no_data(ahead.get(AnswerPart.WHEN)))
     if isinstance(applies, NoData):
         return fields | _without_data(applies, before, context)
     if not applies:
         return fields | _not_applicable("when is false", before, context)
     if context.surroundings.is_alone and gate.relative_to is not None and gate.relative_to.query is not None:
         return fields | _not_applicable("nobody is left without the feature to compare with", before, context)
-    return _read(gate, fields, answer, before, context)
+    hidden = next((no_data(ahead[part]) for part in AnswerPart if part in ahead and part is not AnswerPart.WHEN), None)
+    return _read(gate, fields, answer, hidden, before, context)
 
 
-def _read(gate: Gate, fields: Fields, answer: GateAnswer, before: GateStatus | None, context: Context) -> Fields:
+def _unless_hidden(found: T, hidden: NoData | None) -> T | NoData:
+    """What was found; no data where samples are stamped ahead, unless the source itself is the trouble."""
+    is_of_the_source = isinstance(found, NoData) and not found.has_deadline
+    return found if hidden is None or is_of_the_source else hidden
+
+
+def _read(gate: Gate, fields: Fields, answer: GateAnswer, hidden: NoData | None, before: GateStatus | None, context: Context) -> Fields:
+    """A breach that is seen counts, also where something is hidden or not finite beside it; only all that is asked can advance."""
     found = assess(gate, answer, context.staleness, context.surroundings)
     samples = sample_count(gate, answer, found, context.staleness)
     if isinstance(samples, float):
         least = least_samples(gate)
         fields |= _with_samples(samples, least, context)
         if samples < least and _is_young(found, answer):
-            return fields | _kept(before) | _too_few(samples, least, found)
+            few = _kept(before) | _too_few(samples, least, found)
+            return fields | (few if hidden is None else _without_data(hidden, before, context))
     if isinstance(found, NoData) and found.reason == NoDataReason.EMPTY.value and _is_about_time_alone(gate):
         return fields | _kept(before) | {"verdict": Verdict.HOLD, "message": "the condition on the time (UTC) does not hold"}
     missing = found if isinstance(found, NoData) else samples if isinstance(samples, NoData) else None
     if missing is not None:
-        return fields | _without_data(missing, before, context)
+        return fields | _without_data(_unless_hidden(missing, hidden), before, context)
     assert isinstance(found, Assessment)
     fields["sample_time"] = _time(found.sample_time)
     if found.baseline is not None:
         fields["baseline"] = number(found.baseline)
     if found.breach is not None and gate.rollback is not None and _counts(found, context):
         return fields | _shown(found.breach) | _in_breach(gate, fields["sample_time"], before, context)
-    if found.not_finite is not None:
-        return fields | _without_data(found.not_finite, before, context)
+    if (beside := hidden or found.not_finite) is not None:
+        return fields | _without_data(beside, before, context)
     return fields | _healthy(gate, found, context)
 
 

@@ -1,12 +1,13 @@
 """Which attempt this is: first contact, a re-created object, a mark that outranks status, a new revision, a retry, on and off."""
 
 from tidegate.api.records import Transition
-from tidegate.api.rollout_status import Phase, PinnedPolicy, Raise, State
+from tidegate.api.rollout_status import Phase, Raise, State
 from tidegate.decide.rollout.draft import Draft
-from tidegate.decide.rollout.edits import edit_in_words
+from tidegate.decide.rollout.followed import note_edit, pin_policy
+from tidegate.decide.rollout.pacing import Asked, asked_for, too_many
+from tidegate.domain import pace
 from tidegate.domain.exposure import Mode, Wish
 from tidegate.domain.problems import Problem
-from tidegate.domain.snapshot import Policy
 
 FOUND_REJECTED = "was rolled back before: it stays rejected"
 
@@ -21,14 +22,14 @@ def begin(draft: Draft) -> None:
         heed_mark(draft)
     _follow_spec(draft)
     draft.set(run=f"{draft.snapshot.rollout.name}-{draft.status.attempt}")
-    _pin_policy(draft)
-    _note_edit(draft)
+    pin_policy(draft)
+    note_edit(draft)
 
 
 def not_adoptable(draft: Draft) -> Problem | None:
     """Why a target that was never read before can't be taken over: its exposure is unknown, or another's, and nobody wants it at 0 %."""
     is_known = draft.status.attempt > 0 and not _is_overtaken(draft)
-    if is_known or not draft.spec.enabled or _is_rejected_at_contact(draft):
+    if is_known or not draft.spec.enabled or draft.is_rejected_at_contact:
         return None
     return draft.lever.adoptable(draft.reading, draft.snapshot.rollout.full_name)
 
@@ -41,9 +42,10 @@ def _first_contact(draft: Draft) -> None:
         attempt=(run.attempt if run else 0) + 1,
         revision=draft.spec.revision,
         retry=draft.spec.retry,
+        next_attempt_at=pace.next_after(pace.next_of(draft.snapshot.begun), draft.now),
     )
     draft.keep_rejected(draft.snapshot.rejected)
-    if _is_rejected_at_contact(draft):
+    if draft.is_rejected_at_contact:
         _stay_rejected(draft, Transition.ADOPTED)
     elif draft.reading.percent is None and draft.spec.initial_percent > 0:
         percent = draft.spec.initial_percent
@@ -52,17 +54,6 @@ def _first_contact(draft: Draft) -> None:
         draft.record(Transition.ADOPTED, f"live already: begins at {percent} % (spec.initialPercent)", to_percent=percent)
     else:
         _take_over(draft)
-
-
-def _found_rejected(draft: Draft) -> bool:
-    """Whether what is about to begin was rolled back before, by the runs or by status."""
-    return draft.revision_key in draft.rejected
-
-
-def _is_rejected_at_contact(draft: Draft) -> bool:
-    """The same of a target that was never read before, where its mark counts too: it may be anybody's, and may lower."""
-    mark = draft.reading.mark
-    return _found_rejected(draft) or (mark is not None and mark.rejected == draft.revision_key)
 
 
 def _stay_rejected(draft: Draft, transition: Transition) -> None:
@@ -96,7 +87,7 @@ def _withdraw_initial(draft: Draft) -> None:
     assert raising is not None
     draft.set(raising=None)
     draft.record(Transition.STEP_WITHDRAWN, f"{raising.percent} % (spec.initialPercent) no longer holds: {draft.lever.label} exists by now")
-    if _is_rejected_at_contact(draft):
+    if draft.is_rejected_at_contact:
         _stay_rejected(draft, Transition.ADOPTED)
     else:
         _take_over(draft)
@@ -145,20 +136,22 @@ def switch_off(draft: Draft) -> None:
 
 
 def _follow_spec(draft: Draft) -> None:
-    status, spec = draft.status, draft.spec
-    if not spec.enabled:
+    if not draft.spec.enabled:
         switch_off(draft)
         return
-    if draft.is_backlogged or not draft.snapshot.runs_known:
+    if draft.is_backlogged or not draft.snapshot.runs_known or too_many(draft) is not None:
         return
-    is_asked = spec.retry > (status.retry or 0)
-    draft.set(retry=spec.retry)
-    if is_asked and _found_rejected(draft):
-        _retry(draft)
-    elif status.phase is Phase.DISABLED:
-        _enabled_again(draft)
-    elif (status.revision or "") != draft.revision_key:
-        _new_revision(draft)
+    asked = asked_for(draft)
+    draft.set(retry=draft.spec.retry)
+    match asked:
+        case Asked.RETRY:
+            _retry(draft)
+        case Asked.SWITCHED_ON:
+            _switched_on(draft)
+        case Asked.REVISION:
+            _new_revision(draft)
+        case None if draft.status.phase is Phase.DISABLED:
+            draft.head_for_zero(State.ROLLBACK, Phase.ROLLING_BACK)
 
 
 def _retry(draft: Draft) -> None:
@@ -171,20 +164,18 @@ def _retry(draft: Draft) -> None:
     draft.record(Transition.RETRIED, message, actor="spec.retry")
 
 
-def _enabled_again(draft: Draft) -> None:
-    if draft.status.rejected_revision == draft.revision_key:
-        draft.head_for_zero(State.ROLLBACK, Phase.ROLLING_BACK)
-    elif _found_rejected(draft):
-        _new_attempt(draft)
+def _switched_on(draft: Draft) -> None:
+    is_rejected = draft.is_rejected
+    _new_attempt(draft)
+    if is_rejected:
         _stay_rejected(draft, Transition.ATTEMPT_STARTED)
     else:
-        _new_attempt(draft)
         draft.record(Transition.ATTEMPT_STARTED, "enabled again: begins at 0 %")
 
 
 def _new_revision(draft: Draft) -> None:
     percent, is_kept = draft.step_percent, draft.status.state is State.ENABLED and draft.override is None
-    is_rejected = _found_rejected(draft)
+    is_rejected = draft.is_rejected
     _new_attempt(draft)
     if is_rejected:
         _stay_rejected(draft, Transition.ATTEMPT_STARTED)
@@ -200,6 +191,7 @@ def _new_attempt(draft: Draft) -> None:
     draft.head_for_zero(State.DISABLED, Phase.WAITING)
     draft.set(
         attempt=draft.status.attempt + 1,
+        next_attempt_at=pace.next_after(draft.status.next_attempt_at, draft.now),
         revision=draft.spec.revision,
         rejected_revision=None,
         rolled_back_at=None,
@@ -217,35 +209,3 @@ def _new_attempt(draft: Draft) -> None:
 
 def _named(message: str, draft: Draft) -> str:
     return f"revision {draft.spec.revision} {message}" if draft.spec.revision else message
-
-
-def _pin_policy(draft: Draft) -> None:
-    policy, pinned = draft.snapshot.policy, draft.status.policy
-    is_new_attempt = draft.before.attempt not in (0, draft.status.attempt)
-    if not isinstance(policy, Policy) or is_new_attempt:
-        return  # a new attempt may name another policy than the one that was read for the old
-    found = PinnedPolicy(name=policy.name, uid=policy.uid, generation=policy.generation)
-    if pinned is not None and pinned.name != found.name:
-        draft.record(Transition.POLICY_EDITED, f"RolloutPolicy {policy.name} (generation {policy.generation}) instead of {pinned.name}")
-    elif pinned is not None and pinned != found:
-        draft.record(Transition.POLICY_EDITED, f"RolloutPolicy {policy.name} changed: generation {pinned.generation} → {policy.generation}")
-    draft.set(policy=found)
-
-
-def _note_edit(draft: Draft) -> None:
-    """Keeps the last spec that can be followed, and records what people change while an attempt runs."""
-    rollout = draft.snapshot.rollout
-    draft.set(observed_generation=rollout.generation)
-    if rollout.generation == draft.before.recorded_generation:
-        return
-    draft.set(recorded_generation=rollout.generation)
-    if rollout.problem is not None:
-        draft.record(Transition.SPEC_INVALID, rollout.problem.message)
-        return
-    before = draft.status.valid_spec
-    if before is not None:
-        actor, message = edit_in_words(before, draft.spec.to_wire(), rollout.managed)
-        draft.record(Transition.SPEC_EDITED, f"{message} (generation {rollout.generation})", actor=actor)
-        if before.get("paused") and not draft.spec.paused:
-            draft.set(resumed_at=draft.now, overdue_since=None)
-    draft.set(valid_spec=draft.spec.to_wire())

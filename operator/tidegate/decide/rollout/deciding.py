@@ -15,8 +15,9 @@ from tidegate.decide.rollout.drift import contested, correct, is_changed, report
 from tidegate.decide.rollout.expiry import lease_of
 from tidegate.decide.rollout.missing import note_missing
 from tidegate.decide.rollout.motion import bake_ends, is_confirmed, move, roll_back
+from tidegate.decide.rollout.pacing import made_again_too_often
 from tidegate.decide.rollout.summary import conditions_for, source_of, stalled_by, waiting_for
-from tidegate.decide.rollout.waiting import Blocker, overdue_at
+from tidegate.decide.rollout.waiting import Blocker, attempt_in_time, overdue_at
 from tidegate.decide.rollout.wishes import corrected, wish_for
 from tidegate.domain.asks import SILENT
 from tidegate.domain.decision import FINALIZER, RETRY, Action, AddFinalizer, Decision, RemoveFinalizer
@@ -46,15 +47,15 @@ def decide(snapshot: Snapshot, now: datetime) -> Decision:
         blind = Draft.of(snapshot, snapshot.lever, Reading(None), spec, now)
         return _out_of_hand(_blind(blind, snapshot.reading), blind, snapshot.reading)
     draft = Draft.of(snapshot, snapshot.lever, snapshot.reading, spec, now)
-    unknown = not_adoptable(draft)
+    unknown = not_adoptable(draft) or made_again_too_often(draft)
     if unknown is not None:
         return _out_of_hand(snapshot.rollout.status, draft, unknown)
     begin(draft)
     _note_percent(draft)
-    found: tuple[Blocker, ...] = ()
     if not draft.is_off:
-        found = move(draft)
-    return finished(draft, found)
+        return finished(draft, move(draft))
+    waits = attempt_in_time(draft)
+    return finished(draft, () if waits is None else (waits,))
 
 
 def _note_percent(draft: Draft) -> None:

@@ -147,6 +147,17 @@ class Draft:
         return tuple(dict.fromkeys((*(one for one in self.snapshot.rejected if one not in lifted), *self.status.rejected)))
 
     @property
+    def is_rejected(self) -> bool:
+        """Whether what spec asks for was rolled back before, by the runs or by status."""
+        return self.revision_key in self.rejected
+
+    @property
+    def is_rejected_at_contact(self) -> bool:
+        """The same of a target that was never read before, where its mark counts too: it may be anybody's, and may lower."""
+        mark = self.reading.mark
+        return self.is_rejected or (mark is not None and mark.rejected == self.revision_key)
+
+    @property
     def is_backlogged(self) -> bool:
         """Whether so many records wait to be appended that nothing may begin."""
         return len(self.pending) >= BACKLOG

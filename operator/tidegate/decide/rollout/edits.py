@@ -1,4 +1,4 @@
-"""An edit of the spec in words: which field, what it was, what it is, and who changed it by metadata.managedFields.
+"""An edit of the spec, or of the policy, in words: which field, what it was, what it is, and who changed it by metadata.managedFields.
 
 Bounded, whatever the spec holds. Targeting keys name people: they are counted, not shown.
 """
@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from tidegate.api.rollout_status import PinnedPolicy
 from tidegate.api.targets import NAMES_OF_PEOPLE
 from tidegate.levers.managed_fields import UNKNOWN, editor_of, name_of
 
@@ -33,6 +34,17 @@ def edit_in_words(before: Mapping[str, Any], after: Mapping[str, Any], managed: 
     known = [name for name in editors if name != UNKNOWN] or [UNKNOWN]
     more = f", and {len(changes) - _MOST} more fields" if len(changes) > _MOST else ""
     return ", ".join(known)[:256], f"spec edited: {', '.join(map(_in_words, changes[:_MOST]))}{more}"
+
+
+def policy_edit_in_words(before: PinnedPolicy, after: PinnedPolicy) -> str | None:
+    """How the policy of an attempt differs from what it was; None where it doesn't. One that was made again is another, whatever it says:
+    its generation begins anew."""
+    generation = f"generation {before.generation} → {after.generation}"
+    if before.name != after.name:
+        return f"RolloutPolicy {after.name} (generation {after.generation}) instead of {before.name}"
+    if before.uid != after.uid:
+        return f"RolloutPolicy {after.name} was deleted and made again: uid {before.uid} → {after.uid}, {generation}"
+    return f"RolloutPolicy {after.name} changed: {generation}" if before.generation != after.generation else None
 
 
 def _changes(before: Any, after: Any, path: tuple[str, ...], managed: tuple[str, ...] = ()) -> Iterator[_Change]:

@@ -10,6 +10,7 @@ from tidegate.api.conditions import SOURCE_FAILURES, Reason
 from tidegate.api.rollout_status import GateStatus, Verdict
 from tidegate.api.types import format_second
 from tidegate.decide.gates.judging import kind_of
+from tidegate.decide.gates.readings import NoDataReason
 from tidegate.decide.rollout.draft import Draft
 from tidegate.decide.rollout.waiting import dwell_ends, gates_that_count
 from tidegate.domain.answers import Failure
@@ -52,7 +53,8 @@ def _missing(draft: Draft) -> str | None:
 
 
 def _explained(gate: GateStatus, policy: Policy) -> str:
-    return f"{kind_of(gate.source)} {gate.name}: {gate.message[:400]}; {_remedy(gate.no_data_reason, policy)}"
+    told = f"{kind_of(gate.source)} {gate.name}: {gate.message[:400]}"
+    return told if gate.no_data_reason == NoDataReason.STAMPED_AHEAD else f"{told}; {_remedy(gate.no_data_reason, policy)}"
 
 
 def _remedy(reason: str | None, policy: Policy) -> str:

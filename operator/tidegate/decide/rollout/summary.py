@@ -9,6 +9,7 @@ from tidegate.decide.rollout.draft import Draft
 from tidegate.decide.rollout.drift import contested
 from tidegate.decide.rollout.missing import long_missing
 from tidegate.decide.rollout.motion import first_problem
+from tidegate.decide.rollout.pacing import too_many
 from tidegate.decide.rollout.waiting import Blocker
 from tidegate.domain.answers import Failure
 from tidegate.domain.condition_maker import ConditionMaker
@@ -85,7 +86,7 @@ def stalled_by(draft: Draft, found: tuple[Blocker, ...]) -> Problem | None:
         return contest[0]
     status = draft.status
     if status.state is State.ROLLBACK:
-        return Problem(Reason.ROLLED_BACK, _fallen(status))
+        return first_problem(found) or Problem(Reason.ROLLED_BACK, _fallen(status))
     if draft.snapshot.rollout.problem is not None:
         return draft.snapshot.rollout.problem
     if status.phase in (Phase.DISABLED, Phase.SUCCEEDED):
@@ -103,10 +104,11 @@ def _fallen(status: FeatureRolloutStatus) -> str:
 
 
 def waiting_for(draft: Draft, found: tuple[Blocker, ...]) -> str | None:
-    """Why the next step doesn't come, in plain sentences; None where there is no next step."""
-    if draft.status.state is State.ROLLBACK:
-        return _fallen(draft.status)
-    has_next = draft.status.state in (State.DISABLED, State.ROLLING_OUT) and draft.status.phase is not Phase.DISABLED
-    if not has_next or not found:
-        return None
-    return "; ".join(blocker.sentence for blocker in found)[:1024]
+    """Why the next step, or the next attempt, doesn't come, in plain sentences; None where neither is to come."""
+    said = [blocker.sentence for blocker in found]
+    if draft.status.state is State.ENABLED:
+        held = too_many(draft)
+        said = [] if held is None else [held[0].message]
+    elif draft.status.state is State.ROLLBACK:
+        said.append(_fallen(draft.status))
+    return "; ".join(said)[:1024] or None

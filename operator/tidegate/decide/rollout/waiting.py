@@ -11,6 +11,7 @@ from tidegate.api.types import format_duration, format_second
 from tidegate.decide.gates.judging import current_medians, kind_of, refused_query, unready
 from tidegate.decide.rollout.draft import Draft
 from tidegate.decide.rollout.drift import contested
+from tidegate.decide.rollout.pacing import too_many
 from tidegate.domain.answers import Failure, GateId
 from tidegate.domain.asks import is_waited_for, start_source
 from tidegate.domain.problems import Problem
@@ -46,6 +47,12 @@ def policy_usable(draft: Draft) -> Blocker | None:
 
 def not_contested(draft: Draft) -> Blocker | None:
     found = contested(draft)
+    return None if found is None else Blocker(found[0].message, wake_at=found[1], problem=found[0])
+
+
+def attempt_in_time(draft: Draft) -> Blocker | None:
+    """Another attempt is asked for, and many began a short while ago: nothing rises until it may begin."""
+    found = too_many(draft)
     return None if found is None else Blocker(found[0].message, wake_at=found[1], problem=found[0])
 
 
@@ -128,7 +135,15 @@ def medians_read(draft: Draft) -> Blocker | None:
     return None
 
 
-ALWAYS: tuple[Check, ...] = (spec_followable, policy_usable, not_contested, not_turned_down, gates_answerable, records_appended)
+ALWAYS: tuple[Check, ...] = (
+    spec_followable,
+    policy_usable,
+    not_contested,
+    attempt_in_time,
+    not_turned_down,
+    gates_answerable,
+    records_appended,
+)
 """These hold back the first write of a feature that is live already (spec.initialPercent), too."""
 STEP: tuple[Check, ...] = (not_paused, dwell_over, within_deadline, way_back_proven, metrics_known, medians_read)
 
