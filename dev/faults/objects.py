@@ -85,8 +85,8 @@ class PolicyDeleted(Fault):
 
     async def told(self, scene: Scene, lanes: Sequence[Lane], began: float) -> str:
         records = [record for lane in lanes for record in await lane.corner.records(FLAG)]
-        said = {record["message"] for record in records if "policy" in record["message"].lower()}
-        return "recorded: " + ("; ".join(sorted(said)) or "nothing")
+        said = {record["transition"] for record in records if "olicy" in record["transition"]}
+        return "recorded: " + (", ".join(sorted(said)) or "nothing")
 
 
 class Storm(Fault):
