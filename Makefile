@@ -69,8 +69,9 @@ simulate: $(UV)  ## How often each kind of gate rolls back a healthy rollout, an
 sources: $(UV)  ## What a gate is told by real servers with Prometheus's API: Prometheus 2.53, VictoriaMetrics, Thanos (built by go: minutes)
 	$(RUN) python dev/sources/run.py
 
-search: $(UV)  ## Every place that a rollout can reach in small worlds, or all to a depth, held to every claim; then seeded bugs, to be found (about a quarter of an hour)
+search: $(UV)  ## Every place that a rollout can reach in small worlds, or all to a depth, held to every claim; seeded bugs, to be found; every election (about half an hour)
 	$(RUN) python dev/search/run.py
 	$(RUN) python dev/search/seeded.py
+	$(RUN) python dev/search/elections.py
 
 .PHONY: e2e demo demo-cluster image bench simulate sources search
