@@ -18,6 +18,7 @@ from search.scopes import BAD, GOOD, PATIENCE, Said, Scope
 from search.spec import Choice, Library
 from tidegate.api.rollout_status import FeatureRolloutStatus, Phase, State
 from tidegate.decide.rollout import draft, missing
+from tidegate.domain import recording
 from tidegate.domain.exposure import Reading
 
 UNKNOWN = -1
@@ -162,7 +163,7 @@ class Search:
     """The search of one scope."""
 
     def __init__(self, scope: Scope) -> None:
-        draft.BACKLOG, missing.PATIENCE = scope.backlog, timedelta(seconds=PATIENCE)
+        draft.BACKLOG, missing.PATIENCE, recording.PATIENCE = scope.backlog, timedelta(seconds=PATIENCE), timedelta(seconds=PATIENCE)
         self.operator = Operator(Library(scope))
         self.graph = Graph(scope)
         self._canon = Canon(self.operator.library, self.operator.noting.written)
