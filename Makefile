@@ -57,11 +57,14 @@ demo-cluster: $(UV)  ## The same on a whole cluster, as root or with Docker: 2 m
 image: $(UV)  ## Build the image of operator and flag server, and what a plain `docker build -f Dockerfile build/image` needs
 	dev/cluster build-image
 
-bench: $(UV)  ## The figures of docs/benchmarks.md, on the local cluster (about three quarters of an hour; leave the machine alone meanwhile)
+bench: $(UV)  ## The figures of docs/benchmarks.md, on the local cluster (about an hour and a half; leave the machine alone meanwhile)
 	$(RUN) python dev/bench/decide_cost.py
+	$(RUN) python dev/bench/query_cost.py
 	$(RUN) python dev/bench/flag_clients.py
 	$(RUN) python dev/bench/rollback_latency.py
 	$(RUN) python dev/bench/operator_scale.py
+	$(RUN) python dev/bench/busy_start.py
+	$(RUN) python dev/bench/neighbour.py
 
 simulate: $(UV)  ## How often each kind of gate rolls back a healthy rollout, and how soon it catches a bad one (about twenty minutes)
 	$(RUN) python dev/simulation/run.py

@@ -56,7 +56,7 @@ def operator(
     candidate: Annotated[str | None, typer.Option(envvar="POD_NAME", help="Names this replica in the Lease. Default: the host.")] = None,
     port: Annotated[int, typer.Option(help="Serves /healthz, /readyz and /metrics.")] = 8080,
     host: Annotated[str, typer.Option(help="Address to serve them on.")] = "0.0.0.0",
-    workers: Annotated[int, typer.Option(help="Objects reconciled in parallel.")] = 16,
+    workers: Annotated[int, typer.Option(help="Objects reconciled in parallel, beside those that wait for slow queries.")] = 16,
     lease_name: Annotated[str, typer.Option(help="Replicas with the same Lease elect one leader.")] = "tidegate",
     lease_duration: Annotated[float, typer.Option(help="Seconds after which a silent leader is replaced.")] = 10.0,
     grace: Grace = 10.0,

@@ -68,8 +68,8 @@ class Parts:
     policies: Policies
     outbox: Outbox
 
-    def enqueue(self, key: Key) -> None:
-        self.queue.add(key)
+    def enqueue(self, key: Key, is_urgent: bool = True) -> None:
+        self.queue.add(key, is_urgent=is_urgent)
 
     def gone(self, key: Key) -> None:
         """Whoever waits for what it had is reconciled."""
@@ -83,7 +83,7 @@ class Parts:
         """An external writer changed what others refer to: it is read anew, and they are reconciled."""
         self.forget(ref)
         for key in self.index.of(ref, Ref(ref.kind, "", "")):
-            self.queue.add(key)
+            self.queue.add(key, is_urgent=ref.kind is not RefKind.ROLLOUT_POLICY)  # thousands may use one policy
 
     def forget(self, ref: Ref) -> None:
         """Drops what was read of this: it no longer holds."""
@@ -200,9 +200,10 @@ async def _drain(parts: Parts, grace: float) -> None:
 
 
 async def _watch(settings: OperatorSettings, kubernetes: Kubernetes, parts: Parts, coverage: Coverage) -> None:
-    async def pages(watched: Watched, namespace: str) -> AsyncIterator[Sequence[Mapping[str, Any]]]:
+    async def pages(watched: Watched, namespace: str, fields: str) -> AsyncIterator[Sequence[Mapping[str, Any]]]:
         resource = Resource(watched.group, watched.version, watched.plural, watched.namespaced)
-        async for page in kubernetes.pages(resource, namespace, label_selector=watched.label_selector, metadata_only=True):
+        how = {"label_selector": watched.label_selector, "field_selector": fields}
+        async for page in kubernetes.pages(resource, namespace, **how, metadata_only=True):
             yield page.items
 
     sinks = Sinks(enqueue=parts.enqueue, gone=parts.gone, changed=parts.changed)

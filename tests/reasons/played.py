@@ -1,5 +1,6 @@
 """Every reason for which a rollout stands still, or is doubted, played between the queue and a fake API server: what makes it."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -13,8 +14,10 @@ from tidegate.clients.errors import SourceBadAnswer, SourceRefused, SourceTimeou
 from tidegate.clients.prometheus import Endpoint, InstantVector
 from tidegate.decide.rollout.deciding import decide
 from tidegate.domain.decision import Decision
+from tidegate.domain.keys import Key, Kind
 from tidegate.domain.snapshot import Snapshot
 from tidegate.levers.flag.flag_set import DOCUMENT_KEY
+from tidegate.observe.sending import BOUNDS
 
 OTHER = "banner"
 """A second rollout, beside the one that climbs already."""
@@ -41,8 +44,13 @@ class Source(Dial):
     failures: dict[str, Exception] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     unknown: str = "\0"
+    slowness: float = 0.0
+    heavy: int = 0
 
     async def instant(self, endpoint: Endpoint, query: str, at: float, keep: int = 0) -> InstantVector:
+        if "heavy" in query:
+            self.heavy += self.slowness > 0
+            await asyncio.sleep(self.slowness)
         for word, failure in self.failures.items():
             if word in query:
                 raise failure
@@ -259,6 +267,23 @@ async def warned(play: Play) -> None:
     play.world.wake()
 
 
+async def query_slow(play: Play) -> None:
+    play.source.slowness = 30.0
+    await play.gated(query="heavy")
+
+
+async def source_busy(play: Play) -> None:
+    """Another rollout of the namespace has slow queries under way, and its policy lets it wait for them; the policy's own are answered."""
+    await play.policy("patient", prometheus={"interval": "10s"})
+    gates = [raw_gate(f"gate-{number}", query=f"heavy + {number}") for number in range(16)]
+    await play.other("crowd", policyRef={"name": "patient"}, gates=gates)
+    await play.world.until(lambda: play.world.is_at(10, "crowd"))
+    play.source.slowness = 30.0
+    await play.world.until(lambda: play.source.heavy >= BOUNDS.share)
+    play.world.parts.enqueue(Key(Kind.ROLLOUT_POLICY, "", "patient"))
+    await play.other()
+
+
 _DOUBTS, _METRICS = ConditionType.QUESTIONABLE, ConditionType.METRICS_AVAILABLE
 PARTS: dict[Reason, Part] = {
     Reason.ROLLED_BACK: Part(rolled_back),
@@ -292,5 +317,7 @@ PARTS: dict[Reason, Part] = {
     Reason.PROMETHEUS_TIMEOUT: Part(failing(SourceTimeout("no complete answer within 5 s")), _METRICS),
     Reason.PROMETHEUS_ERROR: Part(failing(SourceBadAnswer("the answer is not JSON")), _METRICS),
     Reason.PROMETHEUS_WARNING: Part(warned, _METRICS),
+    Reason.QUERY_SLOW: Part(query_slow, _METRICS, OTHER),
+    Reason.SOURCE_BUSY: Part(source_busy, _METRICS, OTHER),
 }
 """Every reason that isn't one of a rollout under control."""

@@ -19,7 +19,7 @@ class Ear:
         self.news = list[tuple[Any, ...]]()
         self.echoes = Echoes()
         sinks = Sinks(
-            enqueue=lambda key: self.news.append(("look", key.name)),
+            enqueue=lambda key, _: self.news.append(("look", key.name)),
             gone=lambda key: self.news.append(("gone", str(key))),
             changed=lambda ref: self.news.append(("changed", ref)),
         )

@@ -70,9 +70,21 @@ class Reason(StrEnum):
     PROMETHEUS_TIMEOUT = "PrometheusTimeout"
     PROMETHEUS_ERROR = "PrometheusError"
     PROMETHEUS_WARNING = "PrometheusWarning"
+    # a rollout's own queries
+    QUERY_SLOW = "QuerySlow"
+    SOURCE_BUSY = "SourceBusy"
 
 
-SOURCE_FAILURES = frozenset({Reason.PROMETHEUS_UNREACHABLE, Reason.PROMETHEUS_TIMEOUT, Reason.PROMETHEUS_ERROR, Reason.PROMETHEUS_WARNING})
+SOURCE_FAILURES = frozenset(
+    {
+        Reason.PROMETHEUS_UNREACHABLE,
+        Reason.PROMETHEUS_TIMEOUT,
+        Reason.PROMETHEUS_ERROR,
+        Reason.PROMETHEUS_WARNING,
+        Reason.QUERY_SLOW,
+        Reason.SOURCE_BUSY,
+    }
+)
 """The source of metrics gives no answer that can be judged."""
 
 

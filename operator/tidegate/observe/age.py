@@ -11,16 +11,18 @@ from tidegate.clients.prometheus import Endpoint, InstantVector, RangeVector
 from tidegate.domain.answers import Failure
 from tidegate.domain.liveness import LOOKBACK, Kind, ages, kinds_lately, samples_of_several, series_beside, signs_of_life
 from tidegate.domain.queries import Need, Selector
+from tidegate.observe.sending import NOBODY, Asker
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A policy's Prometheus, and for how many seconds a sample is fresh. Answers are shared among policies with the same endpoint,
-    credentials included."""
+    """A policy's Prometheus, for how many seconds a sample is fresh, and in whose name it is asked. Answers are shared among policies with
+    the same endpoint, credentials included."""
 
     policy: str
     endpoint: Endpoint
     staleness: float = math.inf
+    asker: Asker = NOBODY
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
 
@@ -74,6 +75,7 @@ class Snapshots:
             if isinstance(source, Problem):
                 policy = source
             else:
+                source = replace(source, asker=self._gates.asker(rollout))
                 about = (rollout, spec, policy, source, self._clock())
                 answers, medians, unknown = await asyncio.gather(
                     foreseen(self._gates.answers(*about), lambda _: {}),

@@ -15,11 +15,11 @@ from tidegate.watch.watched import POLICIES, ROLLOUTS, Body, Part, Watched
 class Sinks:
     """What gets the changes. All are called in the program's own event loop and must not block.
 
-    `enqueue` gets the key of an object to reconcile, `gone` that of one that was deleted. `changed` gets what others refer to, where an
-    external writer created, changed or deleted it.
+    `enqueue` gets the key of an object to reconcile, and whether it goes before others; `gone` that of one that was deleted. `changed` gets
+    what others refer to, where an external writer created, changed or deleted it.
     """
 
-    enqueue: Callable[[Key], None]
+    enqueue: Callable[[Key, bool], None]
     gone: Callable[[Key], None]
     changed: Callable[[Ref], None]
 
@@ -92,10 +92,10 @@ class Hearing:
             if self._known.get(ref) == before[ref]:
                 self._vanished(ref)
 
-    def enqueue(self, ref: Seen) -> None:
+    def enqueue(self, ref: Seen, *, is_urgent: bool = True) -> None:
         """Enqueue an object that has a key."""
         if ref.watched.kind is not None:
-            self._sinks.enqueue(Key(ref.watched.kind, ref.namespace, ref.name))
+            self._sinks.enqueue(Key(ref.watched.kind, ref.namespace, ref.name), is_urgent)
 
     def _is_new(self, ref: Seen, version: Version) -> bool:
         before = self._known.get(ref)

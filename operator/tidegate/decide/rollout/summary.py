@@ -63,7 +63,8 @@ def _sentence(status: FeatureRolloutStatus, source: Problem | None) -> str:
     sentence = f"step {status.step} of {status.steps}, {where}"
     if source is None or source.reason not in SOURCE_FAILURES:
         return sentence
-    return f"{sentence}; the source of metrics gives no answer: {source.message}"
+    what = "a query got no answer" if source.reason in (Reason.QUERY_SLOW, Reason.SOURCE_BUSY) else "the source of metrics gives no answer"
+    return f"{sentence}; {what}: {source.message}"
 
 
 def source_of(draft: Draft) -> Problem | None:
