@@ -69,14 +69,15 @@ def zero_at(points: Points) -> float | None:
 
 
 def lateness(points: Points, dwell: float, away: Sequence[Span]) -> list[float]:
-    """By how much each step after the first came later than it was due; what was due while something was away is due at its end."""
+    """By how much each step after the first came later than it was due. What was due while something was away is due at its end, and not
+    late where it came before."""
     times = [at for at, _ in rises(points)]
     out = []
     for before, after in pairwise(times):
         due = before + dwell
         for begin, end in away:
-            if begin <= due < end <= after:
-                due = end
+            if begin <= due < end:
+                due = min(end, max(due, after))
         out.append(after - due)
     return out
 

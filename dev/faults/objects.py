@@ -61,9 +61,7 @@ class RunDeleted(Deleted):
 
 
 class LeaseDeleted(Fault):
-    """The Lease of the operators."""
-
-    hinders = False
+    """The Lease of the operators, which ends the leader."""
 
     async def begin(self, scene: Scene, lanes: Sequence[Lane]) -> None:
         await scene.api.delete("leases", OPERATOR_NAMESPACE, LEASE)
@@ -87,8 +85,8 @@ class PolicyDeleted(Fault):
 
     async def told(self, scene: Scene, lanes: Sequence[Lane], began: float) -> str:
         records = [record for lane in lanes for record in await lane.corner.records(FLAG)]
-        said = {record["message"] for record in records if "policy" in record["message"].lower()}
-        return "recorded: " + ("; ".join(sorted(said)) or "nothing")
+        said = {record["transition"] for record in records if "olicy" in record["transition"]}
+        return "recorded: " + (", ".join(sorted(said)) or "nothing")
 
 
 class Storm(Fault):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from faults.fault import Fault
 from faults.figures import Span
 from faults.lanes import Lane
-from faults.plant import FLAG_SERVERS, PROMETHEUS
+from faults.plant import FLAG_SERVERS, OPERATORS, PROMETHEUS
 from faults.scene import Scene
 
 LEADER = "leader"
@@ -38,9 +38,10 @@ class Outage(Fault):
         raise NotImplementedError
 
     async def _up(self, scene: Scene) -> float:
-        """When all of them, just started, do their work: operators, which have yet to be elected, when they answer at all."""
+        """When all of them, just started, do their work. Of operators one is enough, and it has yet to be elected."""
         begun = time.time()
-        self._answers = ended = max(await asyncio.gather(*(scene.plant.ready(name) for name in self._names)))
+        ups = await asyncio.gather(*(scene.plant.ready(name) for name in self._names))
+        self._answers = ended = min(ups) if set(self._names) <= set(OPERATORS) else max(ups)
         if PROMETHEUS in self._names:
             ended = await scene.scraped_since(begun)
         self._up_in = ended - begun

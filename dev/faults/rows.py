@@ -22,6 +22,8 @@ STORMY = (IN_ITS_MIDDLE, NEVER)
 """Few, or the storm would be one of many objects."""
 TAKEOVER = Bounds(after_end=None, after_both=12)
 """A leader that is lost is replaced within its Lease of 10 s, and 2 s."""
+PROBED = Bounds(after_end=5)
+"""A source that was silent is asked every 2 s; then come an interval and two samples."""
 UNHINDERED = Bounds(step=2)
 """A due step is decided within an interval and a second."""
 
@@ -40,8 +42,9 @@ class Row:
 
 
 def _rows() -> Iterator[Row]:
-    for what, name in (("API server", API_SERVER), ("etcd", ETCD), ("Prometheus", PROMETHEUS)):
-        yield from _outages(what, name)
+    yield from _outages("API server", API_SERVER)
+    yield from _outages("etcd", ETCD)
+    yield from _outages("Prometheus", PROMETHEUS, bounds=PROBED)
     yield from _outages("leader", LEADER, killed=(20,), bounds=TAKEOVER)
     yield Row("leader killed, started again at once", Restarted(LEADER), AT_ONCE_SECONDS)
     yield from _outages("both operators", *OPERATORS, killed=(20,))
@@ -49,7 +52,7 @@ def _rows() -> Iterator[Row]:
     yield from _outages("both flag servers", *FLAG_SERVERS, bounds=UNHINDERED)
     yield Row("flag set deleted", FlagSetDeleted(), AT_ONCE_SECONDS, others=OTHERS, bounds=UNHINDERED)
     yield Row("RolloutRun deleted", RunDeleted(), AT_ONCE_SECONDS, bounds=UNHINDERED)
-    yield Row("Lease deleted", LeaseDeleted(), AT_ONCE_SECONDS, bounds=UNHINDERED)
+    yield Row("Lease deleted", LeaseDeleted(), AT_ONCE_SECONDS, bounds=TAKEOVER)
     yield Row("policy deleted, made again after 5 s", PolicyDeleted(), 5)
     yield Row("policy deleted, made again after 20 s", PolicyDeleted(), 20)
     yield Row("RolloutRuns refused for 15 s", Refused(RUNS), 15)

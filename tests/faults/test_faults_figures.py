@@ -85,7 +85,7 @@ def test_zero_counts_only_where_it_lasts() -> None:
     [
         (15.5, (), 0.5),
         (23.0, ((12.0, 22.0),), 1.0),  # due while something was away: from its end
-        (18.0, ((12.0, 22.0),), 3.0),  # made all the same: from when it was due
+        (18.0, ((12.0, 22.0),), 0.0),  # made all the same
         (23.0, ((16.0, 22.0),), 8.0),  # due before anything was away
     ],
 )
