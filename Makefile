@@ -31,7 +31,7 @@ test: $(UV)  ## What CI runs: checks, fast and thorough tests, other languages, 
 proof: $(UV)  ## Everything exhaustive: every kill point, every bad input, a second cluster, searches, simulations, figures (hours)
 	dev/cluster up --load-image
 	$(RUN) pytest -q -n 4 -m proof --durations=30
-	$(MAKE) search simulate bench
+	$(MAKE) faults search simulate bench
 
 fast: $(UV)  ## Tests that need no cluster (about a minute)
 	$(RUN) pytest -q --ignore=tests/e2e --ignore=tests/languages -n 2 -m "not thorough and not proof"
@@ -57,11 +57,14 @@ demo-cluster: $(UV)  ## The same on a whole cluster, as root or with Docker: 2 m
 image: $(UV)  ## Build the image of operator and flag server, and what a plain `docker build -f Dockerfile build/image` needs
 	dev/cluster build-image
 
-bench: $(UV)  ## The figures of docs/benchmarks.md, on the local cluster (about three quarters of an hour; leave the machine alone meanwhile)
+bench: $(UV)  ## The figures of docs/benchmarks.md, on the local cluster (about an hour and a half; leave the machine alone meanwhile)
 	$(RUN) python dev/bench/decide_cost.py
+	$(RUN) python dev/bench/query_cost.py
 	$(RUN) python dev/bench/flag_clients.py
 	$(RUN) python dev/bench/rollback_latency.py
 	$(RUN) python dev/bench/operator_scale.py
+	$(RUN) python dev/bench/busy_start.py
+	$(RUN) python dev/bench/neighbour.py
 
 simulate: $(UV)  ## How often each kind of gate rolls back a healthy rollout, and how soon it catches a bad one (about twenty minutes)
 	$(RUN) python dev/simulation/run.py
@@ -69,8 +72,11 @@ simulate: $(UV)  ## How often each kind of gate rolls back a healthy rollout, an
 sources: $(UV)  ## What a gate is told by real servers with Prometheus's API: Prometheus 2.53, VictoriaMetrics, Thanos (built by go: minutes)
 	$(RUN) python dev/sources/run.py
 
+faults: $(UV)  ## Every part stopped, killed, deleted, refused or lied to while features turn bad: what rises, how long they stay on (about half an hour)
+	$(RUN) python dev/faults/run.py
+
 search: $(UV)  ## Every place that a rollout can reach in small worlds, or all to a depth, held to every claim; then seeded bugs, to be found (about a quarter of an hour)
 	$(RUN) python dev/search/run.py
 	$(RUN) python dev/search/seeded.py
 
-.PHONY: e2e demo demo-cluster image bench simulate sources search
+.PHONY: e2e demo demo-cluster image bench simulate sources faults search

@@ -70,7 +70,7 @@ class Operator:
 def _started(host: Host, folder: Path) -> subprocess.Popen[bytes]:
     config = with_token(host.kubeconfig, host.token, folder / "operator.yaml")
     namespace = host.world.namespace
-    command = [sys.executable, "-m", "tidegate", "operator", f"--kubeconfig={config}", "--candidate=bench", f"--namespace={namespace}"]
+    command = [sys.executable, "-m", "tidegate", "operator", f"--kubeconfig={config}", "--candidate=bench", f"--namespace={namespace}*"]
     command += [f"--own-namespace={namespace}", "--host=127.0.0.1", f"--port={PORT}", "--log-level=ERROR"]
     with (folder / "operator.log").open("ab") as log:
         return subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, "PYTHONPATH": str(ROOT / "operator")})
@@ -78,7 +78,7 @@ def _started(host: Host, folder: Path) -> subprocess.Popen[bytes]:
 
 @asynccontextmanager
 async def operator(host: Host, folder: Path) -> AsyncIterator[Operator]:
-    """A process that looks after the bench's namespace; ends with the block."""
+    """A process that looks after the bench's namespace, and those whose names begin like it; ends with the block."""
     process = _started(host, folder)
     try:
         async with aiohttp.ClientSession() as session:
@@ -117,11 +117,12 @@ async def until(wanted: Callable[[], Awaitable[bool]], seconds: float, what: str
         await asyncio.sleep(every)
 
 
-def waiting(world: World, number: int) -> Json:
+def waiting(world: World, number: int, namespace: str = "") -> Json:
     """A rollout that nothing happens to: switched off, its flag at 0 %."""
-    return world.rollout_body(
+    body = world.rollout_body(
         f"rollout-{number:05}", flag=f"flag-{number:05}", enabled=False, flag_fields={"configMap": f"flags-{number // 500:02}"}
     )
+    return body | {"metadata": body["metadata"] | {"namespace": namespace or world.namespace}}
 
 
 def moving(world: World, number: int, gates: int) -> Json:

@@ -64,7 +64,13 @@ _RAISES = (
         "None",
         "readings",
     ),
-    Bug("a spec that can't be followed holds nothing back", _WAITING, "= (spec_followable, policy_usable,", "= (policy_usable,", "plans"),
+    Bug(
+        "a spec that can't be followed holds nothing back",
+        _WAITING,
+        "    spec_followable,\n    policy_usable,",
+        "    policy_usable,",
+        "plans",
+    ),
     Bug(
         "a step is passed on samples from before it",
         _VERDICT,
@@ -72,7 +78,7 @@ _RAISES = (
         "if found.sample_time < effective - 60:",
         "lasting",
     ),
-    Bug("a step is climbed from a manual override", _WAITING, "in_time, not_turned_down, gates", "in_time, gates", "hands"),
+    Bug("a step is climbed from a manual override", _WAITING, "    not_turned_down,\n", "", "hands"),
     Bug("a manual override is corrected", _DRAFT, "return live if live < self.step_percent else None", "return None", "hands"),
     Bug(
         "a raise that is taken back isn't written over",
@@ -115,8 +121,15 @@ _FALLS = (
     Bug(
         "a rollback that is refused isn't kept",
         _SCRIPT,
-        "    elif stands.state is State.ROLLBACK and not outcome.is_conflict:\n",
+        "    elif stands.state is State.ROLLBACK and (rollout.status.state is not State.ROLLBACK or not outcome.is_conflict):\n",
         "    elif outcome.is_ok:\n",
+        "killed",
+    ),
+    Bug(
+        "a rollback that meets a conflict isn't kept",
+        _SCRIPT,
+        "(rollout.status.state is not State.ROLLBACK or not outcome.is_conflict)",
+        "not outcome.is_conflict",
         "killed",
     ),
     Bug(
@@ -203,6 +216,21 @@ _RECORDS = (
         _SCRIPT,
         "    outcome = yield Append(status)\n    if outcome.is_ok:\n        outcome = yield ClearPending",
         "    yield Append(status)\n    if True:\n        outcome = yield ClearPending",
+        "unwritten",
+    ),
+    Bug("records that are refused are not told of", _SCRIPT, "        if told != status:\n", "        if told is None:\n", "unwritten"),
+    Bug(
+        "what was told of records stays when they are written",
+        "domain/recording.py",
+        "next(told, None) if status.pending is not None else None",
+        "next(told, None)",
+        "retried",
+    ),
+    Bug(
+        "nobody looks again once refused records are written",
+        _DECISION,
+        " or unrecorded(draft.before) or ",
+        " or ",
         "unwritten",
     ),
     Bug("records of an object that is created again begin at 1", _ATTEMPT, "seq=run.seq if run else 0", "seq=0", "reborn"),

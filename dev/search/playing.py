@@ -21,7 +21,7 @@ from tidegate.levers.flag.flag_set import WriteFlag
 
 MOST_MADE = 2
 """Of so many RolloutRuns a place knows when they were made: no scope looks further back."""
-REFUSED = script.Outcome(is_ok=False, refusal="the flag set is full")
+REFUSED = script.Outcome(is_ok=False, refusal="no changes on Fridays")
 _NAMES = {
     script.Act: "action",
     script.WriteStatus: "status write",
@@ -34,7 +34,7 @@ _WRITES = tuple(_NAMES)
 @dataclass(frozen=True, slots=True)
 class Played:
     """How far a script got. `version`: the object's, as the process knows it; `outcomes` of all items so far, by which it is played again
-    to here; `cuts`: what went wrong, in words."""
+    to here; `cuts`: what went wrong, in words; `is_unrecorded`: whether its records were refused."""
 
     place: Place
     version: int
@@ -42,6 +42,7 @@ class Played:
     appended: tuple[Record, ...] = ()
     outcomes: tuple[script.Outcome, ...] = ()
     cuts: tuple[str, ...] = ()
+    is_unrecorded: bool = False
 
 
 class Player:
@@ -110,7 +111,9 @@ class Player:
             case script.WriteStatus(status) | script.ClearPending(status):
                 return self._stored(before, replace(before.place, status=status))
             case script.Append(status):
-                return (self._appended(before, status), script.OK) if before.place.appends else (before, script.FAILED)
+                return (
+                    (self._appended(before, status), script.OK) if before.place.appends else (replace(before, is_unrecorded=True), REFUSED)
+                )
             case script.Keep(status):
                 return replace(before, place=replace(before.place, evidence=(status.attempt, status.gates))), script.OK
             case script.Drop():

@@ -33,7 +33,7 @@ FAILED = Failure(Reason.PROMETHEUS_UNREACHABLE, "connection refused")
 @dataclass(frozen=True, slots=True)
 class Reconcile:
     """What one reconcile did, up to where it ended. `seen`: where the snapshot was taken, which may be an earlier place; `now`: when it
-    decided; `cuts`: what went wrong on the way, in words."""
+    decided; `cuts`: what went wrong on the way, in words; `is_unrecorded`: whether its records were refused."""
 
     place: Place
     seen: Place
@@ -45,6 +45,7 @@ class Reconcile:
     cuts: tuple[str, ...] = ()
     writes: tuple[FlagWrite, ...] = ()
     appended: tuple[Record, ...] = ()
+    is_unrecorded: bool = False
 
     @property
     def read(self) -> FeatureRolloutStatus:
@@ -160,4 +161,6 @@ class Operator:
             memory = remembered(self.library, place, snapshot, said, played.writes, after, now)
             if memory is not after.memory:
                 after = replace(after, memory=memory)
-            yield Reconcile(place, seen, said, snapshot, decision, now, after, played.cuts, played.writes, played.appended)
+            yield Reconcile(
+                place, seen, said, snapshot, decision, now, after, played.cuts, played.writes, played.appended, played.is_unrecorded
+            )

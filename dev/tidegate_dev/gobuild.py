@@ -28,9 +28,9 @@ class Builder:
 
     def build(self, names: Sequence[str]) -> None:
         """Builds what is missing of these programs at once: they share most of what they are made of."""
-        if self._missing(names):
+        if self.missing(names):
             with locks.exclusive(self._settings.cache / "build.lock", "building programs"):
-                if missing := self._missing(names):
+                if missing := self.missing(names):
                     self._build(missing)
 
     def program(self, name: str) -> Path:
@@ -49,7 +49,8 @@ class Builder:
     def _target(self, name: str) -> Path:
         return self._settings.cache / "programs" / upstreams.key(name, self._go_version) / name
 
-    def _missing(self, names: Sequence[str]) -> list[str]:
+    def missing(self, names: Sequence[str]) -> list[str]:
+        """Those of the programs that are not built."""
         return [name for name in names if not self._target(name).exists()]
 
     def _build(self, names: Sequence[str]) -> None:

@@ -72,7 +72,10 @@ UPSTREAMS = (
     Upstream(
         "prometheus",
         "github.com/prometheus/prometheus",
-        {name: f"github.com/prometheus/prometheus/cmd/{name}" for name in ("prometheus", "promtool")},
+        {
+            **{name: f"github.com/prometheus/prometheus/cmd/{name}" for name in ("prometheus", "promtool")},
+            "promqlcheck": f"{MODULE}/promqlcheck",
+        },
         stamp="github.com/prometheus/common/version.Version={}",
         image="docker.io/prom/prometheus",
         known_as=_of_prometheus,

@@ -54,9 +54,12 @@ def operator(
         str, typer.Option(envvar="POD_NAMESPACE", help="Holds the Lease, and the Secrets that RolloutPolicies name.")
     ] = "default",
     candidate: Annotated[str | None, typer.Option(envvar="POD_NAME", help="Names this replica in the Lease. Default: the host.")] = None,
+    pod_uid: Annotated[
+        str | None, typer.Option(envvar="POD_UID", help="Of the pod that this is the only operator of: its next container leads at once.")
+    ] = None,
     port: Annotated[int, typer.Option(help="Serves /healthz, /readyz and /metrics.")] = 8080,
     host: Annotated[str, typer.Option(help="Address to serve them on.")] = "0.0.0.0",
-    workers: Annotated[int, typer.Option(help="Objects reconciled in parallel.")] = 16,
+    workers: Annotated[int, typer.Option(help="Objects reconciled in parallel, beside those that wait for slow queries.")] = 16,
     lease_name: Annotated[str, typer.Option(help="Replicas with the same Lease elect one leader.")] = "tidegate",
     lease_duration: Annotated[float, typer.Option(help="Seconds after which a silent leader is replaced.")] = 10.0,
     grace: Grace = 10.0,
@@ -76,6 +79,7 @@ def operator(
         settings = OperatorSettings(
             own_namespace=own_namespace,
             candidate=candidate or socket.gethostname(),
+            pod_uid=pod_uid,
             kubeconfig=kubeconfig,
             namespaces=tuple(namespace or ()),
             host=host,

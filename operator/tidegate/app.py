@@ -23,9 +23,11 @@ from tidegate.clients.resources import CONFIG_MAPS, FEATURE_ROLLOUTS, ROLLOUT_PO
 from tidegate.clients.watch_session import watch_session
 from tidegate.clients.writer import Echoes, Writer
 from tidegate.domain.keys import Key, Kind, Ref, RefKind
-from tidegate.loop.election import Leadership, LeaseSettings
+from tidegate.loop.election import Leadership
 from tidegate.loop.health import HealthSettings, Pulse, loop_check, queue_check, serve_health
 from tidegate.loop.index import Index
+from tidegate.loop.leading import elected, lead
+from tidegate.loop.lease import LeaseSettings
 from tidegate.loop.policy_handler import PolicyHandler
 from tidegate.loop.queue import Queue, QueueSettings
 from tidegate.loop.queue_metrics import QueueMetrics
@@ -67,8 +69,8 @@ class Parts:
     policies: Policies
     outbox: Outbox
 
-    def enqueue(self, key: Key) -> None:
-        self.queue.add(key)
+    def enqueue(self, key: Key, is_urgent: bool = True) -> None:
+        self.queue.add(key, is_urgent=is_urgent)
 
     def gone(self, key: Key) -> None:
         """Whoever waits for what it had is reconciled."""
@@ -82,6 +84,11 @@ class Parts:
         """An external writer changed what others refer to: it is read anew, and they are reconciled."""
         self.forget(ref)
         for key in self.index.of(ref, Ref(ref.kind, "", "")):
+            self.queue.add(key, is_urgent=ref.kind is not RefKind.ROLLOUT_POLICY)  # thousands may use one policy
+
+    def retry(self) -> None:
+        """The API server answers again: what failed, perhaps for its sake, doesn't wait for the end of its back-off."""
+        for key in self.reconciler.failed():
             self.queue.add(key)
 
     def forget(self, ref: Ref) -> None:
@@ -154,15 +161,20 @@ async def _run(settings: OperatorSettings) -> int:
     async with AsyncExitStack() as stack:
         kubernetes = await stack.enter_async_context(Kubernetes.connect(settings.kubeconfig))
         prometheus = await stack.enter_async_context(Prometheus.connect())
-        leadership = Leadership(kubernetes, _lease_settings(settings))
+        # Connections of its own: requests that hang, of reconciles, must not keep a renewal waiting for a free one.
+        elections = await stack.enter_async_context(Kubernetes.connect(settings.kubeconfig, connections=2))
+        where = LeaseSettings.lasting(
+            settings.lease_duration, settings.own_namespace, settings.candidate, settings.lease_name, place=settings.place
+        )
+        leadership = Leadership(elections, where)
         parts = assemble(kubernetes, prometheus, registry, leadership.held, settings)
         leads = asyncio.Event()
         coverage = Coverage()
         expose_process(registry, leadership.held, coverage.count)
+        # Before the election, and until the Lease is given up: whoever listens there knows that no other process of its pod does.
         await stack.enter_async_context(_health(settings, registry, parts, leadership, leads, coverage))
-        if not await _won(leadership, stop):
+        if not await elected(leadership, stop, parts.retry):
             return 0
-        stack.push_async_callback(leadership.release)
         leads.set()
         return await _lead(settings, kubernetes, parts, leadership, stop, coverage)
 
@@ -170,38 +182,29 @@ async def _run(settings: OperatorSettings) -> int:
 async def _lead(
     settings: OperatorSettings, kubernetes: Kubernetes, parts: Parts, leadership: Leadership, stop: asyncio.Event, coverage: Coverage
 ) -> int:
-    """Watches and reconciles until `stop` is set, or until it must not go on. Events of what was decided are posted before the end."""
     posting = asyncio.create_task(parts.outbox.run(), name="events")
-    watching = asyncio.create_task(_watch(settings, kubernetes, parts, coverage), name="watch")
-    working = asyncio.create_task(parts.queue.run(), name="queue")
-    ends = {
-        asyncio.create_task(stop.wait(), name="stop"): "asked to stop",
-        asyncio.create_task(leadership.lost.wait(), name="lost"): "lost the Lease",
-        watching: "the watch ended",
-        working: "the queue ended",
+    works = {
+        asyncio.create_task(_watch(settings, kubernetes, parts, coverage), name="watch"): "the watch ended",
+        asyncio.create_task(parts.queue.run(), name="queue"): "the queue ended",
     }
-    done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-    why = ends[next(iter(done))]
-    _log.log(logging.INFO if stop.is_set() else logging.ERROR, "draining: %s", why)
-    await _drain(parts, 0.0 if leadership.lost.is_set() else settings.grace)
-    for task in (*ends, posting):
-        task.cancel()
-    for result in await asyncio.gather(*ends, posting, return_exceptions=True):
-        if isinstance(result, Exception):
-            _log.error("%s: %s", why, result)
-    return 0 if stop.is_set() else 1
 
+    async def drain(grace: float) -> None:
+        # Reconciles first, since they make Events. Events don't get long: the next leader waits for the Lease meanwhile.
+        await parts.queue.drain(grace)
+        await parts.outbox.drain(min(grace, _GRACE_FOR_EVENTS))
+        posting.cancel()
+        (ended,) = await asyncio.gather(posting, return_exceptions=True)
+        if isinstance(ended, Exception):
+            _log.error("posting Events ended: %s", ended)
 
-async def _drain(parts: Parts, grace: float) -> None:
-    """Reconciles first, since they make Events. Events don't get long: the next leader waits for the Lease meanwhile."""
-    await parts.queue.drain(grace)
-    await parts.outbox.drain(min(grace, _GRACE_FOR_EVENTS))
+    return await lead(leadership, stop, works, drain, settings.grace)
 
 
 async def _watch(settings: OperatorSettings, kubernetes: Kubernetes, parts: Parts, coverage: Coverage) -> None:
-    async def pages(watched: Watched, namespace: str) -> AsyncIterator[Sequence[Mapping[str, Any]]]:
+    async def pages(watched: Watched, namespace: str, fields: str) -> AsyncIterator[Sequence[Mapping[str, Any]]]:
         resource = Resource(watched.group, watched.version, watched.plural, watched.namespaced)
-        async for page in kubernetes.pages(resource, namespace, label_selector=watched.label_selector, metadata_only=True):
+        how = {"label_selector": watched.label_selector, "field_selector": fields}
+        async for page in kubernetes.pages(resource, namespace, **how, metadata_only=True):
             yield page.items
 
     sinks = Sinks(enqueue=parts.enqueue, gone=parts.gone, changed=parts.changed)
@@ -213,18 +216,6 @@ async def _watch(settings: OperatorSettings, kubernetes: Kubernetes, parts: Part
         login=lambda answered: watch_session(settings.kubeconfig, answered),
         lister=pages,
         stop=asyncio.Event(),
-    )
-
-
-def _lease_settings(settings: OperatorSettings) -> LeaseSettings:
-    """A leader stops writing well before another may start: 70 % of the duration, as client-go's defaults have it roughly."""
-    return LeaseSettings(
-        namespace=settings.own_namespace,
-        candidate=settings.candidate,
-        name=settings.lease_name,
-        duration=settings.lease_duration,
-        renew_deadline=settings.lease_duration * 0.7,
-        retry=settings.lease_duration * 0.15,
     )
 
 
@@ -254,19 +245,6 @@ def _health(
             beating.cancel()
 
     return serve()
-
-
-async def _won(leadership: Leadership, stop: asyncio.Event) -> bool:
-    """Waits for the Lease; False where the process was asked to stop first."""
-    acquiring = asyncio.create_task(leadership.acquire(), name="election")
-    stopping = asyncio.create_task(stop.wait(), name="stop")
-    await asyncio.wait([acquiring, stopping], return_when=asyncio.FIRST_COMPLETED)
-    stopping.cancel()
-    if acquiring.done():
-        acquiring.result()
-        return True
-    acquiring.cancel()
-    return False
 
 
 def _stop_on_signals() -> asyncio.Event:

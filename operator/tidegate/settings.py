@@ -12,6 +12,7 @@ class OperatorSettings:
 
     own_namespace: str
     candidate: str
+    pod_uid: str | None = None
     kubeconfig: str | None = None
     namespaces: tuple[str, ...] = ()
     host: str = "0.0.0.0"
@@ -21,6 +22,11 @@ class OperatorSettings:
     lease_duration: float = 10.0
     grace: float = 10.0
     run_history_limit: int = 50
+
+    @property
+    def place(self) -> str:
+        """Where no other operator can be while this one lives: it listens on that port of its pod. "" outside of a pod."""
+        return f"{self.pod_uid}:{self.port}" if self.pod_uid else ""
 
     def in_words(self) -> str:
         """For the first line of the log."""

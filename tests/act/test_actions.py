@@ -44,44 +44,45 @@ def finalizers(server: ApiServer) -> list[str]:
 
 async def test_finalizers_of_others_are_kept(server: ApiServer, actions: Actions) -> None:
     seen = await rollout(server, OTHER)
-    await actions.perform(seen, AddFinalizer(), seen.resource_version)
+    await actions.perform(seen, AddFinalizer())
     assert finalizers(server) == [OTHER, FINALIZER]
     seen = await rollout(server, OTHER, FINALIZER)
-    await actions.perform(seen, RemoveFinalizer(), seen.resource_version)
+    await actions.perform(seen, RemoveFinalizer())
     assert finalizers(server) == [OTHER]
 
 
 async def test_the_version_that_comes_back_is_the_one_to_write_under(server: ApiServer, actions: Actions) -> None:
     seen = await rollout(server)
-    assert await actions.perform(seen, OFF, seen.resource_version) == seen.resource_version, "a flag is no part of the rollout"
-    version = await actions.perform(seen, AddFinalizer(), seen.resource_version)
+    assert await actions.perform(seen, OFF) == seen, "a flag is no part of the rollout"
+    after = await actions.perform(seen, AddFinalizer())
     stored = server.store.objects["featurerollouts", "shop", "search"]["metadata"]
-    assert version == stored["resourceVersion"] != seen.resource_version
+    assert after.resource_version == stored["resourceVersion"] != seen.resource_version
+    assert after.finalizers == (FINALIZER,)
 
 
 async def test_a_rollout_that_changed_meanwhile_is_a_conflict(server: ApiServer, actions: Actions) -> None:
     seen = await rollout(server)
     await server.put("featurerollouts", "shop", {"metadata": {"name": "search"}, "spec": {"paused": True}})
     with pytest.raises(Conflict):
-        await actions.perform(seen, AddFinalizer(), seen.resource_version)
+        await actions.perform(seen, AddFinalizer())
     assert finalizers(server) == []
 
 
 async def test_a_rollout_that_is_gone_is_no_error(server: ApiServer, actions: Actions) -> None:
     seen = await rollout(server)
     await server.remove("featurerollouts", "shop", "search")
-    assert await actions.perform(seen, AddFinalizer(), seen.resource_version) == seen.resource_version
+    assert await actions.perform(seen, AddFinalizer()) == seen
 
 
 @pytest.mark.parametrize("action", [AddFinalizer(), RemoveFinalizer(), OFF], ids=lambda action: type(action).__name__)
 async def test_without_the_lease_nothing_is_written(server: ApiServer, kubernetes: Kubernetes, action: Action) -> None:
     seen = await rollout(server, FINALIZER)
     with pytest.raises(NotLeaderError):
-        await made(kubernetes, is_leader=False).perform(seen, action, seen.resource_version)
+        await made(kubernetes, is_leader=False).perform(seen, action)
     assert not [request for request in server.requests if request.verb in ("create", "patch", "update")]
 
 
 async def test_a_write_of_an_unknown_lever_is_a_bug(server: ApiServer, actions: Actions) -> None:
     unknown = Write(percent=0, mark=mark(), seen=Reading(None), raises=False)
     with pytest.raises(TypeError, match="no lever takes Write"):
-        await actions.perform(await rollout(server), unknown, "1")
+        await actions.perform(await rollout(server), unknown)

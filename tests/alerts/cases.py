@@ -46,6 +46,9 @@ def stalled(reason: str) -> str:
     return rollout("rollout_condition", type="Stalled", reason=reason)
 
 
+UNRECORDED = rollout("rollout_condition", type="Unrecorded", reason="NotRecorded")
+
+
 def happened(transition: str) -> str:
     return rollout("rollout_transitions_total", transition=transition)
 
@@ -88,6 +91,7 @@ ROLLOUTS = (
     Case("TidegateRolloutStuck", "paused", {phase("Paused"): ALWAYS, stalled("LoweredElsewhere"): ALWAYS}),
     Case("TidegateRolloutStuck", "rolled back has an alert of its own", {phase("RolledBack"): ALWAYS, stalled("RolledBack"): ALWAYS}),
     Case("TidegateRolloutStuck", "contested has an alert of its own", {phase("Progressing"): ALWAYS, stalled("Contested"): ALWAYS}),
+    Case("TidegateRolloutStuck", "not recorded has an alert of its own", {phase("Progressing"): ALWAYS, stalled("NotRecorded"): ALWAYS}),
     Case("TidegateRolloutStuck", "waiting for its dwell", {phase("Progressing"): ALWAYS}),
     Case(
         "TidegateGateWithoutData",
@@ -104,6 +108,10 @@ ROLLOUTS = (
     Case("TidegateGateWithoutData", "at the start", {phase("Waiting"): ALWAYS, rollout("gate_verdict", **GATE, verdict="NO_DATA"): AGES}),
     Case("TidegateGateWithoutData", "pending", {**PENDING, rollout("gate_verdict", **GATE, verdict="NO_DATA"): ALWAYS}),
     Case("TidegateGateWithoutData", "holding", {phase("Progressing"): ALWAYS, rollout("gate_verdict", **GATE, verdict="HOLD"): ALWAYS}),
+    Case("TidegateNotRecorded", "while it climbs", {phase("Progressing"): ALWAYS, UNRECORDED: AGES}, (ROLLOUT,), at=23),
+    Case("TidegateNotRecorded", "after a rollback", {phase("RolledBack"): ALWAYS, UNRECORDED: ALWAYS}, (ROLLOUT,)),
+    Case("TidegateNotRecorded", "for a moment", {phase("Progressing"): ALWAYS, UNRECORDED: AGES}, at=21),
+    Case("TidegateNotRecorded", "pending", {**PENDING, UNRECORDED: ALWAYS}),
     Case("TidegateContested", "three corrections", {phase("Progressing"): ALWAYS, stalled("Contested"): AGES}, (ROLLOUT,), at=21),
     Case("TidegateContested", "turned down once", {phase("Progressing"): ALWAYS, stalled("LoweredElsewhere"): ALWAYS}),
     Case("TidegateContested", "pending", {**PENDING, stalled("Contested"): ALWAYS}),

@@ -97,6 +97,15 @@ def test_pods_are_hardened(chart: Chart, case: str) -> None:
         }
 
 
+def test_the_operator_knows_its_pod(chart: Chart) -> None:
+    """By the uid a container that is started again finds its predecessor's name in the Lease."""
+    (container,) = chart.render({}).pods("operator")["spec"]["containers"]
+    known = {one["name"]: one["valueFrom"]["fieldRef"]["fieldPath"] for one in container["env"] if "valueFrom" in one}
+    assert known == {"POD_NAMESPACE": "metadata.namespace", "POD_NAME": "metadata.name", "POD_UID": "metadata.uid"}
+    commands: Any = typer.main.get_command(app)
+    assert known.keys() <= {option.envvar for option in commands.commands["operator"].params}
+
+
 def test_the_image(chart: Chart) -> None:
     def image(values: Json) -> str:
         return str(chart.render(values).pods("flags")["spec"]["containers"][0]["image"])

@@ -103,6 +103,46 @@ def test_nothing_begins_on_top_of_records_that_can_not_be_appended() -> None:
     assert (world.status.revision, world.status.phase) == ("v199", Phase.PROGRESSING)
 
 
+def refused_for(world: World, seconds: int) -> None:
+    """At each evaluation the records are refused."""
+    world.unrecordable = "exceeded quota: records"
+    for _ in range(seconds // 10):
+        world.reconcile()
+        world.now += timedelta(seconds=10)
+
+
+def test_a_raise_whose_record_is_refused_is_withdrawn_and_decided_anew_once_it_can_be_recorded() -> None:
+    world = World.at(10, gates=GATES, dwell="30s")
+    world.run(15)
+    refused_for(world, 300)
+    assert (world.percent, world.status.raising) == (10, None)
+    assert stalled_for(world.status) is Reason.NOT_RECORDED
+    assert "exceeded quota: records" in (world.status.waiting_for or "")
+    assert world.is_converged(), "it is told once"
+    world.unrecordable = None
+    world.climb_to(50)
+    assert stalled_for(world.status) is None
+    assert "Unrecorded" not in {one.type.value for one in world.status.conditions}
+    told = world.recorded()
+    decided = [number for number, one in enumerate(told) if one is Transition.STEP_DECIDED]
+    assert told[decided[1] :] == [
+        Transition.STEP_DECIDED,
+        Transition.STEP_WITHDRAWN,
+        Transition.STEP_DECIDED,
+        Transition.STEP_EFFECTIVE,
+    ], "on the numbers of then"
+
+
+def test_no_bake_ends_while_records_are_refused() -> None:
+    world = World.at(Phase.BAKING, gates=GATES, bake="60s")
+    world.edit(bake="61s")
+    refused_for(world, 300)
+    assert (world.phase, stalled_for(world.status)) == (Phase.BAKING, Reason.NOT_RECORDED)
+    world.unrecordable = None
+    world.until(Phase.SUCCEEDED)
+    assert stalled_for(world.status) is None
+
+
 @pytest.mark.flag
 def test_what_was_appended_before_a_crash_is_not_counted_on() -> None:
     """The record is in the run and still in status: the next of its kind is another record."""

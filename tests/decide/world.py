@@ -146,6 +146,8 @@ class World:
         self.flag_problem: Problem | None = None
         self.refusal: str | None = None
         """Why the flag set takes no write, for good."""
+        self.unrecordable: str | None = None
+        """Why no RolloutRun takes a record, for good."""
         self.dial = Dial() if self.lever_kind == "dial" else None
         self.writes: list[tuple[datetime, Write]] = []
         self.last: Decision | None = None
@@ -531,6 +533,8 @@ class World:
         return str(self._version)
 
     def _append(self, status: FeatureRolloutStatus, snapshot: Snapshot) -> None:
+        if self.unrecordable is not None:
+            raise CutShortError(Outcome(is_ok=False, refusal=self.unrecordable))
         assert snapshot.lever is not None
         for record in status.pending.records if status.pending else ():
             assert record.attempt is not None

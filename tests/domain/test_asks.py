@@ -8,7 +8,8 @@ import pytest
 from tests.builders import after, policy, raw_gate, spec
 from tidegate.api.gates import Gate
 from tidegate.api.rollout_status import FeatureRolloutStatus, Phase, State
-from tidegate.domain.asks import Wording, gates_to_ask, last_tick, query_fault
+from tidegate.domain.asks import Wording, gates_to_ask, last_tick, median_query, query_fault
+from tidegate.domain.queries import compile_query
 from tidegate.domain.snapshot import Rollout
 
 SPEC = spec(gates=[raw_gate("errors"), raw_gate("slow")])
@@ -74,6 +75,12 @@ def test_a_query_is_rendered_for_its_attempt(status: dict[str, Any], expected: s
     assert Wording(rollout(**status), timedelta(seconds=10), after(0))(query) == expected
 
 
+@pytest.mark.parametrize("query", ["x", "x # as it was", 'x{a="#"}'])
+def test_a_median_is_of_the_whole_query(query: str) -> None:
+    """Baselines keep their comments, which would go on behind them."""
+    assert compile_query(median_query(query, timedelta(days=1), timedelta(seconds=30))).reach == timedelta(days=1)
+
+
 def gates(**fields: Any) -> tuple[Gate, ...]:
     return (Gate.model_validate(raw_gate("fine")), Gate.model_validate(raw_gate("odd", **fields)))
 
@@ -85,7 +92,10 @@ def gates(**fields: Any) -> tuple[Gate, ...]:
         ({"query": 'rate(x{n="$name"}[$window])'}, None),
         ({"query": "rate(x[5m)"}, "spec.gates[1].query (gate odd): not valid PromQL"),
         ({"query": "x[5m]"}, "spec.gates[1].query (gate odd): gives a range"),
-        ({"query": "(" * 1000 + "x" + ")" * 1000}, "spec.gates[1].query (gate odd): has more than 50 brackets within each other"),
+        (
+            {"query": "(" * 1000 + "x" + ")" * 1000},
+            "spec.gates[1].query (gate odd): has more than 50 brackets and operators within each other",
+        ),
         ({"query": 'x{a="$pod"}'}, "spec.gates[1].query (gate odd): $pod is not a placeholder"),
         ({"samples": {"count": "sum(", "min": 5}}, "spec.gates[1].samples.count (gate odd): not valid PromQL"),
         ({"samples": {"count": "trades_total", "min": 5}}, None),

@@ -100,7 +100,7 @@ def up(matchers: str) -> str:
         # other selectors say something only of the same targets, and where the selector had no series of its own
         ("(x or vector(0)) / y", "", "max(timestamp(y{}))", True),
         ("(x or vector(0)) / y", "unlabelled", "max(timestamp(y{}))", True),
-        ("(x or vector(0)) / y", "a in shop", 'timestamp(y{job="a",namespace="shop"})', True),  # of what is pushed there is no `up`
+        ("(x or vector(0)) / y", "a in shop", 'timestamp(y{job="a", namespace="shop"})', True),  # of what is pushed there is no `up`
         ("(x or vector(0)) / y", "a in shop", "timestamp(y{})", False),
         ('(x{job="a"} or vector(0)) / y{job="a"}', "", 'timestamp(y{job="a"})', True),
         ('(x{job="a"} or vector(0)) / y{job="b"}', "", "timestamp(y", False),

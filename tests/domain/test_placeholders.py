@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tidegate.domain.outline import WRITTEN
 from tidegate.domain.placeholders import IN_STRINGS, MAX_WINDOW, render, window_since
 from tidegate.domain.problems import QueryProblem
 
@@ -35,6 +36,17 @@ WINDOW = timedelta(seconds=90)
 )
 def test_rendered(query: str, expected: str) -> None:
     assert render(query, VALUES, WINDOW) == expected
+
+
+def test_a_query_is_no_longer_than_its_bound_with_its_placeholders_filled_in() -> None:
+    around = len('x{a=""}')
+    long = "n" * 50
+    fits, too_long = 'x{a="' + "$name" * 122 + '"}', 'x{a="' + "$name" * 123 + '"}'
+    assert len(render(fits, VALUES | {"name": long}, WINDOW)) == around + 122 * 50 <= WRITTEN.length
+    for query in (too_long, "x" * (WRITTEN.length + 1)):
+        with pytest.raises(QueryProblem, match="more than 6144 characters with its placeholders filled in: use a recording rule"):
+            render(query, VALUES | {"name": long}, WINDOW)
+    assert render("x" * WRITTEN.length, VALUES, WINDOW)
 
 
 @pytest.mark.parametrize("quote", ['"', "'", "`"])

@@ -9,7 +9,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidegate.domain.problems import QueryProblem
-from tidegate.domain.queries import MAX_DEPTH, MAX_SELECTORS, asks_for, bare_selector, compile_query, confined, expected, target_matchers
+from tidegate.domain.queries import (
+    MAX_SELECTORS,
+    asks_for,
+    bare_selector,
+    compile_query,
+    compile_written,
+    confined,
+    expected,
+    narrowed,
+    target_matchers,
+)
+from tidegate.domain.selectors import matching
+from tidegate.domain.truth import truth_of
 
 Found = list[tuple[str, float]]
 
@@ -99,23 +111,40 @@ def meaning(tree: Any) -> object:
         ("max_over_time(x[1h:1m] offset -1h)", "reads the future"),
         ("y + rate(x[5m] offset -1s)", "reads the future"),
         (" + ".join(f"m{number}" for number in range(MAX_SELECTORS + 1)), "at most 16: use a recording rule"),
-        ("(" * 1000 + "x" + ")" * 1000, f"more than {MAX_DEPTH} brackets"),
-        ("(" * 4000, f"more than {MAX_DEPTH} brackets"),
-        ("abs(" * 1000 + "x" + ")" * 1000, f"more than {MAX_DEPTH} brackets"),
-        ("{" * 1000, f"more than {MAX_DEPTH} brackets"),
-        ("max_over_time(" * 1000 + "x" + "[1h:1m])" * 1000, f"more than {MAX_DEPTH} brackets"),
-        ("-" * 1500 + "x", "use a recording rule"),
-        (" + ".join(["x"] * 1000), "use a recording rule"),
+        ("(" * 1000 + "x" + ")" * 1000, "more than 50 brackets and operators within each other: use a recording rule"),
+        ("(" * 4000, "more than 50 brackets"),
+        ("abs(" * 1000 + "x" + ")" * 1000, "more than 50 brackets"),
+        ("max_over_time(" * 250 + "x" + "[1h:1m])" * 250, "more than 50 brackets"),
+        ("{" * 1000, "not valid PromQL"),
+        ("-" * 1500 + "x", "more than 50 brackets and operators"),
+        (" + ".join(["x"] * 1000), "more than 50 brackets and operators"),
+        ("+".join(["(1+1+1)"] * 40), "more than 200 parts .*: use a recording rule"),
+        ("x{" + "a='b'," * 500 + "}", "more than 200 matchers in its braces: use a recording rule"),
+        ("x" * 7000, "more than 6144 characters .*: use a recording rule"),
     ],
 )
 def test_what_no_gate_can_use_is_refused_with_a_reason(query: str, message: str) -> None:
     with pytest.raises(QueryProblem, match=message):
-        compile_query(query)
+        compile_written(query)
 
 
-def test_brackets_count_within_each_other_only_and_not_in_strings() -> None:
-    assert selectors(f"""x{{a="{"(" * 60}", b='{"[" * 60}'}}""" + " + (x)" * 60)
-    assert selectors("(" * (MAX_DEPTH - 1) + "x{}" + ")" * (MAX_DEPTH - 1)) == [("x{}", 0)]
+@pytest.mark.parametrize(
+    "query",
+    [
+        "+".join(["(" + "+".join(['x{a="b", c!="d"}'] * 49) + ")"] * 2),  # 197 parts, 50 deep, 196 matchers
+        "+".join(["(" + "==".join(["x"] * 24) + ")"] * 4) + "==x offset 5m",
+        "sum(" * 50 + "x" + ")" * 50,
+        "max_over_time(" * 25 + "x" + "[1h:1m])" * 25,
+        "-" * 50 + "x",
+        'x{a=~"' + "()" * 1500 + '"}',
+        "x{" + " or ".join(["a='b'"] * 200) + "}",
+    ],
+)
+def test_the_largest_query_can_still_be_confined_and_asked_as_a_condition(query: str) -> None:
+    """What is made of a query is larger, and is parsed again before it is asked."""
+    compile_written(query)
+    made = truth_of(confined(query, "a_rather_long_label_of_a_namespace", "n" * 63))
+    assert [one.need for one in compile_query(made).selectors] == [one.need for one in compile_query(query).selectors]
 
 
 def test_sixteen_selectors_are_enough() -> None:
@@ -252,6 +281,13 @@ def test_the_matchers_of_a_selectors_targets(text: str, found: dict[str, str] | 
 def test_what_should_have_had_series_before(query: str, found: tuple[str | None, ...]) -> None:
     selectors = compile_query(query).selectors
     assert tuple(expected(one, lambda label, value: label == "variant" or value == "v2") for one in selectors) == found
+
+
+def test_a_selector_is_narrowed_in_each_of_its_alternatives() -> None:
+    assert (
+        narrowed('x{a="1" or b="2"}', (matching("job", "=", "j"), matching("a", "=", "1"))) == 'x{a="1", job="j" or b="2", job="j", a="1"}'
+    )
+    assert narrowed("x{}", ()) == "x{}"
 
 
 @pytest.mark.parametrize("query", ["hour() >= 8 and hour() < 17", "time()", "day_of_week() == bool 0", "hour(vector(time() + 3600))"])

@@ -2,6 +2,7 @@
 
 import itertools
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -14,6 +15,8 @@ from tidegate.api.records import Record, Transition
 from tidegate.api.rollout_status import FeatureRolloutStatus, GateSource, GateStatus, Pending, Phase, State, Verdict
 from tidegate.domain.decision import Action, AddFinalizer, Decision, RemoveFinalizer
 from tidegate.domain.exposure import Reading, Write
+from tidegate.domain.problems import Problem
+from tidegate.domain.recording import PATIENCE, unrecorded
 from tidegate.domain.script import (
     CONFLICT,
     FAILED,
@@ -68,9 +71,11 @@ def rollout(read: FeatureRolloutStatus = BEFORE) -> Rollout:
     return Rollout("shop", "search", "u1", 3, "7", False, (), spec(), None, read)
 
 
-def played(decided: FeatureRolloutStatus, *actions: Action, read: FeatureRolloutStatus = BEFORE, **outcomes: Outcome) -> list[Item]:
+def played(
+    decided: FeatureRolloutStatus, *actions: Action, read: FeatureRolloutStatus = BEFORE, now: datetime = T0, **outcomes: Outcome
+) -> list[Item]:
     """The items of a script whose first item of a kind ends as `outcomes` says, by the kind's name."""
-    script, items = reconcile(rollout(read), Decision(decided, actions, None), T0), list[Item]()
+    script, items = reconcile(rollout(read), Decision(decided, actions, None), now), list[Item]()
     item = next(script)
     while True:
         items.append(item)
@@ -116,7 +121,7 @@ def test_the_first_action_that_fails_ends_the_acting(outcome: Outcome, first: Ac
         (DECIDED, CONFLICT, [Show, Keep]),
         (DECIDED, REFUSED, [Show, WriteStatus, Drop, Keep]),
         (ROLLED_BACK, FAILED, [Show, WriteStatus, Drop, Append, ClearPending, Keep]),
-        (ROLLED_BACK, CONFLICT, [Show, Keep]),
+        (ROLLED_BACK, CONFLICT, [Show, WriteStatus, Drop, Append, ClearPending, Keep]),
         (ROLLED_BACK, REFUSED, [Show, WriteStatus, Drop, Append, ClearPending, Keep]),
     ],
 )
@@ -139,9 +144,13 @@ def test_what_a_person_has_to_mend_is_said_in_ready_and_stalled_beside_the_other
     stale = Condition(type=ConditionType.READY, status="True", reason="Progressing", last_transition_time=T0)
     items = played(DECIDED, LOWER, read=status(conditions=(stale, kept)), Act=REFUSED)
     (written,) = (item.status for item in items if isinstance(item, WriteStatus))
-    said = [(one.type, one.status, one.reason) for one in written.conditions]
+    conditions = [(one.type, one.status, one.reason) for one in written.conditions]
     reason = Reason.NOT_WRITABLE.value
-    assert said == [(ConditionType.READY, "False", reason), (ConditionType.STALLED, "True", reason), (kept.type, "False", "InProgress")]
+    assert conditions == [
+        (ConditionType.READY, "False", reason),
+        (ConditionType.STALLED, "True", reason),
+        (kept.type, "False", "InProgress"),
+    ]
     assert all("no changes on Fridays" in one.message for one in written.conditions[:2])
     assert written.observed_generation == 3
 
@@ -151,9 +160,82 @@ def test_a_status_that_is_not_written_is_kept_and_nothing_is_recorded_of_it(outc
     assert played(DECIDED, WriteStatus=outcome) == [Show(DECIDED), WriteStatus(DECIDED), Keep(DECIDED)]
 
 
-@pytest.mark.parametrize("outcome", [FAILED, CONFLICT, REFUSED])
+def test_a_rollback_that_stands_is_not_written_again_for_another_conflict() -> None:
+    """What was decided besides, such as a correction to be counted, was not made."""
+    counted = ROLLED_BACK.model_copy(update={"seq": 2})
+    assert played(counted, LOWER, read=ROLLED_BACK, Act=CONFLICT) == [Act(LOWER), Show(counted), Keep(counted)]
+
+
+@pytest.mark.parametrize("outcome", [FAILED, CONFLICT])
 def test_records_that_are_not_appended_go_on_waiting(outcome: Outcome) -> None:
     assert played(DECIDED, Append=outcome)[-1] == Append(DECIDED)
+
+
+def told(read: FeatureRolloutStatus, now: datetime = T0, outcome: Outcome = REFUSED) -> FeatureRolloutStatus | None:
+    """The status that is written after its records could not be appended; None where none is."""
+    rest = played(read, read=read, now=now, Append=outcome)
+    rest = rest[rest.index(Append(read)) + 1 :]
+    if not rest:
+        return None
+    shown, written = rest
+    assert isinstance(written, WriteStatus)
+    assert shown == Show(written.status)
+    return written.status
+
+
+def said(status: FeatureRolloutStatus) -> dict[str, tuple[str, str]]:
+    return {one.type.value: (one.status, one.reason) for one in status.conditions}
+
+
+def condition(kind: ConditionType, value: bool, reason: str) -> Condition:
+    return Condition(type=kind, status=str(value), reason=reason, last_transition_time=T0)
+
+
+READY = condition(ConditionType.READY, True, "Progressing")
+FALLEN = (condition(ConditionType.READY, False, "RolledBack"), condition(ConditionType.STALLED, True, "RolledBack"))
+REFUSAL = {"Ready": ("False", "NotRecorded"), "Stalled": ("True", "NotRecorded"), "Unrecorded": ("True", "NotRecorded")}
+
+
+def test_records_that_are_refused_are_told_at_once_and_once() -> None:
+    written = told(status(record(1), conditions=(READY,)))
+    assert written is not None
+    assert said(written) == REFUSAL
+    assert all("no changes on Fridays" in one.message and "let the operator's account" in one.message for one in written.conditions)
+    assert written.waiting_for == written.conditions[0].message, "the next step waits for that"
+    assert written.pending == Pending(records=(record(1),))
+    assert told(written) is None
+    other = told(written, outcome=replace(REFUSED, refusal="exceeded quota: records"))
+    assert other is not None
+    assert said(other) == REFUSAL
+    assert all("exceeded quota: records" in one.message for one in other.conditions)
+
+
+def test_a_rollback_stays_what_ready_is_about_where_its_record_is_refused() -> None:
+    written = told(ROLLED_BACK.model_copy(update={"conditions": FALLEN, "waiting_for": "another revision"}))
+    assert written is not None
+    assert written.conditions[:2] == FALLEN
+    assert said(written)["Unrecorded"] == ("True", "NotRecorded")
+    assert written.waiting_for == "another revision"
+
+
+def test_an_append_that_fails_is_told_once_a_person_has_to_look_at_it() -> None:
+    failing = status(record(1), record(2, time=T0 + PATIENCE), conditions=(READY,))
+    outcome = Outcome(is_ok=False, failure="failed calling webhook")
+    assert told(failing, T0 + PATIENCE - timedelta(seconds=1), outcome) is None
+    for late, why in ((outcome, "failed calling webhook"), (FAILED, "the operator's log")):
+        written = told(failing, T0 + PATIENCE, late)
+        assert written is not None
+        assert said(written) == REFUSAL
+        assert all(why in one.message for one in written.conditions)
+    assert told(failing, T0 + PATIENCE, CONFLICT) is None, "read again at once"
+
+
+def test_what_was_told_of_records_holds_while_they_wait() -> None:
+    written = told(status(record(1), conditions=(READY,)))
+    assert written is not None
+    assert unrecorded(written) == Problem(Reason.NOT_RECORDED, written.conditions[0].message)
+    assert unrecorded(written.model_copy(update={"pending": None})) is None
+    assert unrecorded(status(record(1), conditions=(READY,))) is None
 
 
 def test_old_runs_are_deleted_once_another_attempt_has_all_of_its_records_in_its_run() -> None:

@@ -1,5 +1,6 @@
 """Two replicas, and the leader goes: how long until the other one leads, and nothing is done twice or left out."""
 
+import asyncio
 import signal
 import time
 from collections.abc import AsyncIterator
@@ -65,3 +66,39 @@ async def test_the_leader_is_asked_to_stop(host: Host) -> None:
     assert led < 6 + pace.slack  # a lease that is not released is waited for, 10 s
     taken = next(call.at for call in standby.proxy.writes(leases=True) if call.applied)
     assert all(call.at < taken for call in leader.proxy.writes()), "the old leader wrote after the new one had begun"
+
+
+async def test_a_leader_that_stands_still_for_a_while_goes_on(host: Host) -> None:
+    """Past its deadline, and before the other one may follow."""
+    leader, standby = await two_replicas(host)
+    holder = await host.holder()
+    async with climbing(host, 25) as pace:
+        leader.signal(signal.SIGSTOP)
+        await asyncio.sleep(LEASE_DURATION - 2.5)
+        leader.signal(signal.SIGCONT)
+        woken = time.time()
+        await eventually(
+            "it has renewed the Lease", lambda: any(call.applied for call in leader.proxy.writes(woken, leases=True)), 10, every=0.02
+        )
+        took = time.time() - woken
+    print(f"stopped for {LEASE_DURATION - 2.5:g} s: renewed {took:.2f} s after it woke")
+    assert took < 3 + pace.slack
+    assert await host.holder() == holder
+    assert standby.proxy.writes() == []
+
+
+async def test_a_container_that_is_started_again_leads_at_once(host: Host) -> None:
+    leader = await host.leading("a", "--pod-uid=uid-of-a")
+    standby = await host.operator("b", "--pod-uid=uid-of-b")
+    await host.world.policy()
+    standby.start()
+    await eventually("the other replica stands by", lambda: any(call.kind == "leases" for call in standby.proxy.calls), 30)
+    holder = await host.holder()
+    async with climbing(host, 25) as pace:
+        killed = leader.kill()
+        leader.start()
+        await host.led_by(leader, other_than=holder)
+        led = time.time() - killed
+    print(f"leader killed and started again: it led after {led:.2f} s")
+    assert led < 6 + pace.slack  # the other one would lead after 10 s
+    assert standby.proxy.writes() == []

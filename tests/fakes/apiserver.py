@@ -262,7 +262,7 @@ class ApiServer:
         token = request.query.get("continue", "")
         if token and token not in self._snapshots:
             raise RefusalError(410, "Expired", "The provided continue parameter is too old")
-        fresh = (str(self.store.version), self.store.list(kind, request.namespace, request.query.get("labelSelector", "")))
+        fresh = (str(self.store.version), self._listed(kind, request))
         version, items = self._snapshots[token] if token else fresh
         limit = int(request.query.get("limit", "0")) or len(items)
         metadata = {"resourceVersion": version}
@@ -274,6 +274,9 @@ class ApiServer:
         # As the real one: an empty list of metadata has no items at all.
         page = [_partial(item) for item in items[:limit]] or None
         return {"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadataList", "metadata": metadata, "items": page}
+
+    def _listed(self, kind: Kind, request: Request) -> list[JsonObject]:
+        return self.store.list(kind, request.namespace, request.query.get("labelSelector", ""), request.query.get("fieldSelector", ""))
 
     async def _watch(self, http: web.Request, kind: Kind, request: Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "application/json"})

@@ -68,11 +68,11 @@ class Store:
             raise RefusalError(404, "NotFound", f'{kind.plural} "{name}" not found')
         return found
 
-    def list(self, kind: Kind, namespace: str, selector: str) -> list[JsonObject]:
+    def list(self, kind: Kind, namespace: str, selector: str, fields: str = "") -> list[JsonObject]:
         return [
             found
             for (plural, place, _), found in sorted(self.objects.items())
-            if plural == kind.plural and namespace in ("", place) and matches(found, selector)
+            if plural == kind.plural and namespace in ("", place) and matches(found, selector) and has_fields(found, fields)
         ]
 
     def create(self, kind: Kind, namespace: str, body: JsonObject, manager: str) -> JsonObject:
@@ -184,6 +184,16 @@ def matches(found: JsonObject, selector: str) -> bool:
     labels = found["metadata"].get("labels") or {}
     wanted = [part.split("=", 1) for part in selector.split(",") if part]
     return all(labels.get(name) == value for name, value in wanted)
+
+
+def has_fields(found: JsonObject, selector: str) -> bool:
+    """Paths two names deep, with = and !=. An absent field is like an empty one."""
+    for part in filter(None, selector.split(",")):
+        path, differs, value = part.partition("!=") if "!=" in part else part.partition("=")
+        outer, _, inner = path.partition(".")
+        if (((found.get(outer) or {}).get(inner, "")) == value) == (differs == "!="):
+            return False
+    return True
 
 
 def merge(target: Any, patch: Any) -> Any:

@@ -10,8 +10,9 @@ import pytest
 
 from tests.fakes.apiserver import ApiServer, Fault
 from tests.flags.support import flag_set
+from tests.virtual_time import in_virtual_time, loop_time
 from tidegate.flags.changes import Change, Deleted, FlagSetKey, Interrupted, Synced, Upserted
-from tidegate.flags.scope_watch import WatchTimes
+from tidegate.flags.scope_watch import ScopeWatch, WatchTimes
 from tidegate.flags.source import KubernetesFlagSetSource
 
 QUICK = WatchTimes(connect=2.0, silence=5.0, lifetime=60.0, first_pause=0.02, longest_pause=0.1)
@@ -195,6 +196,28 @@ async def test_a_silent_watch_is_given_up(api_server: ApiServer, kubeconfig: str
         await heard.until(holds(flags="one"))
         assert len(api_server.asked("list")) == 1
         assert heard.interruptions == []
+
+
+@pytest.mark.parametrize("seconds", [1, 5, 20, 600])
+@in_virtual_time
+async def test_however_long_nobody_answered_the_next_try_comes_within_a_second(seconds: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    over = loop_time() + seconds
+    answered = asyncio.get_running_loop().create_future()
+
+    async def listed(_: ScopeWatch) -> str:
+        if loop_time() < over:
+            raise OSError("connection refused")
+        answered.set_result(loop_time())
+        return str(await asyncio.Future[str]())
+
+    async def told(*_: object) -> None:
+        pass
+
+    monkeypatch.setattr(ScopeWatch, "_list", listed)
+    task = asyncio.create_task(ScopeWatch(None, None, told, WatchTimes()).run())
+    assert over <= await answered <= over + 1
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 async def test_new_credentials_are_read_when_the_old_ones_are_refused(api_server: ApiServer, kubeconfig: str, tmp_path: Path) -> None:

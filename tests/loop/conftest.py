@@ -10,7 +10,8 @@ from tests.fakes.fixtures import server as server
 from tests.loop.election import DEADLINE, DURATION, RETRY, Candidate, Clock
 from tests.operated import Operated, operated
 from tidegate.clients.kubernetes import Kubernetes
-from tidegate.loop.election import Leadership, LeaseSettings
+from tidegate.loop.election import Leadership
+from tidegate.loop.lease import LeaseSettings
 
 
 @pytest.fixture
@@ -32,8 +33,8 @@ async def candidate(server: ApiServer, clock: Clock, tmp_path: Path) -> AsyncIte
     async with AsyncExitStack() as stack:
         clients = [await stack.enter_async_context(Kubernetes.connect(server.kubeconfig(tmp_path))) for _ in range(5)]
 
-        def make(name: str = "a") -> Leadership:
-            settings = LeaseSettings("system", name, duration=DURATION, renew_deadline=DEADLINE, retry=RETRY)
+        def make(name: str = "a", place: str = "") -> Leadership:
+            settings = LeaseSettings("system", name, "tidegate", duration=DURATION, renew_deadline=DEADLINE, retry=RETRY, place=place)
             made.append(Leadership(clients[len(made)], settings, clock=clock))
             return made[-1]
 

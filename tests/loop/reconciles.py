@@ -14,8 +14,8 @@ from tidegate.loop.queue import Queue, QueueSettings
 from tidegate.loop.queue_metrics import QueueMetrics
 
 
-def key(name: object) -> Key:
-    return Key(Kind.FEATURE_ROLLOUT, "shop", str(name))
+def key(name: object, namespace: str = "shop") -> Key:
+    return Key(Kind.FEATURE_ROLLOUT, namespace, str(name))
 
 
 class Reconciles:

@@ -7,7 +7,7 @@ import pytest
 
 from tests.fakes.apiserver import ApiServer, Fault
 from tests.loop.election import DEADLINE, DURATION, Candidate, Clock, crash, looked, renewed, spec, until
-from tidegate.loop.election import LeaseSettings
+from tidegate.loop.lease import LeaseSettings
 
 
 async def test_the_first_candidate_leads_and_goes_on_renewing(server: ApiServer, candidate: Candidate, clock: Clock) -> None:
@@ -87,18 +87,27 @@ async def test_release_leaves_anothers_lease_alone(server: ApiServer, candidate:
     assert spec(server)["holderIdentity"] == second.identity, "a standby has nothing to release"
 
 
-async def test_time_that_passes_unseen_ends_leadership_at_once_and_for_good(candidate: Candidate, clock: Clock) -> None:
+async def test_time_that_passes_unseen_ends_the_right_to_write_at_once(
+    server: ApiServer, candidate: Candidate, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And as nobody has followed, it goes on: with the next renewal, without a new election."""
     leadership = candidate()
     await leadership.acquire()
-    assert leadership.held()
+    server.faults.append(Fault("get", "leases", status=503, times=1000))
     clock.advance(DEADLINE)
     assert not leadership.held(), "without any task having run"
-    await until(leadership.lost.is_set)
-    clock.advance(-DEADLINE)
-    assert not leadership.held(), "what is lost stays lost"
+    await until(lambda: "nothing is written until it is" in caplog.text)
+    assert not leadership.held()
+    assert server.asked("update", "leases") == [], "who is late asks first whose name stands there"
+    server.faults.clear()
+    with caplog.at_level(logging.INFO, logger="tidegate.loop.election"):
+        await until(leadership.held)
+    assert not leadership.lost.is_set()
+    assert spec(server)["leaseTransitions"] == 0
+    assert "the lease is renewed: nobody else has led meanwhile" in caplog.text
 
 
-async def test_a_silent_api_server_ends_leadership_at_the_deadline(server: ApiServer, candidate: Candidate, clock: Clock) -> None:
+async def test_a_silent_api_server_ends_the_right_to_write_at_the_deadline(server: ApiServer, candidate: Candidate, clock: Clock) -> None:
     leadership = candidate()
     await leadership.acquire()
     silence = Fault("*", "leases", how="hang", times=1000)
@@ -106,10 +115,23 @@ async def test_a_silent_api_server_ends_leadership_at_the_deadline(server: ApiSe
     clock.advance(DEADLINE - 0.001)
     await until(lambda: silence.times <= 998)
     assert leadership.held(), "an answer that doesn't come ends nothing by itself"
-    assert not leadership.lost.is_set()
     clock.advance(0.001)
     assert not leadership.held()
+    await until(lambda: silence.times <= 996)
+    assert not leadership.lost.is_set(), "it only asks, and extends nothing that it can't hold"
+
+
+async def test_a_leader_whose_renewals_are_never_answered_gives_the_lease_up(server: ApiServer, candidate: Candidate, clock: Clock) -> None:
+    leadership = candidate()
+    await leadership.acquire()
+    unanswered = Fault("update", "leases", how="lose_reply", times=1000)
+    server.faults.append(unanswered)
+    await until(lambda: unanswered.times < 998)
+    clock.advance(DEADLINE)
     await until(leadership.lost.is_set)
+    server.faults.clear()
+    await leadership.release()
+    assert spec(server)["holderIdentity"] == ""
 
 
 async def renewed_after(server: ApiServer, fault: Fault) -> None:
@@ -166,6 +188,97 @@ async def test_anothers_name_in_the_lease_or_none_ends_leadership_at_once(
         assert spec(server)["holderIdentity"] == usurper
 
 
+async def test_a_deleted_lease_is_not_taken_before_its_leader_has_ended(server: ApiServer, candidate: Candidate, clock: Clock) -> None:
+    first, second = candidate("first"), candidate("second")
+    await first.acquire()
+    waiting = asyncio.create_task(second.acquire())
+    await looked(server)
+    await crash(first)
+    await server.remove("leases", "system", "tidegate")
+    await looked(server)
+    assert first.held()
+    assert not second.held()
+    clock.advance(DURATION)
+    await until(second.held)
+    await waiting
+
+
+async def test_a_process_in_its_predecessors_place_leads_at_once(server: ApiServer, candidate: Candidate) -> None:
+    dead, successor = candidate("pod", place="uid:8080"), candidate("pod", place="uid:8080")
+    await dead.acquire()
+    await crash(dead)
+    await successor.acquire()
+    assert spec(server)["holderIdentity"] == successor.identity
+    assert successor.identity.startswith("pod_uid:8080_")
+    assert spec(server)["leaseTransitions"] == 1
+
+
+@pytest.mark.parametrize(("name", "place"), [("pod", ""), ("pod", "uid:8081"), ("other", "uid:8080"), ("po", "uid:8080")])
+async def test_no_other_process_does(server: ApiServer, candidate: Candidate, clock: Clock, name: str, place: str) -> None:
+    """Another of the same name by hand, on another port of the pod, or of another pod."""
+    leader, other = candidate("pod", place="uid:8080" if place else ""), candidate(name, place=place)
+    await leader.acquire()
+    waiting = asyncio.create_task(other.acquire())
+    await looked(server)
+    assert not waiting.done()
+    await crash(leader)
+    await looked(server)
+    clock.advance(DURATION)
+    await waiting
+
+
+async def test_a_renewal_that_is_stored_late_does_not_keep_the_lease_from_being_given_up(server: ApiServer, candidate: Candidate) -> None:
+    leadership = candidate()
+    await leadership.acquire()
+    read = len(server.asked("get", "leases"))
+    hang = Fault("update", "leases", status=409, reason="Conflict")
+    giving_up = asyncio.create_task(leadership.release())
+    server.faults.append(hang)
+    await giving_up
+    assert hang.times == 0
+    assert len(server.asked("get", "leases")) == read + 2
+    assert spec(server)["holderIdentity"] == ""
+
+
+async def test_what_was_taken_without_knowing_it_is_given_up(server: ApiServer, candidate: Candidate) -> None:
+    leadership = candidate()
+    lost = Fault("create", "leases", how="lose_reply")
+    server.faults += [lost, Fault("get", "leases", status=404, reason="NotFound"), Fault("get", "leases", how="hang")]
+    acquiring = asyncio.create_task(leadership.acquire())
+    await until(lambda: lost.times == 0)
+    acquiring.cancel()
+    await asyncio.wait([acquiring])
+    server.faults.clear()
+    await leadership.release()
+    assert spec(server)["holderIdentity"] == ""
+
+
+async def test_once_the_api_server_answers_again_it_is_said_with_each_renewal_for_a_while(
+    server: ApiServer, candidate: Candidate, clock: Clock
+) -> None:
+    leadership, said = candidate(), list[float]()
+    await leadership.acquire(lambda: said.append(clock()))
+    await renewed(server)
+    assert said == []
+    refusal = Fault("update", "leases", status=503)
+    server.faults.append(refusal)
+    await until(lambda: len(said) >= 3)
+    assert refusal.times == 0
+    clock.advance(DURATION / 2)
+    before = len(said)
+    await until(lambda: len(said) > before)
+    clock.advance(DURATION / 2)
+    await renewed(server)
+    before = len(said)
+    await renewed(server)
+    assert len(said) == before
+
+
+@pytest.mark.parametrize(("duration", "patience"), [(10.0, 7 / 3), (2.0, 1.0)])
+def test_no_request_gets_less_than_a_second(duration: float, patience: float) -> None:
+    assert LeaseSettings.lasting(duration, "system", "a").patience == pytest.approx(patience)
+
+
 async def test_wall_clocks_are_not_compared(server: ApiServer, candidate: Candidate, clock: Clock) -> None:
     """A holder whose clock is 20 years behind, but who renews, is not overthrown."""
     lease = {"metadata": {"name": "tidegate"}, "spec": {"holderIdentity": "other", "leaseDurationSeconds": 3}}
@@ -211,7 +324,7 @@ async def test_standing_by_survives_whatever_the_api_server_does(server: ApiServ
 async def test_times_that_make_no_sense_are_refused(times: tuple[float, float, float]) -> None:
     duration, deadline, retry = times
     with pytest.raises(ValueError, match="renewDeadline"):
-        LeaseSettings("system", "a", duration=duration, renew_deadline=deadline, retry=retry)
+        LeaseSettings("system", "a", "tidegate", duration=duration, renew_deadline=deadline, retry=retry)
 
 
 async def test_whoever_stands_by_says_so_once_for_each_leader_and_a_leader_that_it_leads(

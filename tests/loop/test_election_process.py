@@ -15,11 +15,12 @@ from tidegate.loop.election import boot_clock
 CHILD = """
 import asyncio, sys
 from tidegate.clients.kubernetes import Kubernetes
-from tidegate.loop.election import Leadership, LeaseSettings
+from tidegate.loop.election import Leadership
+from tidegate.loop.lease import LeaseSettings
 
 async def main():
     async with Kubernetes.connect(sys.argv[1]) as kubernetes:
-        leadership = Leadership(kubernetes, LeaseSettings("system", "child", duration=3.0, renew_deadline=2.1, retry=0.3))
+        leadership = Leadership(kubernetes, LeaseSettings("system", "child", "tidegate", duration=3.0, renew_deadline=2.1, retry=0.3))
         await leadership.acquire()
         while not leadership.lost.is_set():
             print("held" if leadership.held() else "not held", flush=True)

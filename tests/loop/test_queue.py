@@ -116,6 +116,43 @@ async def test_a_busy_key_takes_its_turn_among_others() -> None:
         assert reconciles.started[first : first + 50].count(key("hot")) <= 1
 
 
+@in_virtual_time
+async def test_keys_are_taken_round_the_namespaces_and_urgent_ones_first() -> None:
+    reconciles = Reconciles(is_open=False)
+    async with running(reconciles, workers=1) as (queue, _):
+        queue.add(key("first"))
+        for number in range(3):
+            queue.add(key(number), is_urgent=False)
+        queue.add(key("urgent"))
+        queue.add(key("a", "bank"), is_urgent=False)
+        queue.add(key("b", "bank"), is_urgent=False)
+        queue.add(key("b", "bank"))  # moves up
+        await reconciles.until(lambda: reconciles.running.total() == 1)
+        reconciles.gate.set()
+        await reconciles.done(7)
+    names = [one.name for one in reconciles.started]
+    assert names in (["first", "b", "urgent", "a", "0", "1", "2"], ["first", "urgent", "b", "0", "a", "1", "2"])
+
+
+@in_virtual_time
+async def test_reconciles_that_take_long_keep_no_other_namespace_waiting() -> None:
+    async def behave(reconciled: Key) -> float | None:
+        if reconciled.namespace == "shop":
+            await asyncio.sleep(30)
+            return 0.0
+        return 5.0
+
+    reconciles = Reconciles(behave)
+    async with running(reconciles, workers=16, time_limit=60) as (queue, _):
+        for number in range(200):
+            queue.add(key(number))
+        await asyncio.sleep(7)
+        queue.add(key("quiet", "bank"))
+        await reconciles.until(lambda: reconciles.started.count(key("quiet", "bank")) == 20, 200)
+        assert max(reconciles.gaps(key("quiet", "bank"))) <= 5.0 + 0.5
+        assert sum(reconciles.running[key(number)] for number in range(200)) == QueueSettings().share
+
+
 async def cost_of(keys: int) -> float:
     """CPU seconds for two reconciles of each of so many keys."""
 

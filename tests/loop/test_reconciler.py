@@ -63,3 +63,16 @@ async def test_one_keys_conflicts_cost_no_other_key_anything() -> None:
 async def test_any_other_error_is_the_queues() -> None:
     with pytest.raises(ZeroDivisionError):
         await Reconciler({Kind.FEATURE_ROLLOUT: Scripted([ZeroDivisionError()])})(A)
+
+
+async def test_it_knows_which_keys_failed_last() -> None:
+    reconciler = Reconciler({Kind.FEATURE_ROLLOUT: Scripted([OSError("away"), OSError("away"), CONFLICT])})
+    for key in (A, B):
+        with pytest.raises(OSError, match="away"):
+            await reconciler(key)
+    assert set(reconciler.failed()) == {A, B}
+    await reconciler(A)
+    assert set(reconciler.failed()) == {A, B}, "a conflict is no end of it"
+    await reconciler(A)
+    reconciler.gone(B)
+    assert reconciler.failed() == []

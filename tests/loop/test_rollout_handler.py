@@ -2,8 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -27,7 +27,7 @@ from tidegate.loop.policy_handler import PolicyHandler
 from tidegate.loop.queue import FailedReconcileError, Queue
 from tidegate.loop.queue_metrics import QueueMetrics
 from tidegate.loop.reconciler import AFTER_FAILURE, Reconciler
-from tidegate.loop.rollout_handler import RolloutHandler
+from tidegate.loop.rollout_handler import TRIES, RolloutHandler
 
 ROLLOUT = Key(Kind.FEATURE_ROLLOUT, "shop", "search")
 POLICY = Key(Kind.ROLLOUT_POLICY, "", "production")
@@ -35,6 +35,8 @@ READ, DONE, WRITTEN = "7", "8", "9"
 """The rollout's resourceVersion, as it was read, after an action, and after its status was written."""
 
 
+WHOLE = ["observe", "act", "act", "show", "write", "report", "drop", "append", "write", "runs", "prune"]
+"""A reconcile in which all goes well."""
 RUNS = tuple(
     RunView(f"search-{attempt}", "search", attempt, f"v{attempt}", False, attempt, target=FlagLever(target()).identity)
     for attempt in range(1, 6)
@@ -54,6 +56,11 @@ class Scripted:
     seen: Snapshot | None = field(default_factory=snapshot)
     calls: list[tuple[str, Any]] = field(default_factory=list)
     run_history_limit: int = 2
+    now: Callable[[Rollout], Rollout] | None = None
+    """How the rollout that was written last reads by now; None where it is gone."""
+    fails: int = 10**6
+    spares: int = 0
+    """Of the calls that may fail so many go well first, and then so many fail."""
 
     async def of(self, _: Key) -> Snapshot | None:
         self._called("observe", None)
@@ -62,13 +69,17 @@ class Scripted:
     async def view(self, *_: object) -> None:
         self._called("observe", None)
 
-    async def perform(self, rollout: Rollout, action: Action, version: str) -> str:
-        self._called("act", version)
-        return DONE
+    async def again(self, rollout: Rollout) -> Rollout | None:
+        self._called("again", None)
+        return None if self.now is None else self.now(rollout)
 
-    async def write(self, rollout: Rollout, status: FeatureRolloutStatus, version: str) -> str:
-        self._called("write", (status, version))
-        return WRITTEN
+    async def perform(self, rollout: Rollout, action: Action) -> Rollout:
+        self._called("act", rollout.resource_version)
+        return replace(rollout, resource_version=DONE)
+
+    async def write(self, rollout: Rollout, status: FeatureRolloutStatus) -> Rollout:
+        self._called("write", (status, rollout.resource_version))
+        return replace(rollout, resource_version=WRITTEN, status=status)
 
     def report_changes(self, rollout: Rollout, status: FeatureRolloutStatus, now: datetime) -> None:
         self._called("report", status)
@@ -98,7 +109,9 @@ class Scripted:
     def _called(self, what: str, how: object) -> None:
         self.calls.append((what, how))
         if what in self.errors:
-            raise self.errors[what]
+            self.spares, self.fails = (self.spares - 1, self.fails) if self.spares > 0 else (-1, self.fails - 1)
+            if self.spares < 0 <= self.fails:
+                raise self.errors[what]
 
     def reconciler(self) -> Reconciler:
         me: Any = self
@@ -125,7 +138,7 @@ async def bound_of(reconciling: Awaitable[float | None]) -> float:
 async def test_what_follows_from_a_decision_is_done_in_order_each_under_the_version_that_the_one_before_left() -> None:
     scripted = Scripted()
     assert await scripted.reconciler()(ROLLOUT) == 0.0
-    assert scripted.order() == ["observe", "act", "act", "show", "write", "report", "drop", "append", "write", "runs", "prune"]
+    assert scripted.order() == WHOLE
     assert scripted.made("act") == [READ, DONE]
     (decided, under), (cleared, then) = scripted.made("write")
     assert (under, then) == (DONE, WRITTEN)
@@ -217,6 +230,23 @@ async def test_what_was_done_is_shown_though_status_is_refused() -> None:
     assert (len(scripted.made("keep")), scripted.made("append")) == (1, [])
 
 
+@pytest.mark.parametrize(
+    ("error", "is_told"),
+    [(failure(Refused), True), (failure(Forbidden), True), (failure(Invalid), True), (failure(Unavailable), False), (ValueError(), False)],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
+)
+async def test_records_that_are_refused_are_told_in_status(error: Exception, is_told: bool) -> None:
+    scripted = Scripted({"append": error})
+    with pytest.raises(FailedReconcileError if isinstance(error, ApiError) else type(error)):
+        await scripted.reconciler()(ROLLOUT)
+    (decided, _), *told = scripted.made("write")
+    assert len(told) == len(scripted.made("report")) - 1 == is_told
+    for status, version in told:
+        assert version == WRITTEN
+        assert {one.reason for one in status.conditions} == {"NotRecorded", "InProgress"}
+        assert status.pending == decided.pending
+
+
 async def test_evidence_is_kept_also_where_the_refusal_can_not_be_reported() -> None:
     scripted = Scripted({"act": failure(Refused), "write": failure(Unavailable)})
     await bound_of(scripted.reconciler()(ROLLOUT))
@@ -232,6 +262,59 @@ async def test_without_a_policy_a_failure_is_repeated_soon() -> None:
 @pytest.mark.parametrize("where", ["act", "write", "append"])
 async def test_after_a_conflict_it_is_read_again_at_once(where: str) -> None:
     assert await Scripted({where: failure(Conflict)}).reconciler()(ROLLOUT) == 0.05
+
+
+def annotated(rollout: Rollout) -> Rollout:
+    return replace(rollout, resource_version="10")
+
+
+SPARED = {"act": 1, "write": 0}
+"""The first action is the flag's, which has nothing to do with the rollout's version; the second one is the finalizer's."""
+
+
+@pytest.mark.parametrize("where", SPARED)
+async def test_whoever_annotates_a_rollout_all_the_time_makes_no_decision_wait(where: str) -> None:
+    """However often in a row one of them comes between, within reason."""
+    scripted = Scripted({where: failure(Conflict)}, now=annotated, fails=TRIES, spares=SPARED[where])
+    assert await scripted.reconciler()(ROLLOUT) == 0.0
+    assert scripted.order().count("again") == TRIES
+    assert [one for one in scripted.order() if one not in (where, "again")] == [one for one in WHOLE if one != where]
+    assert len(scripted.made("observe")) == 1, "nothing is asked anew"
+    versions = [how if where == "act" else how[1] for how in scripted.made(where)][SPARED[where] :]
+    assert versions[: TRIES + 1] == [DONE, *["10"] * TRIES]
+
+
+CHANGED: dict[str, dict[str, Any]] = {
+    "another object": {"uid": "u2"},
+    "spec": {"generation": 3},
+    "deletion": {"deleting": True},
+    "finalizers": {"finalizers": ("shop.example.com/kept",)},
+    "status": {"status": FeatureRolloutStatus(percent=0)},
+}
+
+
+@pytest.mark.parametrize("changes", CHANGED.values(), ids=CHANGED)
+@pytest.mark.parametrize("where", SPARED)
+async def test_what_was_read_and_has_changed_is_never_written_over(where: str, changes: dict[str, Any]) -> None:
+    changed = Scripted({where: failure(Conflict)}, now=lambda one: replace(annotated(one), **changes), fails=1, spares=SPARED[where])
+    assert await changed.reconciler()(ROLLOUT) == 0.05, "it is decided anew"
+    assert len(changed.made(where)) == SPARED[where] + 1
+    assert len(changed.made("again")) == 1
+
+
+async def test_a_flag_that_changed_since_it_was_read_is_decided_anew() -> None:
+    scripted = Scripted({"act": failure(Conflict)}, now=annotated, fails=1)
+    assert await scripted.reconciler()(ROLLOUT) == 0.05
+    assert scripted.made("again") == []
+
+
+async def test_a_status_of_our_own_that_was_written_in_this_reconcile_is_what_was_read() -> None:
+    """The second write of a reconcile, which takes out what was appended, meets a conflict."""
+    scripted = Scripted({"write": failure(Conflict)}, now=annotated, fails=1, spares=1)
+    assert await scripted.reconciler()(ROLLOUT) == 0.0
+    (decided, _), (cleared, under), (again, then) = scripted.made("write")
+    assert decided.pending is not None
+    assert (cleared, under, then) == (again, WRITTEN, "10")
 
 
 async def test_what_is_gone_is_forgotten() -> None:

@@ -1,14 +1,17 @@
 """What is asked of Prometheus for a gate: in which words, and at which moment. Times are seconds after the tick."""
 
-from datetime import datetime
+import asyncio
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from tests.builders import START, after, policy, raw_gate, spec
+from tests.virtual_time import in_virtual_time, loop_time
 from tidegate.api.conditions import Reason
 from tidegate.api.feature_rollout import FeatureRolloutSpec
-from tidegate.api.rollout_status import FeatureRolloutStatus, GateSource, Phase, StartMedian, State
+from tidegate.api.rollout_status import FeatureRolloutStatus, GateSource, GateStatus, Phase, StartMedian, State, Verdict
 from tidegate.clients.prometheus import Endpoint, InstantVector, Prometheus, RangeVector, Series
 from tidegate.domain.answers import Failure
 from tidegate.domain.asks import Wording, start_source
@@ -16,6 +19,7 @@ from tidegate.domain.snapshot import Policy, Rollout
 from tidegate.observe.age import Source
 from tidegate.observe.gate_answers import GateReadings
 from tidegate.observe.questions import Questions
+from tidegate.observe.sending import BOUNDS, Asker
 
 WEEK, DAY = 7 * 86400, 86400
 NOW = after(3)
@@ -74,7 +78,7 @@ About = tuple[Rollout, FeatureRolloutSpec, Policy, Source, datetime]
 def about(given: Rollout, used: Policy | None = None) -> About:
     """What every question of a reconcile is about."""
     assert given.spec is not None
-    return given, given.spec, used or policy(), SOURCE, NOW
+    return given, given.spec, used or policy(), replace(SOURCE, asker=Asker("shop", "u1", began=loop_time())), NOW
 
 
 async def asked(given: Rollout, used: Policy) -> Asked:
@@ -121,6 +125,45 @@ async def test_a_count_begins_with_the_attempts_first_exposure_or_with_its_step(
     found = await asked(rollout(gate), policy())
     assert ("last_over_time(violations_total[3600s])", begins) in found, "what each series had come to by then is not counted"
     assert {at for query, at in found if query.startswith("violations_total[")} == {*range(int(begins) + 300, 0, 300), 0}
+
+
+class TooSlow(Listening):
+    """Takes longer than anybody waits for queries with `slow` in them, and a moment for others."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.order: list[str] = []
+
+    async def instant(self, endpoint: Endpoint, query: str, at: float, keep: int = 0) -> InstantVector:
+        self.order.append(query)
+        await asyncio.sleep(60 if "slow" in query else 0.01)
+        return await super().instant(endpoint, query, at)
+
+
+@pytest.mark.parametrize(("breached", "times"), [(None, 4), (after(-60), 12)], ids=["healthy", "in breach"])
+@in_virtual_time
+async def test_a_slow_gate_is_asked_less_often_unless_a_breach_of_it_is_under_way(breached: datetime | None, times: int) -> None:
+    prometheus = TooSlow()
+    readings = GateReadings(Questions(prometheus))
+    known = GateStatus(name="slow", source=GateSource.ROLLOUT, verdict=Verdict.HOLD, breached_since=breached)
+    given, used = rollout(raw_gate("slow", query="slow"), raw_gate("quick", query="quick"), gates=(known,)), policy(interval="5s")
+    for tick in range(12):
+        found = await readings.answers(*about(given, used)[:-1], NOW + timedelta(seconds=5 * tick))
+        slow = found[GateSource.ROLLOUT, "slow"].value
+        assert isinstance(slow, Failure)
+        assert (slow.reason, "quick" in str(found)) == (Reason.QUERY_SLOW, True)
+        await asyncio.sleep(0 if tick == 0 else 5)
+    assert prometheus.order.count("slow") == times
+
+
+@in_virtual_time
+async def test_guards_and_whatever_else_may_roll_back_are_asked_first() -> None:
+    gates = [{"name": f"only-{number}", "query": f"only_{number}", "advance": {"lt": 1}} for number in range(15)]
+    prometheus = TooSlow()
+    used = policy(guards=[{"name": "uptime", "query": "uptime", "rollback": {"lt": 1}}])
+    await GateReadings(Questions(prometheus)).answers(*about(rollout(*gates, raw_gate(query="errors")), used))
+    asked = [query for query in prometheus.order if "timestamp" not in query]
+    assert {"errors", "uptime"} <= set(asked[: BOUNDS.share + 2]), "right after those that were sent before the line had more than one"
 
 
 @pytest.mark.parametrize(("delay", "at"), [("0s", 0), ("30s", -30)])

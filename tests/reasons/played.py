@@ -1,20 +1,24 @@
 """Every reason for which a rollout stands still, or is doubted, played between the queue and a fake API server: what makes it."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tests.builders import raw_gate
+from tests.fakes.apiserver import Fault
 from tests.operated import FLAGS, KEY, Dial, Operated
 from tidegate.api.conditions import ConditionType, Reason
 from tidegate.clients.errors import SourceBadAnswer, SourceRefused, SourceTimeout, SourceUnreachable
 from tidegate.clients.prometheus import Endpoint, InstantVector
 from tidegate.decide.rollout.deciding import decide
 from tidegate.domain.decision import Decision
+from tidegate.domain.keys import Key, Kind
 from tidegate.domain.pace import AT_ONCE
 from tidegate.domain.snapshot import Snapshot
 from tidegate.levers.flag.flag_set import DOCUMENT_KEY
+from tidegate.observe.sending import BOUNDS
 
 OTHER = "banner"
 """A second rollout, beside the one that climbs already."""
@@ -41,8 +45,13 @@ class Source(Dial):
     failures: dict[str, Exception] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     unknown: str = "\0"
+    slowness: float = 0.0
+    heavy: int = 0
 
     async def instant(self, endpoint: Endpoint, query: str, at: float, keep: int = 0) -> InstantVector:
+        if "heavy" in query:
+            self.heavy += self.slowness > 0
+            await asyncio.sleep(self.slowness)
         for word, failure in self.failures.items():
             if word in query:
                 raise failure
@@ -162,6 +171,14 @@ async def not_writable(play: Play) -> None:
     await play.other()
 
 
+async def not_recorded(play: Play) -> None:
+    denied = "ValidatingAdmissionPolicy 'freeze' with binding 'freeze' denied request: no new objects before Monday"
+    denied = f'rolloutruns.tidegate.io "{OTHER}-1" is forbidden: {denied}'
+    play.world.server.faults.append(Fault("create", "rolloutruns", status=403, reason="Forbidden", message=denied, times=10**6))
+    await play.other()
+    await play.world.until(lambda: play.world.status(OTHER).get("phase") == "Pending")
+
+
 async def lowered_elsewhere(play: Play) -> None:
     def off(flags: dict[str, Any]) -> None:
         flag = flags["new-search"]
@@ -259,6 +276,23 @@ async def warned(play: Play) -> None:
     play.world.wake()
 
 
+async def query_slow(play: Play) -> None:
+    play.source.slowness = 30.0
+    await play.gated(query="heavy")
+
+
+async def source_busy(play: Play) -> None:
+    """Another rollout of the namespace has slow queries under way, and its policy lets it wait for them; the policy's own are answered."""
+    await play.policy("patient", prometheus={"interval": "10s"})
+    gates = [raw_gate(f"gate-{number}", query=f"heavy + {number}") for number in range(16)]
+    await play.other("crowd", policyRef={"name": "patient"}, gates=gates)
+    await play.world.until(lambda: play.world.is_at(10, "crowd"))
+    play.source.slowness = 30.0
+    await play.world.until(lambda: play.source.heavy >= BOUNDS.share)
+    play.world.parts.enqueue(Key(Kind.ROLLOUT_POLICY, "", "patient"))
+    await play.other()
+
+
 _DOUBTS, _METRICS = ConditionType.QUESTIONABLE, ConditionType.METRICS_AVAILABLE
 PARTS: dict[Reason, Part] = {
     Reason.ROLLED_BACK: Part(rolled_back),
@@ -274,6 +308,7 @@ PARTS: dict[Reason, Part] = {
     Reason.UNREADABLE: Part(unreadable),
     Reason.NOT_ADOPTABLE: Part(not_adoptable, rollout=OTHER),
     Reason.NOT_WRITABLE: Part(not_writable, rollout=OTHER),
+    Reason.NOT_RECORDED: Part(not_recorded, rollout=OTHER),
     Reason.LOWERED_ELSEWHERE: Part(lowered_elsewhere),
     Reason.CONTESTED: Part(contested),
     Reason.TOO_MANY_ATTEMPTS: Part(too_many_attempts),
@@ -292,5 +327,7 @@ PARTS: dict[Reason, Part] = {
     Reason.PROMETHEUS_TIMEOUT: Part(failing(SourceTimeout("no complete answer within 5 s")), _METRICS),
     Reason.PROMETHEUS_ERROR: Part(failing(SourceBadAnswer("the answer is not JSON")), _METRICS),
     Reason.PROMETHEUS_WARNING: Part(warned, _METRICS),
+    Reason.QUERY_SLOW: Part(query_slow, _METRICS, OTHER),
+    Reason.SOURCE_BUSY: Part(source_busy, _METRICS, OTHER),
 }
 """Every reason that isn't one of a rollout under control."""

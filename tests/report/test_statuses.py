@@ -112,16 +112,16 @@ async def test_an_event_that_can_not_be_posted_holds_nothing_up(
 
 
 async def test_a_field_that_is_gone_is_gone_from_the_server_too(server: ApiServer, reports: RolloutReports, rollout: Rollout) -> None:
-    version = await reports.write(rollout, status(waiting_for="the dwell"), rollout.resource_version)
+    stored = await reports.write(rollout, status(waiting_for="the dwell"))
     assert written(server)["waitingFor"] == "the dwell"
-    await reports.write(rollout, status(), version)
+    await reports.write(stored, status())
     assert "waitingFor" not in written(server)
 
 
 async def test_a_write_between_read_and_report_is_a_conflict(server: ApiServer, reports: RolloutReports, rollout: Rollout) -> None:
     await server.put("featurerollouts", "shop", {"metadata": {"name": "search"}, "spec": {"paused": True}})
     with pytest.raises(Conflict):
-        await reports.write(rollout, status(), rollout.resource_version)
+        await reports.write(rollout, status())
 
 
 async def test_a_full_run_goes_on_in_the_next_part_with_the_chain_unbroken(
@@ -139,4 +139,4 @@ async def test_a_full_run_goes_on_in_the_next_part_with_the_chain_unbroken(
 
 async def test_the_status_of_a_rollout_that_is_gone_is_no_error(server: ApiServer, reports: RolloutReports, rollout: Rollout) -> None:
     await server.remove("featurerollouts", "shop", "search")
-    assert await reports.write(rollout, status(), rollout.resource_version) == rollout.resource_version
+    assert await reports.write(rollout, status()) == rollout

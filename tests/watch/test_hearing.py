@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from tidegate.api.rollout_policy import DEFAULT_POLICY_ANNOTATION
 from tidegate.clients.writer import Echoes
 from tidegate.domain.keys import Key, Kind, Ref, RefKind
 from tidegate.watch.hearing import Hearing, Sinks
@@ -18,7 +19,7 @@ class Ear:
         self.news = list[tuple[Any, ...]]()
         self.echoes = Echoes()
         sinks = Sinks(
-            enqueue=lambda key: self.news.append(("look", key.name)),
+            enqueue=lambda key, _: self.news.append(("look", key.name)),
             gone=lambda key: self.news.append(("gone", str(key))),
             changed=lambda ref: self.news.append(("changed", ref)),
         )
@@ -35,7 +36,8 @@ class Ear:
 
 
 def body(version: int | str, uid: str = "u1", name: str = "a", namespace: str = "shop") -> dict[str, Any]:
-    return {"metadata": {"namespace": namespace, "name": name, "uid": uid, "resourceVersion": str(version)}}
+    """As an edit of the spec leaves it: each version is another generation."""
+    return {"metadata": {"namespace": namespace, "name": name, "uid": uid, "resourceVersion": str(version), "generation": version}}
 
 
 def test_each_version_is_told_once() -> None:
@@ -93,8 +95,40 @@ def test_policies_have_no_namespace_a_key_and_those_that_refer_to_them() -> None
     assert ear.take() == [changed, ("look", "a"), changed, ("gone", str(Key(Kind.ROLLOUT_POLICY, "", "a"))), ("look", "a")]
 
 
+NOTED = {"annotations": {"seen-by": "another program"}, "labels": {"team": "search"}}
+BY_HAND = {"manager": "kubectl-edit", "operation": "Update", "time": "2026-12-01T09:00:00Z"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "is_told"),
+    [
+        (NOTED, False),
+        ({"managedFields": [BY_HAND]}, False),
+        ({"generation": 2}, True),
+        ({"finalizers": ["shop.example.com/kept"]}, True),
+        ({"deletionTimestamp": "2026-12-01T09:00:00Z"}, True),
+        ({"managedFields": [BY_HAND | {"subresource": "status"}]}, True),
+    ],
+    ids=["annotations and labels", "who wrote them", "spec", "finalizers", "deletion", "status"],
+)
+def test_of_a_rollout_only_what_a_reconcile_looks_at_wakes_it_however_often_the_rest_changes(
+    changed: dict[str, Any], is_told: bool
+) -> None:
+    ear = Ear()
+    plain = {"metadata": body(5)["metadata"] | {"generation": 1}}
+    assert ear.hear("ADDED", plain) == [("look", "a")]
+    for version in range(6, 26):
+        noted = {"metadata": plain["metadata"] | NOTED | {"resourceVersion": str(version)}}
+        assert ear.hear("MODIFIED", noted) == []
+    after = {"metadata": noted["metadata"] | changed | {"resourceVersion": "30"}}
+    assert ear.hear("MODIFIED", after) == ([("look", "a")] if is_told else [])
+    again = {"metadata": after["metadata"] | {"resourceVersion": "31"}}
+    assert ear.hear(None, again) == [], "nor is it after a gap"
+
+
 def policy(version: int, generation: int, **annotations: str) -> dict[str, Any]:
-    return {"metadata": {"name": "p", "uid": "u1", "resourceVersion": str(version), "generation": generation, "annotations": annotations}}
+    noted = {"seen-by": f"another program, {version} times"} | annotations
+    return {"metadata": {"name": "p", "uid": "u1", "resourceVersion": str(version), "generation": generation, "annotations": noted}}
 
 
 def test_a_policy_is_looked_at_again_when_people_change_it_and_not_when_its_status_is_written() -> None:
@@ -110,8 +144,9 @@ def test_a_policy_is_looked_at_again_when_people_change_it_and_not_when_its_stat
     assert hear("MODIFIED", policy(6, 1)) == [], "another Tidegate reported what it saw"
     assert hear(None, policy(7, 1)) == []
     assert hear("MODIFIED", policy(8, 2)) == told
-    assert hear("MODIFIED", policy(9, 2, default="true")) == told
-    assert hear("MODIFIED", policy(10, 2, default="true")) == []
+    default = {DEFAULT_POLICY_ANNOTATION: "true"}
+    assert hear("MODIFIED", policy(9, 2, **default)) == told
+    assert hear("MODIFIED", policy(10, 2, **default)) == []
     assert hear("DELETED", policy(11, 2)) == [told[0], ("gone", "RolloutPolicy/p"), told[1]]
     assert hear("ADDED", policy(12, 2)) == told
 

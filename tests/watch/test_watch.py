@@ -20,7 +20,7 @@ from tidegate.clients.kubernetes import Kubernetes
 from tidegate.clients.resources import Resource
 from tidegate.clients.watch_session import watch_session
 from tidegate.clients.writer import Echoes
-from tidegate.domain.keys import Ref, RefKind
+from tidegate.domain.keys import Key, Ref, RefKind
 from tidegate.watch import Coverage, Sinks, Watched, WatchSettings, watch
 from tidegate.watch.kopf_settings import kopf_settings
 from tidegate.watch.kopf_thread import WatchEndedError
@@ -34,6 +34,7 @@ class News:
 
     def __init__(self) -> None:
         self.looks = list[str]()
+        self.urgent = list[bool]()
         self.gone = list[str]()
         self.flags = list[tuple[str, str]]()
         self.coverage = Coverage()
@@ -43,10 +44,14 @@ class News:
 
     def sinks(self) -> Sinks:
         return Sinks(
-            enqueue=lambda key: self.looks.append(str(key)),
+            enqueue=self._enqueue,
             gone=lambda key: self.gone.append(str(key)),
             changed=self._changed,
         )
+
+    def _enqueue(self, key: Key, is_urgent: bool) -> None:
+        self.looks.append(str(key))
+        self.urgent.append(is_urgent)
 
     def _changed(self, ref: Ref) -> None:
         if ref.kind is RefKind.FLAG_SET:
@@ -78,9 +83,10 @@ async def watching(
     kubeconfig = server.kubeconfig(folder, token)
     async with Kubernetes.connect(kubeconfig) as kubernetes:
 
-        async def lister(watched: Watched, namespace: str) -> AsyncIterator[Sequence[Body]]:
+        async def lister(watched: Watched, namespace: str, fields: str) -> AsyncIterator[Sequence[Body]]:
             resource = Resource(watched.group, watched.version, watched.plural, watched.namespaced)
-            async for page in kubernetes.pages(resource, namespace, label_selector=watched.label_selector, metadata_only=True):
+            how = {"label_selector": watched.label_selector, "field_selector": fields}
+            async for page in kubernetes.pages(resource, namespace, **how, metadata_only=True):
                 yield page.items
 
         settings, sinks = WatchSettings(namespaces, resync), news.sinks()
@@ -117,6 +123,26 @@ def rollout(name: str, **spec: Any) -> dict[str, Any]:
 
 def flag_set(name: str, **data: str) -> dict[str, Any]:
     return {"metadata": {"name": name, "labels": {"tidegate.io/flag-set": "true"}}, "data": data}
+
+
+async def test_those_in_motion_are_looked_at_before_all_others(server: ApiServer, tmp_path: Path) -> None:
+    phases = ["Succeeded", "Baking", "Waiting", "Progressing", "RolledBack", ""]
+    for number, phase in enumerate(phases):
+        await server.put("featurerollouts", "shop", rollout(f"r{number}"))
+        server.store.objects["featurerollouts", "shop", f"r{number}"]["status"] = {"phase": phase} if phase else {}
+    async with watching(server, tmp_path) as news:
+        names = [look.rpartition("/")[2] for look in news.looks]
+        assert names == ["r1", "r3", "r5", "r0", "r2", "r4"]
+        assert news.urgent[:3] == [True] * 3
+        assert not any(news.urgent[3:])
+
+
+async def test_an_api_server_that_can_not_select_them_lists_them_with_the_others(server: ApiServer, tmp_path: Path) -> None:
+    await server.put("featurerollouts", "shop", rollout("a"))
+    server.faults.append(Fault("list", "featurerollouts", status=400, reason="BadRequest"))
+    async with watching(server, tmp_path) as news:
+        assert news.looks == ["FeatureRollout/shop/a"]
+        assert news.coverage.problem() is None
 
 
 async def test_what_exists_is_looked_at_once_and_every_change_again(server: ApiServer, tmp_path: Path) -> None:

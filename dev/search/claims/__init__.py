@@ -26,6 +26,7 @@ STORE_CLAIMS: tuple[Claim, ...] = (
     falling.a_rollback_that_is_refused_is_kept,
     keeping.records_are_appended_once_and_without_gap,
     keeping.no_record_is_lost,
+    keeping.records_that_are_refused_are_told,
 )
 """Checked at every end of the reconcile."""
 DECISION_CLAIMS: tuple[Claim, ...] = (
@@ -35,6 +36,7 @@ DECISION_CLAIMS: tuple[Claim, ...] = (
     falling.a_revision_is_rejected_only_where_it_fell,
     falling.a_rollback_is_absorbing,
     falling.no_exposure_beyond_the_step_outlasts_a_reconcile,
+    keeping.nothing_is_told_of_records_that_are_written,
     keeping.a_correction_has_something_to_correct,
     keeping.seq_never_goes_back_or_repeats,
     keeping.attempts_keep_their_pace,

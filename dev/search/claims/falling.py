@@ -19,7 +19,7 @@ DEADLINE = timedelta(seconds=20)
 """`noData.deadline`, where a scope rolls back after it."""
 PAUSE = timedelta(seconds=60)
 """For so long, at most, a correction waits while somebody keeps changing the flag."""
-_REFUSALS = (("is refused its action",), ("is refused for good its action",))
+_REFUSALS = (("is refused its action",), ("is refused for good its action",), ("meets a conflict in its action",))
 
 
 def a_lowering_waits_for_nothing(operator: Operator, done: Reconcile) -> str | None:

@@ -4,9 +4,10 @@ from search.claims.common import gates_that_count, waiting, waits_its_turn
 from search.place import Life
 from search.reconciling import Operator, Reconcile
 from search.scopes import PACE
+from tidegate.api.conditions import ConditionType
 from tidegate.api.gates import Guard
 from tidegate.api.records import REPEATABLE
-from tidegate.api.rollout_status import CONTESTED_AFTER, GateSource, Phase, State
+from tidegate.api.rollout_status import CONTESTED_AFTER, FeatureRolloutStatus, GateSource, Phase, State
 from tidegate.domain.answers import Answer
 from tidegate.domain.exposure import Reading
 from tidegate.domain.snapshot import Policy
@@ -58,6 +59,34 @@ def no_record_is_lost(operator: Operator, done: Reconcile) -> str | None:
     if left is not None and done.after.life is Life.GONE:
         return f"the object goes with record {left.seq} ({left.transition}), which is in no run"
     return None
+
+
+def records_that_are_refused_are_told(operator: Operator, done: Reconcile) -> str | None:
+    """In conditions, and in what the next step waits for, for as long as they wait."""
+    if not done.is_unrecorded or not done.is_done:
+        return None
+    status = done.after.status
+    if not _tells_of_records(status):
+        return "records are refused, and the status says nothing of it"
+    ready = next(one for one in status.conditions if one.type is ConditionType.READY)
+    if ready.status == "True":
+        return "records are refused, and the status says that all is under control"
+    has_next = status.state is State.ROLLING_OUT
+    return "records are refused, and the next step waits for nothing" if has_next and not status.waiting_for else None
+
+
+def nothing_is_told_of_records_that_are_written(operator: Operator, done: Reconcile) -> str | None:
+    """Once they are in their run it is decided again, and nothing of it stands in status."""
+    if not _tells_of_records(done.read):
+        return None
+    if not waiting(done.read):
+        return "no record waits, and the status says that some are refused" if _tells_of_records(done.decided) else None
+    is_known = done.spec is not None and isinstance(done.snapshot.reading, Reading)
+    return "records may be written by now, and nobody looks" if is_known and done.decision.requeue_after != 0 else None
+
+
+def _tells_of_records(status: FeatureRolloutStatus) -> bool:
+    return any(one.type is ConditionType.UNRECORDED for one in status.conditions)
 
 
 def a_correction_has_something_to_correct(operator: Operator, done: Reconcile) -> str | None:

@@ -1,5 +1,7 @@
 """Carries out one action of a decision."""
 
+from dataclasses import replace
+
 from tidegate.act.flag_writes import FlagWrites
 from tidegate.clients.errors import NotFound
 from tidegate.clients.resources import FEATURE_ROLLOUTS
@@ -16,24 +18,24 @@ class Actions:
         self._writer = writer
         self._flags = flags
 
-    async def perform(self, rollout: Rollout, action: Action, version: str) -> str:
-        """The rollout's resourceVersion afterwards, for the writes that follow."""
+    async def perform(self, rollout: Rollout, action: Action) -> Rollout:
+        """The rollout as it is stored afterwards, for the writes that follow."""
         match action:
             case WriteFlag():
                 await self._flags.write(rollout.namespace, action)
             case AddFinalizer():
-                return await self._set_finalizers(rollout, (*rollout.finalizers, FINALIZER), version)
+                return await self._set_finalizers(rollout, (*rollout.finalizers, FINALIZER))
             case RemoveFinalizer():
                 rest = tuple(name for name in rollout.finalizers if name != FINALIZER)
-                return await self._set_finalizers(rollout, rest, version)
+                return await self._set_finalizers(rollout, rest)
             case _:
                 raise TypeError(f"no lever takes {type(action).__name__}")
-        return version
+        return rollout
 
-    async def _set_finalizers(self, rollout: Rollout, finalizers: tuple[str, ...], version: str) -> str:
-        patch = {"metadata": {"finalizers": list(finalizers)}}
+    async def _set_finalizers(self, rollout: Rollout, finalizers: tuple[str, ...]) -> Rollout:
+        patch, where = {"metadata": {"finalizers": list(finalizers)}}, (rollout.namespace, rollout.name)
         try:
-            stored = await self._writer.merge_patch(FEATURE_ROLLOUTS, rollout.namespace, rollout.name, patch, resource_version=version)
+            stored = await self._writer.merge_patch(FEATURE_ROLLOUTS, *where, patch, resource_version=rollout.resource_version)
         except NotFound:
-            return version
-        return str(stored["metadata"]["resourceVersion"])
+            return rollout
+        return replace(rollout, resource_version=str(stored["metadata"]["resourceVersion"]), finalizers=finalizers)

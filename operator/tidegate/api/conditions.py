@@ -11,13 +11,15 @@ from tidegate.api.types import Time
 
 class ConditionType(StrEnum):
     """READY: accepted and under control. STALLED stands only while true. FINISHED: the attempt has come to an end, good or bad.
-    METRICS_AVAILABLE: the gates' source answers. QUESTIONABLE stands while a gate is written in a way that will surprise."""
+    METRICS_AVAILABLE: the gates' source answers. QUESTIONABLE stands while a gate is written in a way that will surprise.
+    UNRECORDED stands while records can't be appended to their RolloutRun."""
 
     READY = "Ready"
     STALLED = "Stalled"
     FINISHED = "Finished"
     METRICS_AVAILABLE = "MetricsAvailable"
     QUESTIONABLE = "Questionable"
+    UNRECORDED = "Unrecorded"
 
 
 class Reason(StrEnum):
@@ -47,6 +49,7 @@ class Reason(StrEnum):
     UNREADABLE = "Unreadable"
     NOT_ADOPTABLE = "NotAdoptable"
     NOT_WRITABLE = "NotWritable"
+    NOT_RECORDED = "NotRecorded"
     LOWERED_ELSEWHERE = "LoweredElsewhere"
     CONTESTED = "Contested"
     TOO_MANY_ATTEMPTS = "TooManyAttempts"
@@ -68,6 +71,9 @@ class Reason(StrEnum):
     PROMETHEUS_TIMEOUT = "PrometheusTimeout"
     PROMETHEUS_ERROR = "PrometheusError"
     PROMETHEUS_WARNING = "PrometheusWarning"
+    # a rollout's own queries
+    QUERY_SLOW = "QuerySlow"
+    SOURCE_BUSY = "SourceBusy"
 
 
 OF_THE_POLICY = frozenset(
@@ -80,7 +86,16 @@ OF_THE_POLICY = frozenset(
     }
 )
 """The RolloutPolicy can't be used: nothing is judged, and nothing rises."""
-SOURCE_FAILURES = frozenset({Reason.PROMETHEUS_UNREACHABLE, Reason.PROMETHEUS_TIMEOUT, Reason.PROMETHEUS_ERROR, Reason.PROMETHEUS_WARNING})
+SOURCE_FAILURES = frozenset(
+    {
+        Reason.PROMETHEUS_UNREACHABLE,
+        Reason.PROMETHEUS_TIMEOUT,
+        Reason.PROMETHEUS_ERROR,
+        Reason.PROMETHEUS_WARNING,
+        Reason.QUERY_SLOW,
+        Reason.SOURCE_BUSY,
+    }
+)
 """The source of metrics gives no answer that can be judged."""
 
 

@@ -111,14 +111,15 @@ class Kubernetes:
         return await self._ask(_Call("get", "GET", resource, namespace, name, {}, time_limit=time_limit))
 
     async def pages(
-        self, resource: Resource, namespace: str = "", *, label_selector: str = "", metadata_only: bool = False
+        self, resource: Resource, namespace: str = "", *, label_selector: str = "", field_selector: str = "", metadata_only: bool = False
     ) -> AsyncIterator[Page]:
         """All objects of a kind in a namespace, or everywhere, at most 500 at a time and as of one moment.
 
         One that is too large to be read by itself is left out, with an error in the log. Raises Gone when the caller takes so long between
         pages that the list has expired.
         """
-        selected = {"labelSelector": label_selector} if label_selector else {}
+        selectors = {"labelSelector": label_selector, "fieldSelector": field_selector}
+        selected = {name: selector for name, selector in selectors.items() if selector}
         how: dict[str, Any] = {"time_limit": _LIST_PATIENCE * self._time_limit, "answer_limit": PAGE_LIMIT}
         how |= {"accept": METADATA_OF_LIST} if metadata_only else {}
         size, token = PageSize(PAGE_SIZE), ""

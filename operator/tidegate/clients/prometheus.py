@@ -88,7 +88,7 @@ class RangeVector:
 
 
 class Prometheus:
-    """One bounded pool of connections for all endpoints of the process."""
+    """One pool of connections for all endpoints of the process."""
 
     def __init__(self, session: aiohttp.ClientSession, answer_limit: int) -> None:
         self._session = session
@@ -96,11 +96,10 @@ class Prometheus:
 
     @classmethod
     @asynccontextmanager
-    async def connect(
-        cls, *, connections: int = 256, connections_per_endpoint: int = 16, answer_limit: int = 1024 * 1024
-    ) -> AsyncIterator[Self]:
-        """A client that lives as long as the `async with` block. `answer_limit` is in bytes."""
-        connector = aiohttp.TCPConnector(limit=connections, limit_per_host=connections_per_endpoint)
+    async def connect(cls, *, connections: int = 1024, answer_limit: int = 1024 * 1024) -> AsyncIterator[Self]:
+        """A client that lives as long as the `async with` block. `answer_limit` is in bytes. Whoever asks bounds what is asked at once:
+        time spent waiting for a connection would count as the source's."""
+        connector = aiohttp.TCPConnector(limit=connections)
         # A compressed answer could be a thousand times its size on the wire: ask for plain bytes, and take nothing else.
         async with aiohttp.ClientSession(
             connector=connector,

@@ -13,7 +13,7 @@ from tidegate.api.rollout_status import FeatureRolloutStatus, GateSource, Phase,
 from tidegate.api.types import format_duration
 from tidegate.domain.placeholders import literal, render, window_since
 from tidegate.domain.problems import QueryProblem
-from tidegate.domain.queries import bare_selector, compile_query, confined, expected, matched_labels
+from tidegate.domain.queries import bare_selector, compile_query, compile_written, confined, expected, matched_labels
 from tidegate.domain.snapshot import Rollout
 from tidegate.domain.templates import resolved_gates
 
@@ -110,7 +110,8 @@ def bucket_counts_query(selector: str, over: timedelta) -> str:
 def median_query(query: str, over: timedelta, interval: timedelta) -> str:
     """The median of a query over a while, from evaluations that are at least an interval apart."""
     step = max(interval, over / _MEDIAN_POINTS, timedelta(seconds=1))
-    return f"quantile_over_time(0.5, ({query})[{format_duration(over)}:{math.ceil(step.total_seconds())}s])"
+    end = "\n)" if "#" in query else ")"  # a comment ends with its line
+    return f"quantile_over_time(0.5, ({query}{end}[{format_duration(over)}:{math.ceil(step.total_seconds())}s])"
 
 
 def start_source(gate: Gate) -> str | None:
@@ -162,7 +163,7 @@ def query_fault(gates: Iterable[tuple[str, Measure]], path: str, revision: str =
         for field, query in queries_of(gate):
             try:
                 text = render(query, dict.fromkeys(("namespace", "name", "variant"), "x") | {"revision": revision}, _ANY_WINDOW)
-                compile_query(text)
+                compile_written(text)
                 if field in ("count.counter", "latency.histogram"):
                     bare_selector(text)
                 if field == "latency.histogram" and "le" in matched_labels(text):

@@ -5,12 +5,12 @@ selector may rightly be empty, as an error counter without errors is: then somet
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import timedelta
 from functools import lru_cache
 from itertools import chain, combinations
 
-from tidegate.domain.queries import Selector, confined, matcher, metric_of, offset_text, target_matchers
+from tidegate.domain.queries import Selector, matcher, metric_of, narrowed, offset_text, target_matchers
+from tidegate.domain.selectors import Matcher, matching
 
 TARGET_LABELS = frozenset({"job", "namespace", "instance", "pod", "service"})
 """What Prometheus and its operators call a target by."""
@@ -112,9 +112,10 @@ def _signs(selectors: Sequence[Selector], empty: Selector, kinds: Sequence[Kind]
     for target in _targets(empty, kinds, kept):
         if target.keys() - {"namespace", kept}:
             yield from _ups(target, kept, empty.offset)
+    of_kinds = [tuple(matching(label, "=", value) for label, value in kind) for kind in _telling(kinds)]
     for other in _others(selectors, empty, named or {}):
-        for one in [_of_kind(other, kind) for kind in _telling(kinds)] or [other]:
-            yield _living(one)
+        for one in of_kinds or [()]:
+            yield _living(other, one)
 
 
 def _targets(selector: Selector, kinds: Sequence[Kind], kept: str) -> list[Mapping[str, str]]:
@@ -146,16 +147,9 @@ def _others(selectors: Sequence[Selector], empty: Selector, named: Mapping[str, 
     return sorted(telling, key=lambda one: -one.need)[:_MOST_OTHERS]
 
 
-def _of_kind(selector: Selector, kind: Kind) -> Selector:
-    text = selector.text
-    for label, value in kind:
-        text = confined(text, label, value)
-    return replace(selector, text=text)
-
-
-def _living(selector: Selector) -> str:
-    """A selector's samples as a sign of life."""
-    moved = _moved(selector)
+def _living(selector: Selector, of_kind: tuple[Matcher, ...]) -> str:
+    """A selector's samples of one kind of targets as a sign of life."""
+    moved = f"{narrowed(selector.text, of_kind)}{offset_text(selector.offset)}"
     return f"timestamp({moved}) and {moved} == 1" if metric_of(selector.text) == "up" else f"timestamp({moved})"
 
 

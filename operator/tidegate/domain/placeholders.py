@@ -4,23 +4,28 @@ import re
 from collections.abc import Mapping
 from datetime import timedelta
 
+from tidegate.domain.outline import WRITTEN, of_length
 from tidegate.domain.problems import QueryProblem
 
 IN_STRINGS = frozenset({"namespace", "name", "revision", "variant"})
 WINDOW = "window"
 MAX_WINDOW = timedelta(hours=1)
 _TOKEN = re.compile(r"\$(?:([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)\})")
+_PLAIN = re.compile(r"[^$`#]*")
 _OF_REGEX = frozenset({"=~", "!~"})
 _META = re.compile(r"[\\.+*?()|\[\]{}^$]")
 """What has a meaning in RE2. Nothing else may be escaped there."""
 
 
 def render(query: str, values: Mapping[str, str], window: timedelta) -> str:
-    """The query with every placeholder replaced. QueryProblem names a placeholder that is unknown or stands where it may not.
+    """The query with every placeholder replaced. QueryProblem names a placeholder that is unknown or stands where it may not, or says that
+    the query is too long with them.
 
     Values are escaped for the string that they stand in, so that no value can leave it, and in a regular expression stand for themselves. A
-    backquoted string comes out double-quoted: PromQL takes it as it stands, but the parser of `domain.queries` does not.
+    backquoted string comes out double-quoted: in backquotes nothing can be escaped.
     """
+    if _PLAIN.fullmatch(query):
+        return of_length(query, WRITTEN)
     out: list[str] = []
     quote, position, sign = "", 0, ""  # sign: the two characters that stand before the string, spaces aside
     while position < len(query):
@@ -53,7 +58,7 @@ def render(query: str, values: Mapping[str, str], window: timedelta) -> str:
             sign = (sign + char)[-2:]
         out.append(char)
         position += 1
-    return "".join(out)
+    return of_length("".join(out), WRITTEN)
 
 
 def literal(text: str) -> str:

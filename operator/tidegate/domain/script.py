@@ -4,7 +4,7 @@ A generator that touches nothing: the reconciler plays it against the API server
 between any two items.
 
     Act … ──► Show ──► WriteStatus ──► Drop ──► Append ──► ClearPending ──► Prune
-      └─ refused ──► Show ──► (WriteStatus …) ──► Keep
+      └─ refused ──► Show ──► (WriteStatus …) ──► Keep  └─ refused ──► (Show ──► WriteStatus)
 """
 
 from collections.abc import Generator, Iterable
@@ -17,6 +17,7 @@ from tidegate.api.rollout_status import FeatureRolloutStatus, GateStatus, Phase,
 from tidegate.domain.condition_maker import ConditionMaker
 from tidegate.domain.decision import Action, AddFinalizer, Decision
 from tidegate.domain.exposure import Write
+from tidegate.domain.recording import told_unrecorded
 from tidegate.domain.snapshot import Rollout
 
 _LIVE = ("value", "baseline", "samples", "samples_expected_at", "sample_time", "worst_series", "message")
@@ -83,12 +84,13 @@ Item = Act | Show | WriteStatus | Append | ClearPending | Prune | Keep | Drop
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How an item went. `refusal`: the sentence of whoever refused, where only a person can change that. `is_conflict`: something changed
-    since it was read, and is to be read again."""
+    """How an item went. `refusal`: the sentence of whoever refused, where only a person can change that; `failure`: of whatever else went
+    wrong. `is_conflict`: something changed since it was read, and is to be read again."""
 
     is_ok: bool = True
     is_conflict: bool = False
     refusal: str | None = None
+    failure: str | None = None
 
 
 OK = Outcome()
@@ -106,7 +108,7 @@ def reconcile(rollout: Rollout, decision: Decision, now: datetime) -> Script:
             yield from _refused(rollout, decision, outcome, now)
             return
     yield Show(decision.status)
-    yield from _report(rollout, decision.status)
+    yield from _report(rollout, decision.status, now)
 
 
 def in_order(actions: Iterable[Action]) -> list[Action]:
@@ -120,8 +122,8 @@ def _urgency(action: Action) -> int:
     return 1 if isinstance(action, AddFinalizer) else 3
 
 
-def _report(rollout: Rollout, status: FeatureRolloutStatus) -> Script:
-    """A status that says nothing new is not written."""
+def _report(rollout: Rollout, status: FeatureRolloutStatus, now: datetime) -> Script:
+    """A status that says nothing new is not written. Records that are not appended go on waiting; it says where a person has to help."""
     if significant(status) != significant(rollout.status):
         outcome = yield WriteStatus(status)
         if not outcome.is_ok:
@@ -136,6 +138,11 @@ def _report(rollout: Rollout, status: FeatureRolloutStatus) -> Script:
         # What waits may belong to an attempt whose run is old.
         if outcome.is_ok and status.attempt != rollout.status.attempt:
             yield Prune()
+    elif not outcome.is_conflict:
+        told = told_unrecorded(status, outcome.refusal, outcome.failure, rollout.generation, now)
+        if told != status:
+            yield Show(told)
+            yield WriteStatus(told)
 
 
 def _refused(rollout: Rollout, decision: Decision, outcome: Outcome, now: datetime) -> Script:
@@ -146,9 +153,9 @@ def _refused(rollout: Rollout, decision: Decision, outcome: Outcome, now: dateti
         stands = decision.status.model_copy(update={"written": _stands_there(rollout, decision)})
     yield Show(stands.model_copy(update={"gates": decision.status.gates}))
     if outcome.refusal is not None:
-        yield from _report(rollout, _not_writable(rollout, stands, outcome.refusal, now))
-    elif stands.state is State.ROLLBACK and not outcome.is_conflict:
-        yield from _report(rollout, stands)
+        yield from _report(rollout, _not_writable(rollout, stands, outcome.refusal, now), now)
+    elif stands.state is State.ROLLBACK and (rollout.status.state is not State.ROLLBACK or not outcome.is_conflict):
+        yield from _report(rollout, stands, now)
     yield Keep(decision.status)
 
 

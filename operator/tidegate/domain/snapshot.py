@@ -55,6 +55,12 @@ class Rollout:
             return True
         return self.status.attempt == 0 or (self.spec is not None and (self.spec.revision or "") != (self.status.revision or ""))
 
+    def reads_as(self, other: "Rollout") -> bool:
+        """Whether what was decided on the one holds of the other: nothing differs but what no decision looks at, such as annotations. The
+        generation stands for the spec."""
+        mine, theirs = ((one.uid, one.generation, one.deleting, one.finalizers) for one in (self, other))
+        return mine == theirs and self.status.to_wire() == other.status.to_wire()
+
     def followed_spec(self) -> FeatureRolloutSpec | None:
         """The spec whose rules are armed: the written one, or the last valid one while the written one can't be followed.
         `enabled` and `paused` are taken from the written one wherever it parses: switching off must not wait for a correct gate."""

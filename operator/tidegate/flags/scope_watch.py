@@ -40,7 +40,8 @@ class WatchTimes:
     """How long the API server is asked to keep a watch open; up to a third of it is added at random."""
     first_pause: float = 0.2
     """Pause after the first failure; it doubles with each further one, up to `longest_pause`."""
-    longest_pause: float = 10.0
+    longest_pause: float = 1.0
+    """A rollback that is written as soon as the API server is back must not wait for the clients' next look."""
 
 
 class _ExpiredError(Exception):

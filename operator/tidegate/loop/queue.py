@@ -1,11 +1,11 @@
-"""The keyed queue: what wakes up is a key, and one worker at a time reconciles a key.
+"""The keyed queue: what wakes up is a key, and no key is reconciled twice at once.
 
 add ──► timetable (due later) ──┐
  │                              ▼
- └──────────────────────► ready, first in first out ──► worker ──► reconcile(key)
-                                ▲                                       │
-                                └── seconds until the next reconcile ◄──┤
-                                └── back-off ◄── exception, time limit ─┘
+ └──────────────────────► ready, round the namespaces (domain/shares.py) ──► reconcile(key)
+                                ▲                                                │
+                                └── seconds until the next reconcile ◄───────────┤
+                                └── back-off ◄── exception, time limit ──────────┘
 """
 
 import asyncio
@@ -13,11 +13,12 @@ import logging
 import math
 import random
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from tidegate.domain.keys import Key
+from tidegate.domain.shares import Bounds, Shares, Turn
 from tidegate.logs import logging_for
 from tidegate.loop.backoff import Backoff
 from tidegate.loop.queue_metrics import QueueMetrics
@@ -43,17 +44,30 @@ class FailedReconcileError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class QueueSettings:
-    """`time_limit`: seconds after which a reconcile is cancelled and counts as failed."""
+    """`workers`: how many reconciles run side by side. One that takes longer than `lasting_after` seconds, as with slow queries, is not
+    counted among these any more: it goes at the cost of its namespace, of which `share` are under way at most. `time_limit`: seconds after
+    which a reconcile is cancelled and counts as failed."""
 
     workers: int = 16
     time_limit: float = 60.0
+    share: int = 64
+    lasting: int = 256
+    lasting_after: float = 0.5
+
+
+class _Ready(NamedTuple):
+    """A key that is due, since when, and whether it goes before others of its namespace."""
+
+    due: float
+    is_urgent: bool
+    turn: Turn[Key]
 
 
 class Queue:
     """Each key waits at most once, at the earliest time asked for. A key that is added during its reconcile is reconciled again.
 
-    Ready keys are taken in the order in which they became ready, so that no busy key keeps others waiting. A key that fails
-    or hangs costs the others nothing but one worker for at most `time_limit`.
+    Ready keys are taken round their namespaces, and in a namespace those first that an event or their own time made ready. A key that fails
+    or hangs costs the others nothing.
     """
 
     def __init__(
@@ -71,68 +85,82 @@ class Queue:
         self._clock = clock
         self._backoff = Backoff(jitter)
         self._timetable = Timetable()
-        self._ready: deque[Key] = deque()
-        self._ready_since: dict[Key, float] = {}
-        self._running: set[Key] = set()
+        self._shares = Shares[Key](Bounds(self._settings.workers, self._settings.share, self._settings.lasting))
+        self._ready: dict[Key, _Ready] = {}
+        self._running: dict[Key, asyncio.Task[None]] = {}
         self._again: dict[Key, float] = {}
-        self._arrived = asyncio.Semaphore(0)
         self._earlier = asyncio.Event()
+        self._drained = asyncio.Event()
         self._draining = False
-        self._idle_workers: set[asyncio.Task[None]] = set()
-        self._workers: set[asyncio.Task[None]] = set()
+        self._group: asyncio.TaskGroup | None = None
         self._progress = clock()
         metrics.observe(lambda: len(self._ready), lambda: len(self._timetable), lambda: len(self._running), self._backoff.failing)
 
-    def add(self, key: Key, delay: float = 0.0) -> None:
-        """Reconcile `key` in `delay` seconds at the latest. A key that has just failed waits for up to a second."""
+    def add(self, key: Key, delay: float = 0.0, *, is_urgent: bool = True) -> None:
+        """Reconcile `key` in `delay` seconds at the latest. A key that has just failed waits for up to a second. What is one of very many,
+        as at the start, is not urgent."""
         now = self._clock()
         due = max(now + delay, self._backoff.not_before(key))
-        if self._draining or key in self._ready_since:
+        if self._draining:
             return
-        if key in self._running:
+        if key in self._ready:
+            self._move_up(key, is_urgent)
+        elif key in self._running:
             self._again[key] = min(due, self._again.get(key, due))
         elif due <= now:
             self._timetable.discard(key)
-            self._make_ready(key, now)
+            self._make_ready(key, now, is_urgent)
         elif self._timetable.add(key, due):
             self._earlier.set()
 
     async def run(self) -> None:
         """Work until `drain` or cancellation. Raises what broke the queue itself; what breaks a reconcile never does."""
-        async with asyncio.TaskGroup() as group:
-            timer = group.create_task(self._watch_the_clock(), name="queue timer")
-            self._workers = {group.create_task(self._work(), name=f"queue worker {n}") for n in range(self._settings.workers)}
-            await asyncio.wait(self._workers)
+        async with asyncio.TaskGroup() as self._group:
+            timer = self._group.create_task(self._watch_the_clock(), name="queue timer")
+            self._start_ready()
+            await self._drained.wait()
             timer.cancel()
 
     async def drain(self, grace: float) -> None:
         """Take no more keys. Let the reconciles in progress end within `grace` seconds, then cancel them."""
         self._draining = True
-        for worker in list(self._idle_workers):
-            worker.cancel()
-        if self._workers:
-            _, late = await asyncio.wait(self._workers, timeout=grace)
-            for worker in late:
-                worker.cancel()
+        if self._running:
+            _, late = await asyncio.wait(self._running.values(), timeout=grace)
+            for reconcile in late:
+                reconcile.cancel()
             if late:
                 logger.warning("%d reconciles were cut short after %g s of grace", len(late), grace)
                 await asyncio.wait(late)
+        self._drained.set()
 
     def stalled_for(self) -> float:
         """Seconds since any reconcile ended while a key was due and waiting; 0 when nothing waits."""
         if not self._ready:
             return 0.0
-        return max(0.0, self._clock() - max(self._progress, self._ready_since[self._ready[0]]))
+        longest = next(iter(self._ready.values()))
+        return max(0.0, self._clock() - max(self._progress, longest.due))
 
-    def _make_ready(self, key: Key, due: float) -> None:
-        self._ready.append(key)
-        self._ready_since[key] = due
-        self._arrived.release()
+    def _make_ready(self, key: Key, due: float, is_urgent: bool) -> None:
+        ready = self._ready[key] = _Ready(due, is_urgent, Turn(key))
+        self._shares.wait(ready.turn, key.namespace, (not is_urgent,))
+        self._start_ready()
+
+    def _move_up(self, key: Key, is_urgent: bool) -> None:
+        ready = self._ready[key]
+        if is_urgent and not ready.is_urgent:
+            self._ready[key] = ready._replace(is_urgent=True)
+            self._shares.wait(ready.turn, key.namespace, (False,))
+
+    def _start_ready(self) -> None:
+        while self._group is not None and not self._draining and (turn := self._shares.take()) is not None:
+            key, due = turn.item, self._ready.pop(turn.item).due
+            self._metrics.wait.observe(max(0.0, self._clock() - due))
+            self._running[key] = self._group.create_task(self._work(turn), name=f"reconcile of {key}")
 
     async def _watch_the_clock(self) -> None:
         while True:
             for key, due in self._timetable.pop_due(self._clock()):
-                self._make_ready(key, due)
+                self._make_ready(key, due, True)
             self._earlier.clear()
             next_due = self._timetable.next_due()
             try:
@@ -141,27 +169,22 @@ class Queue:
             except TimeoutError:
                 pass
 
-    async def _work(self) -> None:
-        me = asyncio.current_task()
-        assert me is not None
-        while not self._draining:
-            self._idle_workers.add(me)
-            try:
-                await self._arrived.acquire()
-            finally:
-                self._idle_workers.discard(me)
-            key = self._ready.popleft()
-            due = self._ready_since.pop(key)
-            self._running.add(key)
-            self._metrics.wait.observe(max(0.0, self._clock() - due))
-            try:
-                delay = await self._reconcile_one(key)
-            finally:
-                self._running.discard(key)
-            self._progress = self._clock()
-            self._schedule_next(key, delay)
-            # A reconcile that never waits would otherwise keep the event loop from all others.
-            await asyncio.sleep(0)
+    async def _work(self, turn: Turn[Key]) -> None:
+        key = turn.item
+        lasting = asyncio.get_running_loop().call_later(self._settings.lasting_after, self._lasts, turn)
+        try:
+            delay = await self._reconcile_one(key)
+        finally:
+            lasting.cancel()
+            self._shares.ended(turn)
+            del self._running[key]
+        self._progress = self._clock()
+        self._schedule_next(key, delay)
+        self._start_ready()
+
+    def _lasts(self, turn: Turn[Key]) -> None:
+        self._shares.lasts(turn)
+        self._start_ready()
 
     async def _reconcile_one(self, key: Key) -> float | None:
         started = self._clock()

@@ -37,6 +37,11 @@ class Reconciler:
     def __init__(self, handlers: Mapping[Kind, Handler]) -> None:
         self._handlers = handlers
         self._conflicts: dict[Key, int] = {}
+        self._failed: set[Key] = set()
+
+    def failed(self) -> list[Key]:
+        """The keys whose last reconcile failed."""
+        return list(self._failed)
 
     async def __call__(self, key: Key) -> float | None:
         try:
@@ -46,12 +51,17 @@ class Reconciler:
             before = self._conflicts.get(key, 0)
             self._conflicts[key] = before + 1
             return min(AFTER_CONFLICT * 2.0 ** min(before, 16), LONGEST_AFTER_CONFLICT)
+        except BaseException:
+            self._failed.add(key)
+            raise
         self._conflicts.pop(key, None)
+        self._failed.discard(key)
         return delay
 
     def gone(self, key: Key) -> None:
         """The object of a key no longer exists."""
         self._conflicts.pop(key, None)
+        self._failed.discard(key)
         self._handlers[key.kind].gone(key)
 
 

@@ -20,17 +20,19 @@ from tidegate.domain.liveness import (
     signs_of_life,
 )
 from tidegate.domain.queries import Need, Selector
+from tidegate.observe.sending import NOBODY, Asker
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A policy's Prometheus, for how many seconds a sample is fresh, and how long before the present it is asked about. Answers are shared
-    among policies with the same endpoint, credentials included."""
+    """A policy's Prometheus, for how many seconds a sample is fresh, how long before the present it is asked about, and in whose name.
+    Answers are shared among policies with the same endpoint, credentials included."""
 
     policy: str
     endpoint: Endpoint
     staleness: float = math.inf
     delay: timedelta = timedelta(0)
+    asker: Asker = NOBODY
 
 
 @dataclass(frozen=True, slots=True)

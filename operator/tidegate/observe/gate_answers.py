@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from tidegate.api.conditions import Reason
@@ -18,6 +19,7 @@ from tidegate.domain.asks import (
     buckets_query,
     expected_series,
     fingerprint,
+    gate_fingerprint,
     gates_to_ask,
     is_waited_for,
     last_tick,
@@ -31,13 +33,15 @@ from tidegate.domain.truth import truth_of
 from tidegate.observe.age import Source
 from tidegate.observe.counts import Counter, Counts
 from tidegate.observe.questions import Questions
+from tidegate.observe.resting import Resting
+from tidegate.observe.sending import Asker
 
 _log = logging.getLogger(__name__)
 KNOWN_WITHIN = 7 * 86400.0
 """Seconds within which a metric must have had a series, for its name to be believed."""
 _COUNTING = "3"
 """How series are named in a count that is kept. Version 0.1.0 named them otherwise, and no way in the fingerprint."""
-LEAST_PATIENCE, MOST_PATIENCE = 1.0, 30.0
+LEAST_PATIENCE, MOST_PATIENCE = 2.0, 30.0
 """Seconds that the other gates of a rollout wait for a slow one: an interval, within these bounds."""
 
 
@@ -47,6 +51,11 @@ class GateReadings:
     def __init__(self, questions: Questions) -> None:
         self._questions = questions
         self._counts = Counts(questions)
+        self._resting = Resting()
+
+    def asker(self, rollout: Rollout) -> Asker:
+        """In whose name one reconcile asks."""
+        return self._questions.asker(rollout.namespace, rollout.uid)
 
     async def answers(
         self, rollout: Rollout, spec: FeatureRolloutSpec, policy: Policy, source: Source, now: datetime
@@ -58,17 +67,20 @@ class GateReadings:
         return {(asked.source, asked.gate.name): answer for asked, answer in zip(gates, found, strict=True)}
 
     async def _patiently(self, asked: Asked, rollout: Rollout, policy: Policy, source: Source, at: datetime) -> GateAnswer:
-        """A gate's answer; one that takes longer than the interval must not keep the others from being judged."""
-        patience = min(max(policy.spec.prometheus.interval.total_seconds(), LEAST_PATIENCE), MOST_PATIENCE)
+        """A gate's answer; one that takes longer than the interval must not keep the others from being judged. A slow one is asked less
+        often, unless a breach of it is under way."""
+        before = _status_of(rollout.status, asked)
+        key = (rollout.uid, asked.source, asked.gate.name, gate_fingerprint(asked.gate))
+        rests = self._resting.failure(key) if before is None or before.breached_since is None else None
+        if rests is not None:
+            return GateAnswer(rests)
+        may_roll_back = asked.gate.rollback is not None and rollout.status.exposed_at is not None
         try:
-            async with asyncio.timeout(patience):
-                return await self._gate(asked, rollout, policy, source, at)
-        except TimeoutError:
-            return GateAnswer(
-                Failure(Reason.PROMETHEUS_TIMEOUT, f"no complete answer within {patience:g} s, when the other gates were judged")
-            )
+            answer = await self._gate(asked, rollout, policy, _in_time(source, _patience(policy), is_urgent=may_roll_back), at)
         except Exception as error:  # noqa: BLE001 - the safe reconcile is for what nobody foresaw
             return GateAnswer(_failure(asked, error))
+        self._resting.answered(key, answer)
+        return answer
 
     async def medians(
         self, rollout: Rollout, spec: FeatureRolloutSpec, policy: Policy, source: Source, now: datetime
@@ -77,6 +89,7 @@ class GateReadings:
         status = rollout.status
         at = status.exposed_at or _evaluation_time(policy, now)
         known = {one: median.source for one, median in status.medians.items()}
+        source = _in_time(source, max(_patience(policy), source.endpoint.timeout))
         out: dict[GateId, Answer | Failure] = {}
         for asked in all_gates(spec, policy.spec) if status.attempt else ():
             gate = asked.gate
@@ -114,6 +127,7 @@ class GateReadings:
             except Exception as error:  # noqa: BLE001 - the safe reconcile is for what nobody foresaw
                 why = _failure(asked, error)
                 return Failure(why.reason, f"gate {asked.gate.name}: {why.message}")
+        source = _in_time(source, _patience(policy))
         until = at + policy.spec.prometheus.interval.total_seconds()  # the series may be younger than the tick
         found = await asyncio.gather(*(self._questions.exists(source, metric, at - KNOWN_WITHIN, until) for metric in wanted))
         for one in found:
@@ -163,6 +177,15 @@ class GateReadings:
         if query is None:
             return None
         return await self._questions.answer(source, truth_of(word(query)), at.timestamp(), kept=word.kept)
+
+
+def _patience(policy: Policy) -> float:
+    """Seconds that a rollout waits for an answer."""
+    return min(max(policy.spec.prometheus.interval.total_seconds(), LEAST_PATIENCE), MOST_PATIENCE)
+
+
+def _in_time(source: Source, patience: float, *, is_urgent: bool = False) -> Source:
+    return replace(source, asker=replace(source.asker, patience=patience, is_urgent=is_urgent))
 
 
 def _failure(asked: Asked, error: Exception) -> Failure:

@@ -4,26 +4,24 @@ import asyncio
 import hashlib
 import math
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any, TypeVar
 
 from tidegate.api.conditions import Reason
-from tidegate.clients.errors import SourceError, SourceRefused, SourceTimeout, SourceTooMuch, SourceUnreachable
 from tidegate.clients.prometheus import SERIES_LIMIT, InstantVector, Prometheus, RangeVector, Series
 from tidegate.domain.answers import Answer, Buckets, Failure, SeriesValue
 from tidegate.domain.problems import QueryProblem
 from tidegate.domain.queries import Need, Selector, compile_query
 from tidegate.observe.age import Age, Ages, Source
-from tidegate.observe.silence import Silence
+from tidegate.observe.sending import Asker, Call, Lines, Question
 
 KEPT_FOR = 120.0
 """Seconds for which an answer is remembered. Reconciles of one tick come within an interval; a late one asks anew."""
 KEPT_SAMPLES = 200_000
 """Samples in all remembered answers together: some hundred bytes each, labels included."""
 _LABELS_SHOWN = 512
-_REFUSED = (400, 422)
-"""Prometheus can't evaluate the query: not its own fault. It says so in its own words; what has none comes from a proxy before it."""
 T = TypeVar("T")
 
 
@@ -35,10 +33,14 @@ class Questions:
         self._prometheus = prometheus
         self._keep = keep
         self._failed = failed
-        self._asked: OrderedDict[tuple[Any, ...], tuple[float, asyncio.Task[Any]]] = OrderedDict()
-        self._silence = Silence()
+        self._asked: OrderedDict[tuple[Any, ...], tuple[float, Question[Any]]] = OrderedDict()
+        self._lines = Lines()
         self._samples = 0
         self.requests = 0
+
+    def asker(self, namespace: str, rollout: str) -> Asker:
+        """In whose name one reconcile of a rollout (by uid) asks."""
+        return self._lines.asker(namespace, rollout)
 
     async def answer(self, source: Source, query: str, at: float, *, kept: str = "", with_age: bool = True) -> Answer | Failure:
         """A query's value at `at` (Unix seconds), with the age of what it rests on unless that doesn't matter. `kept` is the label that its
@@ -101,67 +103,60 @@ class Questions:
             return value
         return age if isinstance(age, Failure) else (value, age, reach)
 
-    async def _ask(self, source: Source, question: tuple[str, str, float], call: Callable[[], Awaitable[T]]) -> T | Failure:
+    async def _ask(self, source: Source, question: tuple[str, str, float], call: Call[T]) -> T | Failure:
         key, now = (source.endpoint, *question), asyncio.get_running_loop().time()
         if key not in self._asked:
-            dead = await self._silence.known(source.endpoint, now)
+            dead = await self._lines.silent(source.endpoint, source.asker)
             if dead is not None:
                 self._failed(source.policy, dead.reason)
                 return dead
+        try:
+            return await self._answer(key, now, source, call)
+        finally:
+            self._lines.went_on(source.endpoint, source.asker)
+
+    async def _answer(self, key: tuple[Any, ...], now: float, source: Source, call: Call[T]) -> T | Failure:
         if key not in self._asked:  # another caller may have asked while this one waited
             self._forget_before(now - KEPT_FOR)
-            task = self._asked[key] = (now, asyncio.create_task(self._fetch(source, call)))
-            task[1].add_done_callback(self._weigh)
-        answer: T | Failure = await asyncio.shield(self._asked[key][1])
+            new: Question[T] = Question(self._lines.to(source.endpoint), self._counted(call), lambda: self._drop(key, new))
+            self._asked[key] = (now, new)
+            new.task.add_done_callback(self._weigh)
+            new.task.add_done_callback(partial(self._tell, source.policy))
+        asked: Question[T] = self._asked[key][1]
+        answer = await asked.answer(source.asker)
+        if isinstance(answer, Failure) and not asked.task.done():
+            self._failed(source.policy, answer.reason)  # who asked went on without
         return answer
 
-    async def _fetch(self, source: Source, call: Callable[[], Awaitable[T]]) -> T | Failure:
-        answer = await self._answer_of(source, call)
-        if isinstance(answer, Failure):
-            self._failed(source.policy, answer.reason)
-        return answer
+    def _counted(self, call: Call[T]) -> Call[T]:
+        async def counted() -> T:
+            self.requests += 1
+            return await call()
 
-    async def _answer_of(self, source: Source, call: Callable[[], Awaitable[T]]) -> T | Failure:
-        clock = asyncio.get_running_loop().time
-        self.requests += 1
-        asked_at = clock()
-        try:
-            value = await call()
-        except (SourceUnreachable, SourceTimeout) as error:
-            reason = Reason.PROMETHEUS_TIMEOUT if isinstance(error, SourceTimeout) else Reason.PROMETHEUS_UNREACHABLE
-            failure = Failure(reason, str(error))
-            self._silence.failed(source.endpoint, failure, asked_at, clock())
-            return failure
-        except SourceError as error:
-            self._silence.answered(source.endpoint, clock())
-            return Failure(Reason.QUERY_REFUSED if _is_of_the_query(error) else Reason.PROMETHEUS_ERROR, str(error))
-        finally:
-            self._silence.probed(source.endpoint)
-        self._silence.answered(source.endpoint, clock())
-        if isinstance(value, InstantVector | RangeVector) and value.warnings:
-            return Failure(Reason.PROMETHEUS_WARNING, value.warnings[0])
-        return value
+        return counted
 
     def _weigh(self, answered: asyncio.Task[Any]) -> None:
         self._samples += _weight(answered)
 
+    def _tell(self, policy: str, answered: asyncio.Task[Any]) -> None:
+        if not answered.cancelled() and answered.exception() is None and isinstance(failure := answered.result(), Failure):
+            self._failed(policy, failure.reason)
+
+    def _drop(self, key: tuple[Any, ...], asked: Question[Any]) -> None:
+        if self._asked.get(key, (0.0, None))[1] is asked:
+            del self._asked[key]
+            asked.task.remove_done_callback(self._weigh)
+
     def _forget_before(self, moment: float) -> None:
         while self._asked and self._is_too_much(next(iter(self._asked.values()))[0] < moment):
-            _, (_, task) = self._asked.popitem(last=False)
-            if task.done():
-                self._samples -= _weight(task)
+            _, (_, question) = self._asked.popitem(last=False)
+            if question.task.done():
+                self._samples -= _weight(question.task)
             else:
-                task.remove_done_callback(self._weigh)
+                question.task.remove_done_callback(self._weigh)
 
     def _is_too_much(self, is_old: bool) -> bool:
         return is_old or len(self._asked) >= self._keep or self._samples > KEPT_SAMPLES
-
-
-def _is_of_the_query(error: SourceError) -> bool:
-    """Whether the query is at fault, and not the source."""
-    if isinstance(error, SourceRefused):
-        return error.status in _REFUSED and error.error_type != ""
-    return isinstance(error, SourceTooMuch)
 
 
 def _weight(answered: asyncio.Task[Any]) -> int:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
 
@@ -74,6 +75,7 @@ class Snapshots:
             if isinstance(source, Problem):
                 policy = source
             else:
+                source = replace(source, asker=self._gates.asker(rollout))
                 about = (rollout, spec, policy, source, self._clock())
                 answers, medians, unknown = await asyncio.gather(
                     foreseen(self._gates.answers(*about), lambda _: {}),
@@ -96,6 +98,13 @@ class Snapshots:
             medians=medians,
             unknown_metrics=unknown,
         )
+
+    async def again(self, rollout: Rollout) -> Rollout | None:
+        """The rollout as it is now; None where it is gone."""
+        try:
+            return parse_rollout(await self._kubernetes.get(FEATURE_ROLLOUTS, rollout.namespace, rollout.name))
+        except NotFound:
+            return None
 
     async def _reading(self, rollout: Rollout, spec: FeatureRolloutSpec) -> Reading | Problem:
         assert spec.target.flag is not None

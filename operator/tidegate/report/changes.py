@@ -10,7 +10,12 @@ from dataclasses import dataclass
 
 from tidegate.api.conditions import Condition, ConditionType
 
-_BAD = {ConditionType.READY: "False", ConditionType.METRICS_AVAILABLE: "False", ConditionType.QUESTIONABLE: "True"}
+_BAD = {
+    ConditionType.READY: "False",
+    ConditionType.METRICS_AVAILABLE: "False",
+    ConditionType.QUESTIONABLE: "True",
+    ConditionType.UNRECORDED: "True",
+}
 """The status of each condition in which somebody has to know of it."""
 
 

@@ -17,6 +17,8 @@ SOURCE_ERRORS = (
     Reason.PROMETHEUS_ERROR,
     Reason.PROMETHEUS_WARNING,
     Reason.QUERY_REFUSED,
+    Reason.QUERY_SLOW,
+    Reason.SOURCE_BUSY,
 )
 
 

@@ -3,6 +3,7 @@ Events follow later."""
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from tidegate.api.records import Record
@@ -11,6 +12,7 @@ from tidegate.clients.errors import NotFound
 from tidegate.clients.resources import FEATURE_ROLLOUTS, JsonObject
 from tidegate.clients.writer import Writer
 from tidegate.domain.keys import Key, Kind
+from tidegate.domain.recording import unrecorded
 from tidegate.domain.snapshot import Rollout, RunView
 from tidegate.report.changes import changes
 from tidegate.report.events import WARNINGS, About, announcements, change_events
@@ -34,25 +36,28 @@ class RolloutReports:
         self._recorded = recorded
         self._announce = announce
 
-    async def write(self, rollout: Rollout, status: FeatureRolloutStatus, version: str) -> str:
-        """The rollout's resourceVersion afterwards. Raises Conflict where an external writer was first: read again."""
+    async def write(self, rollout: Rollout, status: FeatureRolloutStatus) -> Rollout:
+        """The rollout as it is stored afterwards. Raises Conflict where an external writer was first: read again."""
+        where = rollout.namespace, rollout.name
         try:
-            stored = await self._writer.write_status(
-                FEATURE_ROLLOUTS, rollout.namespace, rollout.name, status.to_wire(), resource_version=version
-            )
+            stored = await self._writer.write_status(FEATURE_ROLLOUTS, *where, status.to_wire(), resource_version=rollout.resource_version)
         except NotFound:
-            return version
-        return str(stored["metadata"]["resourceVersion"])
+            return rollout
+        return replace(rollout, resource_version=str(stored["metadata"]["resourceVersion"]), status=status)
 
     async def prune(self, rollout: Rollout, runs: Iterable[RunView]) -> None:
         """Deletes these runs."""
         await self._runs.delete(rollout.namespace, runs)
 
     def report_changes(self, rollout: Rollout, status: FeatureRolloutStatus, now: datetime) -> None:
-        """What changed in the conditions by this write of status. What a record of the same name says follows with that record."""
-        pending = status.pending.records if status.pending is not None else ()
-        recorded = {record.transition.value for record in pending}
-        new = [one for one in changes(rollout.status.conditions, status.conditions) if one.reason not in recorded]
+        """What changed in the conditions by this write of status. What a record of the same name says follows with that record. Nothing is
+        left to records that can't be appended, nor what was left to them before."""
+        recorded = {record.transition.value for record in (status.pending.records if status.pending is not None else ())}
+        before = rollout.status.conditions
+        if unrecorded(status) is not None:
+            before = before if unrecorded(rollout.status) is not None else tuple(one for one in before if one.reason not in recorded)
+            recorded = set()
+        new = [one for one in changes(before, status.conditions) if one.reason not in recorded]
         for one in new:
             one.log(_log)
         self._announce(_key(rollout), change_events(About.rollout(rollout), new, now))

@@ -1,24 +1,25 @@
 """Events and lists come in, keys go out. Versions that were seen already, and echoes of our own writes, cause nothing."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from tidegate.api.rollout_policy import DEFAULT_POLICY_ANNOTATION
 from tidegate.clients.writer import Echoes
 from tidegate.domain.keys import Key, Ref
 from tidegate.watch.kopf_settings import WatchSettings
-from tidegate.watch.watched import POLICIES, Body, Part, Watched
+from tidegate.watch.watched import POLICIES, ROLLOUTS, Body, Part, Watched
 
 
 @dataclass(frozen=True, slots=True)
 class Sinks:
     """What gets the changes. All are called in the program's own event loop and must not block.
 
-    `enqueue` gets the key of an object to reconcile, `gone` that of one that was deleted. `changed` gets what others refer to, where an
-    external writer created, changed or deleted it.
+    `enqueue` gets the key of an object to reconcile, and whether it goes before others; `gone` that of one that was deleted. `changed` gets
+    what others refer to, where an external writer created, changed or deleted it.
     """
 
-    enqueue: Callable[[Key], None]
+    enqueue: Callable[[Key, bool], None]
     gone: Callable[[Key], None]
     changed: Callable[[Ref], None]
 
@@ -38,23 +39,15 @@ class Version(NamedTuple):
     resource_version: str
 
 
-class Asked(NamedTuple):
-    """What people want of a policy. An annotation marks the default one."""
-
-    uid: str
-    generation: int
-    annotations: tuple[tuple[str, str], ...]
-
-
 class Hearing:
-    """Knows the last version of every watched object, some 200 bytes each."""
+    """Knows the last version of every watched object, some 300 bytes each."""
 
     def __init__(self, settings: WatchSettings, sinks: Sinks, echoes: Echoes) -> None:
         self._settings = settings
         self._sinks = sinks
         self._echoes = echoes
         self._known: dict[Seen, Version] = {}
-        self._asked: dict[Seen, Asked] = {}
+        self._looked_at: dict[Seen, int] = {}
 
     def event(self, watched: Watched, event_type: str | None, body: Body) -> None:
         """A watch event; of type None when it comes from a list that the watcher made to start, or to start over."""
@@ -69,7 +62,7 @@ class Hearing:
         if not self._is_new(ref, version):
             return
         self._known[ref] = version
-        if not self._asks_anew(ref, body):
+        if not self._is_other(ref, body):
             return
         # After a gap, a list shows our own write where an external writer's came before it: only an event is an echo.
         if event_type is None or not self._echoes.heard(*version):
@@ -83,7 +76,7 @@ class Hearing:
             return None
         if self._is_new(ref, version):
             self._known[ref] = version
-            self._asks_anew(ref, body)
+            self._is_other(ref, body)
             self._announce(ref)
         return ref
 
@@ -99,10 +92,10 @@ class Hearing:
             if self._known.get(ref) == before[ref]:
                 self._vanished(ref)
 
-    def enqueue(self, ref: Seen) -> None:
+    def enqueue(self, ref: Seen, *, is_urgent: bool = True) -> None:
         """Enqueue an object that has a key."""
         if ref.watched.kind is not None:
-            self._sinks.enqueue(Key(ref.watched.kind, ref.namespace, ref.name))
+            self._sinks.enqueue(Key(ref.watched.kind, ref.namespace, ref.name), is_urgent)
 
     def _is_new(self, ref: Seen, version: Version) -> bool:
         before = self._known.get(ref)
@@ -112,15 +105,15 @@ class Hearing:
         # The API promises order for versions that are numbers, and only those.
         return int(newer) > int(older) if older.isdecimal() and newer.isdecimal() else newer != older
 
-    def _asks_anew(self, ref: Seen, body: Body) -> bool:
-        """Whether people changed a policy. Every Tidegate of the cluster writes its status, and each may see another Prometheus. If they
-        reacted to each other's status, they would never stop, nor would the rollouts that each change of a policy wakes up."""
-        if ref.watched != POLICIES:
+    def _is_other(self, ref: Seen, body: Body) -> bool:
+        """Whether anything changed that a reconcile looks at, as far as metadata tells. Other programs keep notes in annotations, some of
+        them many times a second."""
+        if ref.watched not in _LOOKED_AT:
             return True
         metadata = body["metadata"]
-        asked = Asked(metadata["uid"], metadata.get("generation", 0), tuple(sorted((metadata.get("annotations") or {}).items())))
-        before, self._asked[ref] = self._asked.get(ref), asked
-        return asked != before
+        looked_at = hash((metadata["uid"], metadata.get("generation"), _LOOKED_AT[ref.watched](metadata)))
+        before, self._looked_at[ref] = self._looked_at.get(ref), looked_at
+        return looked_at != before
 
     def _announce(self, ref: Seen) -> None:
         if ref.watched.referred is not None:
@@ -128,12 +121,29 @@ class Hearing:
 
     def _vanished(self, ref: Seen) -> None:
         self._known.pop(ref, None)
-        self._asked.pop(ref, None)
+        self._looked_at.pop(ref, None)
         self._announce(ref)
         if ref.watched.kind is None:
             return
         self._sinks.gone(Key(ref.watched.kind, ref.namespace, ref.name))
         self.enqueue(ref)
+
+
+def _of_policy(metadata: Mapping[str, Any]) -> object:
+    """An annotation marks the default one. Every Tidegate of the cluster writes its status, and each may see another Prometheus. If they
+    reacted to each other's status, they would never stop, nor would the rollouts that each change of a policy wakes up."""
+    return (metadata.get("annotations") or {}).get(DEFAULT_POLICY_ANNOTATION)
+
+
+def _of_rollout(metadata: Mapping[str, Any]) -> object:
+    """Who wrote status, and when: it is ours, and what an external writer wrote there is looked at."""
+    of_status = (one for one in metadata.get("managedFields") or () if one.get("subresource") == "status")
+    writers = tuple((one.get("manager"), one.get("operation"), one.get("time")) for one in of_status)
+    return metadata.get("deletionTimestamp"), tuple(metadata.get("finalizers") or ()), writers
+
+
+_LOOKED_AT: dict[Watched, Callable[[Mapping[str, Any]], object]] = {POLICIES: _of_policy, ROLLOUTS: _of_rollout}
+"""What of an object's metadata a reconcile looks at, besides uid and generation. Of a flag set nothing tells whether its data changed."""
 
 
 def identify(watched: Watched, body: Body) -> tuple[Seen, Version]:

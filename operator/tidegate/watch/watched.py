@@ -13,7 +13,7 @@ Body = Mapping[str, Any]
 @dataclass(frozen=True, slots=True)
 class Watched:
     """One kind as the API serves it. `kind`: of its own reconcile key, or None. `referred`: as what others refer to it, or None; a change
-    wakes those."""
+    wakes those. `first`: a field selector of those that can't wait behind thousands of others."""
 
     group: str
     version: str
@@ -22,10 +22,13 @@ class Watched:
     referred: RefKind | None
     namespaced: bool = True
     label_selector: str = ""
+    first: str = ""
 
 
+IN_MOTION = "status.phase!=Waiting,status.phase!=Succeeded,status.phase!=Disabled,status.phase!=RolledBack"
+"""Rollouts of which something may be rolled back, or that nobody has looked at yet."""
 FLAG_SETS = Watched("", "v1", "configmaps", None, RefKind.FLAG_SET, label_selector="tidegate.io/flag-set=true")
-ROLLOUTS = Watched("tidegate.io", "v1alpha1", "featurerollouts", Kind.FEATURE_ROLLOUT, None)
+ROLLOUTS = Watched("tidegate.io", "v1alpha1", "featurerollouts", Kind.FEATURE_ROLLOUT, None, first=IN_MOTION)
 POLICIES = Watched("tidegate.io", "v1alpha1", "rolloutpolicies", Kind.ROLLOUT_POLICY, RefKind.ROLLOUT_POLICY, namespaced=False)
 WATCHED = (POLICIES, FLAG_SETS, ROLLOUTS)
 
@@ -40,8 +43,8 @@ class Part(NamedTuple):
         return f"{self.watched.plural} in namespace {self.namespace}" if self.namespace else self.watched.plural
 
 
-Lister = Callable[[Watched, str], AsyncIterator[Sequence[Body]]]
-"""A fresh list of one kind in a namespace ("" for all), page by page; raises what goes wrong."""
+Lister = Callable[[Watched, str, str], AsyncIterator[Sequence[Body]]]
+"""A fresh list of one kind in a namespace ("" for all), narrowed by a field selector ("" for all), page by page; raises what goes wrong."""
 
 
 class Session(Protocol):

@@ -11,10 +11,11 @@ from tests.e2e.support.world import World
 Json = dict[str, Any]
 
 
-def chain_faults(records: list[Json]) -> list[str]:
-    """What is wrong with the records of one rollout; empty where nothing is. Numbers go on; the run of each attempt has its own chain."""
+def chain_faults(records: list[Json], first: int = 1) -> list[str]:
+    """What is wrong with the records of one rollout; empty where nothing is. Numbers go on; the run of each attempt has its own chain.
+    `first`: the number of the first record, where somebody has deleted those before it."""
     faults, head, attempt = [], "", None
-    for expected, record in enumerate(records, start=1):
+    for expected, record in enumerate(records, start=first):
         if record["seq"] != expected:
             faults.append(f"record {expected} has seq {record['seq']}")
         if record["attempt"] != attempt:

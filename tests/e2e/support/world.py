@@ -6,6 +6,7 @@ import re
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 from tests.e2e.support.api import Api, Json, RefusedError, eventually
@@ -33,6 +34,17 @@ class World(FlagSets):
         """For a test; which operators look after it is said by the namespace's prefix."""
         slug = re.sub(r"[^a-z0-9]+", "-", test.lower())[:36].strip("-")
         return cls(api, f"{prefix}-{slug}-{secrets.token_hex(3)}")
+
+    @classmethod
+    @asynccontextmanager
+    async def beside(cls, api: Api, other: "World") -> AsyncIterator["World"]:
+        """A second namespace of a test."""
+        world = cls(api, f"{other.namespace[:50]}-{secrets.token_hex(3)}")
+        await world.begin()
+        try:
+            yield world
+        finally:
+            await world.end()
 
     async def begin(self) -> None:
         await self.api.create("namespaces", {"metadata": {"name": self.namespace}})

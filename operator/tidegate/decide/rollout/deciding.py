@@ -23,6 +23,7 @@ from tidegate.domain.asks import SILENT
 from tidegate.domain.decision import FINALIZER, RETRY, Action, AddFinalizer, Decision, RemoveFinalizer
 from tidegate.domain.exposure import Mode, Reading, Wish, Write
 from tidegate.domain.problems import Problem
+from tidegate.domain.recording import unrecorded
 from tidegate.domain.snapshot import Policy, Snapshot
 from tidegate.domain.steps import number_of
 from tidegate.levers.deadman import renewed_every
@@ -141,7 +142,7 @@ def _summarize(draft: Draft, found: tuple[Blocker, ...]) -> None:
 def _requeue_after(draft: Draft, actions: tuple[Action, ...], found: tuple[Blocker, ...], waking: list[datetime]) -> float | None:
     is_over = draft.is_off or draft.status.phase is Phase.SUCCEEDED
     lets_go = is_over and bool(draft.pending) and FINALIZER in draft.snapshot.rollout.finalizers
-    if actions or lets_go or (draft.status.raising is not None and not found and not draft.reading.settling):
+    if actions or lets_go or unrecorded(draft.before) or (draft.status.raising is not None and not found and not draft.reading.settling):
         return 0.0
     waits = [max((at - draft.now).total_seconds(), 0.0) for at in waking]
     waits += [SETTLING] if draft.reading.settling else []

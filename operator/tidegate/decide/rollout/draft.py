@@ -47,6 +47,8 @@ class Draft:
         appended = snapshot.newest_run.seq if snapshot.newest_run is not None else 0
         waiting = status.pending.records if status.pending is not None else ()
         pending = [record for record in waiting if record.seq > appended]  # the process may have died before it cleared them
+        if len(pending) < len(waiting):
+            status = status.model_copy(update={"pending": Pending(records=tuple(pending)) if pending else None})
         draft = cls(snapshot, spec, lever, spec.strategy.ladder(), now, in_force(reading, now), reading, status, pending, tuple(pending))
         if status.raising is not None and status.raising.written is not None:
             draft.own_writes.append(status.raising.written)

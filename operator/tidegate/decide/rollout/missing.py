@@ -58,6 +58,10 @@ def _explained(gate: GateStatus, policy: Policy) -> str:
 
 
 def _remedy(reason: str | None, policy: Policy) -> str:
+    if reason == Reason.QUERY_SLOW:
+        return f"make its query quicker, such as by a recording rule, or raise spec.prometheus.timeout of RolloutPolicy {policy.name}"[:400]
+    if reason == Reason.SOURCE_BUSY:
+        return "ask fewer queries in this namespace, or quicker ones, such as by recording rules"
     if reason in SOURCE_FAILURES:
         return f"see that {policy.spec.prometheus.url} answers, or correct spec.prometheus of RolloutPolicy {policy.name}"[:400]
     if reason == Reason.INTERNAL_ERROR:

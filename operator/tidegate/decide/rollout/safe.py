@@ -18,6 +18,7 @@ from tidegate.domain.condition_maker import ConditionMaker
 from tidegate.domain.decision import FINALIZER, Action, Decision, RemoveFinalizer
 from tidegate.domain.exposure import Reading
 from tidegate.domain.problems import Problem
+from tidegate.domain.recording import unrecorded
 from tidegate.domain.snapshot import Policy, Snapshot
 
 AGAIN = 5.0
@@ -94,5 +95,6 @@ def _judged(draft: Draft) -> list[GateStatus]:
 def _said(status: FeatureRolloutStatus, generation: int, problem: Problem, now: datetime) -> FeatureRolloutStatus:
     made = ConditionMaker(status.conditions, generation, now)
     said = {kind: made(kind, value, problem.reason, problem.message) for kind, value in _SAID}
-    kept = tuple(condition for condition in status.conditions if condition.type not in said)
+    over = ConditionType.UNRECORDED if unrecorded(status) is None else None
+    kept = tuple(condition for condition in status.conditions if condition.type not in said and condition.type is not over)
     return status.model_copy(update={"conditions": (*said.values(), *kept), "observed_generation": generation})

@@ -14,6 +14,7 @@ from tidegate.decide.rollout.waiting import Blocker
 from tidegate.domain.answers import Failure
 from tidegate.domain.condition_maker import ConditionMaker
 from tidegate.domain.problems import Problem
+from tidegate.domain.recording import unrecorded
 
 _READY_REASON = {
     Phase.PENDING: Reason.WAITING,
@@ -51,6 +52,8 @@ def conditions_for(
         out.append(made(ConditionType.METRICS_AVAILABLE, source.reason is Reason.ANSWERING, source.reason, source.message))
     if questionable is not None:
         out.append(made(ConditionType.QUESTIONABLE, True, questionable.reason, questionable.message))
+    if (waits := unrecorded(status)) is not None:
+        out.append(made(ConditionType.UNRECORDED, True, waits.reason, waits.message))
     return tuple(out)
 
 
@@ -61,7 +64,8 @@ def _sentence(status: FeatureRolloutStatus, source: Problem | None) -> str:
     sentence = f"step {status.step} of {status.steps}, {where}"
     if source is None or source.reason not in SOURCE_FAILURES:
         return sentence
-    return f"{sentence}; the source of metrics gives no answer: {source.message}"
+    what = "a query got no answer" if source.reason in (Reason.QUERY_SLOW, Reason.SOURCE_BUSY) else "the source of metrics gives no answer"
+    return f"{sentence}; {what}: {source.message}"
 
 
 def source_of(draft: Draft) -> Problem | None:
@@ -86,7 +90,8 @@ def stalled_by(draft: Draft, found: tuple[Blocker, ...]) -> Problem | None:
     if draft.snapshot.rollout.problem is not None:
         return draft.snapshot.rollout.problem
     if status.phase in (Phase.DISABLED, Phase.SUCCEEDED):
-        return first_problem(tuple(one for one in found if one.problem is not draft.snapshot.policy))
+        others = tuple(one for one in found if one.problem is not draft.snapshot.policy)
+        return first_problem(others) or unrecorded(status)
     return first_problem(found) or long_missing(draft)
 
 

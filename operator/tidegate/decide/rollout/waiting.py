@@ -15,6 +15,7 @@ from tidegate.decide.rollout.pacing import too_many
 from tidegate.domain.answers import Failure, GateId
 from tidegate.domain.asks import is_waited_for, start_source
 from tidegate.domain.problems import Problem
+from tidegate.domain.recording import unrecorded
 from tidegate.domain.snapshot import Policy
 from tidegate.domain.steps import dwell_at
 
@@ -86,6 +87,8 @@ def not_paused(draft: Draft) -> Blocker | None:
 
 def records_appended(draft: Draft) -> Blocker | None:
     """Nothing new is decided before what was decided is in the RolloutRun."""
+    if (problem := unrecorded(draft.status)) is not None:
+        return _of(problem)
     if draft.before.pending is None or draft.status.raising is not None:
         return None
     return Blocker(f"the records of this attempt are not in RolloutRun {draft.status.run} yet", wake_at=draft.now)
@@ -132,9 +135,17 @@ def medians_read(draft: Draft) -> Blocker | None:
     return None
 
 
-ALWAYS: tuple[Check, ...] = (spec_followable, policy_usable, not_contested, attempt_in_time, not_turned_down, gates_answerable)
+ALWAYS: tuple[Check, ...] = (
+    spec_followable,
+    policy_usable,
+    not_contested,
+    attempt_in_time,
+    not_turned_down,
+    gates_answerable,
+    records_appended,
+)
 """These hold back the first write of a feature that is live already (spec.initialPercent), too."""
-STEP: tuple[Check, ...] = (not_paused, records_appended, dwell_over, within_deadline, way_back_proven, metrics_known, medians_read)
+STEP: tuple[Check, ...] = (not_paused, dwell_over, within_deadline, way_back_proven, metrics_known, medians_read)
 
 
 def blockers(draft: Draft) -> tuple[Blocker, ...]:

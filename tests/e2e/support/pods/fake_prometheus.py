@@ -8,12 +8,17 @@ import asyncio
 import json
 import os
 from collections import deque
+from collections.abc import AsyncIterator, Mapping
 
 from aiohttp import ClientSession, web
 
 REAL = os.environ["PROMETHEUS"]
 modes: dict[str, str] = {}
 asked: dict[str, deque[dict[str, object]]] = {}
+evaluating: dict[str, asyncio.Semaphore] = {}
+SESSION: list[ClientSession] = []
+CONCURRENCY = 20
+"""What a Prometheus evaluates at once, unless it is told otherwise."""
 
 
 def vector(*values: str) -> dict[str, object]:
@@ -54,6 +59,8 @@ async def query(request: web.Request) -> web.StreamResponse:
         return web.Response(text="<html>", content_type="application/json")
     if mode == "hang" or (mode == "hang-heavy" and 'weight="heavy"' in str(form["query"])):
         await asyncio.sleep(3600)
+    if mode == "slow-heavy":
+        return await evaluated(test, form)
     if mode == "slow-drip":
         return await drip(request)
     if mode == "huge":
@@ -63,6 +70,15 @@ async def query(request: web.Request) -> web.StreamResponse:
     if mode == "warning":
         answer["warnings"] = ["one of the stores did not answer"]
     return web.json_response(answer)
+
+
+async def evaluated(test: str, form: Mapping[str, object]) -> web.Response:
+    """As a Prometheus whose heavy queries take half a minute: twenty at once, of whichever kind, the others wait for these."""
+    async with evaluating.setdefault(test, asyncio.Semaphore(CONCURRENCY)):
+        if 'weight="heavy"' in str(form["query"]):
+            await asyncio.sleep(30)
+        async with SESSION[0].post(f"{REAL}/api/v1/query", data=form) as response:
+            return web.json_response(await response.json(), status=response.status)
 
 
 async def series(request: web.Request) -> web.Response:
@@ -95,7 +111,14 @@ async def forget(request: web.Request) -> web.Response:
     return web.Response(text="gone\n")
 
 
+async def connected(_: web.Application) -> AsyncIterator[None]:
+    async with ClientSession() as session:
+        SESSION.append(session)
+        yield
+
+
 app = web.Application()
+app.cleanup_ctx.append(connected)
 app.add_routes([web.post("/{test}/api/v1/query", query), web.post("/{test}/api/v1/series", series)])
 app.add_routes([web.put("/mode/{test}", set_mode), web.get("/log/{test}", log), web.delete("/log/{test}", forget)])
-web.run_app(app, port=9090, print=None)
+web.run_app(app, port=9090, print=None, handler_cancellation=True)  # as Prometheus: who hangs up ends its query
