@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from faults.fault import Fault
 from faults.figures import Span
 from faults.lanes import Lane
-from faults.plant import FLAG_SERVERS, OPERATORS, PROMETHEUS
+from faults.plant import API_SERVER, ETCD, FLAG_SERVERS, OPERATORS, PROMETHEUS
 from faults.scene import Scene
 
 LEADER = "leader"
@@ -40,8 +40,11 @@ class Outage(Fault):
     async def _up(self, scene: Scene) -> float:
         """When all of them, just started, do their work. Of operators one is enough, and it has yet to be elected."""
         begun = time.time()
-        ups = await asyncio.gather(*(scene.plant.ready(name) for name in self._names))
-        self._answers = ended = min(ups) if set(self._names) <= set(OPERATORS) else max(ups)
+        if {API_SERVER, ETCD} & set(self._names):
+            ended = await scene.reached()
+        else:
+            ups = await asyncio.gather(*(scene.plant.ready(name) for name in self._names))
+            self._answers = ended = min(ups) if set(self._names) <= set(OPERATORS) else max(ups)
         if PROMETHEUS in self._names:
             ended = await scene.scraped_since(begun)
         self._up_in = ended - begun

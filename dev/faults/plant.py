@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import dataclasses
 import json
-import ssl
 import sys
 import time
 from collections.abc import Iterator
@@ -96,9 +95,8 @@ class Plant:
     async def ready(self, name: str, seconds: float = 60.0) -> float:
         """When the process, started or thawed, answers again as one that does its work. Raises ClusterError."""
         deadline = time.monotonic() + seconds
-        trust = ssl.create_default_context(cafile=str(self._folder / "certificates" / "apiserver.crt"))
         timeout = aiohttp.ClientTimeout(total=_ASKED_FOR)
-        async with aiohttp.ClientSession(timeout=timeout, connector=aiohttp.TCPConnector(ssl=trust, force_close=True)) as session:
+        async with aiohttp.ClientSession(timeout=timeout, connector=aiohttp.TCPConnector(force_close=True)) as session:
             while time.monotonic() < deadline:
                 with contextlib.suppress(aiohttp.ClientError, TimeoutError, OSError):
                     async with session.get(self._health(name)) as answer:
@@ -108,9 +106,6 @@ class Plant:
         raise ClusterError(f"{name} is not ready after {seconds:.0f} s")
 
     def _health(self, name: str) -> str:
-        """etcd is ready when the API server says so of it."""
-        if name in (ETCD, API_SERVER):
-            return f"https://{LOOPBACK}:{self._plane.api_port}/readyz"
         if name == PROMETHEUS:
             return f"{self.prometheus}/-/ready"
         port = self.operators[name] if name in self.operators else self.flag_servers[name][1]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
 import aiohttp
-from tests.e2e.support.api import Api, eventually
+from tests.e2e.support.api import Api, RefusedError, eventually
 
 from demo.beforehand import OPERATOR_NAMESPACE
 from faults.exporter import METRIC, Exporter
@@ -18,6 +18,8 @@ from faults.witness import Stored
 
 PATIENCE = 60.0
 POLL_SECONDS = 0.05
+LOOK_SECONDS = 0.5
+WRITTEN = ("configmaps", "leases", "featurerollouts", "rolloutruns")
 
 
 @dataclass
@@ -47,6 +49,21 @@ class Scene:
             for lane in await self.series(f"{METRIC} > 0.5"):
                 self.queryable.setdefault(lane, sent)
             await asyncio.sleep(max(0.0, sent + POLL_SECONDS - time.time()))
+
+    async def reached(self) -> float:
+        """When the API server, which was away or has lost its etcd, reaches what it stores of each kind that Tidegate writes. It says that
+        it is ready before: it has a connection to etcd for each kind, and some come back seconds after others."""
+        return max(await asyncio.gather(*(self._reached(kind) for kind in WRITTEN)))
+
+    async def _reached(self, kind: str) -> float:
+        async def is_looked_up() -> bool:
+            with contextlib.suppress(aiohttp.ClientError, RefusedError, TimeoutError, OSError):
+                async with asyncio.timeout(LOOK_SECONDS):
+                    return await self.api.find(kind, "default", "nothing") is None
+            return False
+
+        await eventually(f"the API server looks {kind} up", is_looked_up, PATIENCE, every=0.02)
+        return time.time()
 
     async def scraped_since(self, moment: float) -> float:
         """When Prometheus, which has just been started, has its first new samples; its scrapes begin seconds after it answers."""
