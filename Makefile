@@ -75,8 +75,9 @@ sources: $(UV)  ## What a gate is told by real servers with Prometheus's API: Pr
 faults: $(UV)  ## Every part stopped, killed, deleted, refused or lied to while features turn bad: what rises, how long they stay on (about half an hour)
 	$(RUN) python dev/faults/run.py
 
-search: $(UV)  ## Every place that a rollout can reach in small worlds, or all to a depth, held to every claim; then seeded bugs, to be found (about a quarter of an hour)
+search: $(UV)  ## Every place that a rollout can reach in small worlds, or all to a depth, held to every claim; seeded bugs, to be found; every election (about half an hour)
 	$(RUN) python dev/search/run.py
 	$(RUN) python dev/search/seeded.py
+	$(RUN) python dev/search/elections.py
 
 .PHONY: e2e demo demo-cluster image bench simulate sources faults search

@@ -148,7 +148,7 @@ async def operated(server: ApiServer, folder: Path, dial: Dial | None = None, **
     await server.put("rolloutpolicies", "", {"metadata": {"name": "production"}, "spec": {"prometheus": prometheus}})
     registry, dial = CollectorRegistry(), dial or Dial(0.0)
     async with Kubernetes.connect(server.kubeconfig(folder)) as kubernetes:
-        settings = OperatorSettings(own_namespace="tidegate", candidate="me", workers=2, **options)
+        settings = OperatorSettings(own_namespace="tidegate", candidate="me", **({"workers": 2} | options))
         parts = assemble(kubernetes, dial, registry, lambda: True, settings)
         working, posting = asyncio.create_task(parts.queue.run()), asyncio.create_task(parts.outbox.run())
         world = Operated(server, parts, dial, registry)

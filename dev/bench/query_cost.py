@@ -51,8 +51,9 @@ def ask_whether(query: str) -> None:
 
 def _beside(query: str) -> None:
     selectors = queries.compile_query(query).selectors
-    liveness.ages(selectors)
+    liveness.ages(selectors, _MINUTE)
     liveness.samples_of_several(selectors)
+    liveness.samples_beyond(selectors, _MINUTE)
     for number, one in enumerate(selectors):
         queries.confined(queries.expected(one, lambda label, _: "variant" in label) or "x", *_CONFINED)
         if one.need is queries.Need.LIFE:

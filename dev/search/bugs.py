@@ -187,6 +187,13 @@ _OTHERS = (
         "hostile",
     ),
     Bug(
+        "a raise that isn't made yet comes back with a lost flag",
+        _ROLLOUT + "restoring.py",
+        "wish_for(draft, confirmed=False)",
+        "wish_for(draft, confirmed=True)",
+        "hands",
+    ),
+    Bug(
         "a contested flag is given up",
         _DRIFT,
         "PAUSE_EXPOSED, PAUSE = timedelta(seconds=5), timedelta(seconds=60)",

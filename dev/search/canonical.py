@@ -116,6 +116,7 @@ class Canon:
             None if followed is None else _choice(followed, base),
             None if evaluation is None else relative(evaluation, status.effective_at or base.now, self._old[0]),
             None if status.pending is None else tuple(_record(one, base) for one in records),
+            relative(min((one.time for one in records), default=base.now), base.now, PATIENCE),
             self._print(status.written, base),
             None if raising is None else self._print(raising.written, base),
             self._once(status, base.now, lambda: self._status(status, base.now)),

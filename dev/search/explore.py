@@ -18,7 +18,7 @@ from search.scopes import BAD, GOOD, PACE, PATIENCE, Said, Scope
 from search.spec import Choice, Library
 from tidegate.api.rollout_status import FeatureRolloutStatus, Phase, State
 from tidegate.decide.rollout import draft, missing
-from tidegate.domain import pace
+from tidegate.domain import pace, recording
 from tidegate.domain.exposure import Reading
 
 UNKNOWN = -1
@@ -163,7 +163,7 @@ class Search:
     """The search of one scope."""
 
     def __init__(self, scope: Scope) -> None:
-        draft.BACKLOG, missing.PATIENCE = scope.backlog, timedelta(seconds=PATIENCE)
+        draft.BACKLOG, missing.PATIENCE, recording.PATIENCE = scope.backlog, timedelta(seconds=PATIENCE), timedelta(seconds=PATIENCE)
         pace.AT_ONCE, pace.EVERY = scope.at_once, timedelta(seconds=PACE)
         self.operator = Operator(Library(scope))
         self.graph = Graph(scope)

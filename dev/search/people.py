@@ -15,6 +15,8 @@ from search.reconciling import Operator
 from search.scopes import BAD, GOOD, Scope
 from search.spec import REVISIONS
 from tidegate.api.rollout_status import FeatureRolloutStatus, State
+from tidegate.decide.rollout.restoring import restored
+from tidegate.levers.flag.flag_set import WriteFlag
 
 LONG = timedelta(seconds=660)
 """Longer than anything that a scope waits for; a whole number of ticks and of thirds of a lease."""
@@ -151,6 +153,16 @@ def _unmade(operator: Operator, place: Place) -> Iterator[Outcome]:
         yield "somebody deletes the ConfigMap", forgotten(replace(place, flags=None, hands=place.hands + 1, memory=memory))
 
 
+def _put_back(operator: Operator, place: Place) -> Iterator[Outcome]:
+    """Another rollout of the flag set found it gone, and makes it anew with all that status says."""
+    if place.life is not Life.ALIVE or operator.lever.reading(place.flags).percent is not None:
+        return
+    for write in restored(operator.snapshot(place, GOOD).rollout, operator.noting, place.now):
+        assert isinstance(write, WriteFlag)
+        flags, made = operator.lever.write(place.flags, write, place.now)
+        yield f"the flag is put back at {made.after.percent} % by another rollout of its flag set", replace(place, flags=flags)
+
+
 def _hostile(operator: Operator, place: Place) -> Iterator[Outcome]:
     """Somebody who may write the flag set, and means harm: everybody exposed, or nothing changed but our mark."""
     flags = place.flags
@@ -240,6 +252,7 @@ EVENTS: dict[str, Event] = {
     "gates": _edit("gates", lambda scope: range(len(scope.gates))),
     "retry": _retry,
     "appends": _appends,
+    "put back": _put_back,
     **HANDS,
     "delete": _delete,
     "create": _create,

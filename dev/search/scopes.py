@@ -110,9 +110,9 @@ _ALL = (
     ),
     Scope(
         "hands",
-        "the flag is lowered, raised, rewritten, replaced or removed by hand, the ConfigMap deleted, the revision changed",
+        "the flag is lowered, raised, rewritten, replaced or removed by hand, the ConfigMap deleted and made anew, the revision changed",
         guards=(),
-        events=("tick", "long", "lowered", "raised", "rewritten", "replaced", "removed", "unmade", "revision"),
+        events=("tick", "long", "lowered", "raised", "rewritten", "replaced", "removed", "unmade", "put back", "revision"),
         starts=(None, 20, 100),
     ),
     Scope(

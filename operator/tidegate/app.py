@@ -28,6 +28,7 @@ from tidegate.loop.health import HealthSettings, Pulse, loop_check, queue_check,
 from tidegate.loop.index import Index
 from tidegate.loop.leading import elected, lead
 from tidegate.loop.lease import LeaseSettings
+from tidegate.loop.lost_flags import LostFlags
 from tidegate.loop.policy_handler import PolicyHandler
 from tidegate.loop.queue import Queue, QueueSettings
 from tidegate.loop.queue_metrics import QueueMetrics
@@ -125,7 +126,7 @@ def assemble(
     handlers: Mapping[Kind, Handler] = {
         Kind.FEATURE_ROLLOUT: RolloutHandler(
             Snapshots(kubernetes, policies, questions, evidence, flags, utc_now, index.note),
-            Actions(writer, FlagWrites(writer, utc_now)),
+            Actions(writer, FlagWrites(writer, utc_now, LostFlags(flags, utc_now))),
             RolloutReports(writer, Runs(writer), metrics.recorded, outbox.put),
             evidence,
             metrics,

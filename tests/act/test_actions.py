@@ -15,6 +15,8 @@ from tidegate.clients.writer import NotLeaderError
 from tidegate.domain.decision import FINALIZER, Action, AddFinalizer, RemoveFinalizer
 from tidegate.domain.exposure import Reading, Write
 from tidegate.domain.snapshot import Rollout
+from tidegate.loop.lost_flags import LostFlags
+from tidegate.observe.flags import Flags
 
 OTHER = "shop.example.com/kept"
 OFF = a_write(0, off=True)
@@ -27,7 +29,7 @@ def actions(kubernetes: Kubernetes) -> Actions:
 
 def made(kubernetes: Kubernetes, *, is_leader: bool = True) -> Actions:
     through = writer(kubernetes, is_leader=is_leader)
-    return Actions(through, FlagWrites(through, lambda: T0))
+    return Actions(through, FlagWrites(through, lambda: T0, LostFlags(Flags(kubernetes, lambda _: ()), lambda: T0)))
 
 
 async def rollout(server: ApiServer, *finalizers: str) -> Rollout:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +20,23 @@ from tidegate.levers.flag.flag_set import DOCUMENT_KEY, FLAG_SET_LABEL, MAX_DOCU
 
 LABELLED = {"name": CONFIG_MAP, "labels": {FLAG_SET_LABEL: "true"}}
 LEASE = int(START) + 60
+START_TIME = after(0)
+
+
+class Others:
+    """What other rollouts had in a flag set; who asked for it, and what they are told of what was written."""
+
+    def __init__(self, *writes: WriteFlag) -> None:
+        self.writes = writes
+        self.asked: list[tuple[str, str]] = []
+        self.told: list[tuple[list[str], list[str]]] = []
+
+    async def flags(self, namespace: str, config_map: str) -> tuple[WriteFlag, ...]:
+        self.asked.append((namespace, config_map))
+        return self.writes
+
+    def stored(self, namespace: str, config_map: str, own: Iterable[str], put_back: Iterable[str]) -> None:
+        self.told.append((sorted(own), sorted(put_back)))
 
 
 class World:
@@ -26,7 +44,7 @@ class World:
 
     def __init__(self, server: ApiServer, kubernetes: Kubernetes) -> None:
         self.server, self.now = server, 0.0
-        self._flag_writes = FlagWrites(writer(kubernetes), lambda: after(self.now))
+        self._flag_writes = FlagWrites(writer(kubernetes), lambda: after(self.now), Others())
 
     async def write(self, *writes: WriteFlag) -> list[BaseException | None]:
         """All at the same time."""
@@ -97,6 +115,48 @@ async def test_a_renewal_that_comes_too_late_is_refused(world: World) -> None:
     (refusal,) = await world.write(renewed(a_write(25), world.seen()))
     assert isinstance(refusal, StaleDecisionError)
     assert "lease expired since this was decided" in str(refusal)
+
+
+@pytest.mark.parametrize("how", ["deleted", "emptied"])
+async def test_what_was_lost_is_put_back_in_the_same_write(world: World, kubernetes: Kubernetes, how: str) -> None:
+    if how == "emptied":
+        await world.server.put("configmaps", "shop", {"metadata": LABELLED, "data": {DOCUMENT_KEY: '{"flags": {}}'}})
+    others = Others(a_write(100, key="other", uid="u2"), a_write(50, key=KEY))
+    writing = FlagWrites(writer(kubernetes), lambda: START_TIME, others)
+    await writing.write("shop", replace(a_write(25), owned=True))
+    assert (world.seen().percent, world.seen("other").percent) == (25, 100), "its own word counts"
+    assert (others.asked, world.writes()) == ([("shop", CONFIG_MAP)], 1)
+    assert others.told == [([KEY], ["other"])]
+
+
+async def test_what_stands_is_never_written_over_by_what_was_lost(world: World, kubernetes: Kubernetes) -> None:
+    await world.write(a_write(10, key="other", uid="u2"))
+    others = Others(a_write(100, key="other", uid="u2"))
+    await FlagWrites(writer(kubernetes), lambda: START_TIME, others).write("shop", replace(a_write(25), owned=True))
+    assert (world.seen("other").percent, others.told) == (10, [([KEY], [])])
+
+
+async def test_beside_a_flag_that_stands_nothing_is_asked_for(world: World, kubernetes: Kubernetes) -> None:
+    """A lowering waits for no other's flag; and a rollout that begins in a flag set of others loses nothing."""
+    await world.write(a_write(25))
+    others = Others(a_write(100, key="third", uid="u3"))
+    writing = FlagWrites(writer(kubernetes), lambda: START_TIME, others)
+    gone = replace(a_write(10, key="gone", uid="u2"), owned=True)
+    await asyncio.gather(writing.write("shop", a_write(0, world.seen())), writing.write("shop", gone))
+    await writing.write("shop", a_write(0, key="new", uid="u4"))
+    assert others.asked == []
+    assert world.seen("third").percent is None
+
+
+async def test_a_correction_of_what_was_put_back_meanwhile_holds(world: World) -> None:
+    """Its rollout saw it gone, and records that; by now others have made the flag set anew."""
+    own = replace(a_write(25), owned=True, anew=True)
+    await world.write(a_write(25))
+    assert await world.write(own) == [None]
+    assert world.seen().percent == 25
+    await world.write(a_write(0, world.seen()))
+    (refusal,) = await world.write(own)
+    assert isinstance(refusal, StaleDecisionError), "not where it has fallen since"
 
 
 async def test_what_is_refused_does_not_hold_up_the_rest_of_its_batch(world: World) -> None:

@@ -130,6 +130,7 @@ async def watched(api: Api, cluster: Cluster) -> AsyncIterator[Watched]:
 async def test_each_alert_fires_for_its_trouble_and_for_no_other(watched: Watched) -> None:
     await pending_is_silent(watched)
     await asyncio.gather(rollouts_in_trouble(watched), a_silent_source(watched), a_contest(watched), begun_with_a_lease(watched))
+    await records_refused(watched)
     await asyncio.gather(flag_servers_in_trouble(watched), no_operator(watched))
     await an_operator_without_rights(watched)
     assert watched.fired == {rule["alert"] for group in watched.groups for rule in group["rules"]} - NOT_HERE
@@ -163,6 +164,22 @@ async def rollouts_in_trouble(watched: Watched) -> None:
         "TidegateGateWithoutData blind",
         "TidegateRolloutStuck edited",
     )
+
+
+async def records_refused(watched: Watched) -> None:
+    """The RolloutRun of one that climbs is deleted, and a quota leaves no room for another."""
+    await watched.begun("unrecorded")
+    hard = {"count/rolloutruns.tidegate.io": "0"}
+    await watched.api.create("resourcequotas", {"metadata": {"name": "full", "namespace": watched.namespace}, "spec": {"hard": hard}})
+
+    async def counted() -> bool:
+        return "status" in await watched.api.get("resourcequotas", watched.namespace, "full")
+
+    await eventually("the quota is counted", counted, 60)
+    await watched.api.delete("rolloutruns", watched.namespace, "unrecorded-1")
+    await watched.edit("unrecorded", bake="2h")
+    await watched.fires("TidegateNotRecorded unrecorded")
+    await watched.api.delete("resourcequotas", watched.namespace, "full")
 
 
 async def a_silent_source(watched: Watched) -> None:

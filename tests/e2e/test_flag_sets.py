@@ -1,13 +1,16 @@
 """Flag sets that people broke, and flags that can't be taken over: told, waited for, and never overwritten."""
 
 import json
+import time
 
 import pytest
 
 from tests.e2e.support import witness
+from tests.e2e.support.api import Json
 from tests.e2e.support.exposure import DOCUMENT
 from tests.e2e.support.flag_sets import FLAG_SET, ON_OFF
-from tests.e2e.support.world import QUICK, World
+from tests.e2e.support.host_operator import Host
+from tests.e2e.support.world import BAND, HELD, QUICK, World
 
 OFF = ON_OFF | {"defaultVariant": "off"}
 BY_HAND = ON_OFF | {"defaultVariant": "on"}
@@ -83,3 +86,43 @@ async def test_flags_that_vanish_from_the_document_are_written_again(world: Worl
         await world.exposes(10)
         await world.exposes(100, "done")
     await world.until(phase="Progressing", percent=10, attempt=1)
+
+
+async def test_a_flag_set_that_is_lost_is_whole_again_with_the_first_write(host: Host) -> None:
+    """Clients keep their flags while the flag set is gone. A document that lacks one of them would take that one away."""
+    world, several = host.world, ("feature", "second", "third", "fourth", "fallen")
+    await host.leading()
+    await world.measured("errors", 0.01)
+    await world.measured("failures", 0.01)
+    await world.policy()
+    for name in several:
+        gate = world.gate("failures", **BAND) if name == "fallen" else world.errors()
+        await world.rollout(name, canary=HELD, gates=[gate])
+    for name in several:
+        await world.until(name, percent=10, pending=None, raising=None)
+    await world.set("failures", 1)
+    await world.rolled_back("fallen", pending=None)
+    for round_ in range(3):
+        before = await world.flag_set()
+        async with world.traced() as trace:
+            if round_ % 2:
+                await world.rewrite({"flags": {}})
+            else:
+                await world.api.delete("configmaps", world.namespace, FLAG_SET)
+            began = time.time()
+            await world.exposes(10, every=0.02)
+            took = time.time() - began
+            for name in several:
+                await world.exposes(0 if name == "fallen" else 10, name)
+        versions = [json.loads(body["data"][DOCUMENT])["flags"] for _, body in trace.versions if _is_after(body, before)]
+        print(f"\nmade anew after {took:.2f} s, in {len(versions)} writes; flags in each: {[len(flags) for flags in versions]}")
+        assert all(flags.keys() == set(several) for flags in versions if flags), "a flag was missing"
+
+
+def _is_after(body: Json, before: Json) -> bool:
+    """Whether it is a later version than that, or another object of the name."""
+    older, newer = before["metadata"], body["metadata"]
+    return (
+        bool(newer["uid"] != older["uid"] or int(newer["resourceVersion"]) > int(older["resourceVersion"]))
+        and "deletionTimestamp" not in newer
+    )

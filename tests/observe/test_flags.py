@@ -18,6 +18,7 @@ from tidegate.domain.problems import Problem
 from tidegate.domain.snapshot import Rollout
 from tidegate.levers.flag.flag_set import DOCUMENT_KEY, EPOCH_ANNOTATION
 from tidegate.levers.flag.mark import to_metadata
+from tidegate.loop.lost_flags import LostFlags
 from tidegate.observe.flags import Flags
 from tidegate.observe.parsing import parse_rollout
 
@@ -76,7 +77,9 @@ class World:
 async def world(server: ApiServer, kubernetes: Kubernetes) -> World:
     world = World(server, kubernetes)
     await world.rollout("search", HELD)
-    await FlagWrites(writer(kubernetes), lambda: T0).write("shop", a_write(25, uid="uid-of-search"))
+    await FlagWrites(writer(kubernetes), lambda: T0, LostFlags(Flags(kubernetes, lambda _: ()), lambda: T0)).write(
+        "shop", a_write(25, uid="uid-of-search")
+    )
     return world
 
 

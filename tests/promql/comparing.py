@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from tests.promql.parser import LABEL, VALUE, PrometheusParser
-from tidegate.domain.liveness import ages, kinds_lately, samples_of_several, series_beside, signs_of_life
+from tidegate.domain.liveness import ages, kinds_lately, samples_beyond, samples_of_several, series_beside, signs_of_life
 from tidegate.domain.problems import QueryProblem
 from tidegate.domain.queries import Compiled, compile_query, confined
 from tidegate.domain.truth import truth_of
@@ -86,8 +86,9 @@ def _open_questions(readings: Iterable[Read], prometheus: PrometheusParser) -> I
 def _made_of(query: str) -> Iterator[str]:
     yield truth_of(query)
     selectors = compile_query(query).selectors
-    yield ages(selectors) or "vector(0)"
+    yield ages(selectors, timedelta(0)) or "vector(0)"
     yield from samples_of_several(selectors).values()
+    yield from samples_beyond(selectors, timedelta(0)).values()
     for number, one in enumerate(selectors):
         yield kinds_lately(one)
         for kinds in ((), _KINDS):

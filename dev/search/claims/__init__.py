@@ -42,6 +42,7 @@ DECISION_CLAIMS: tuple[Claim, ...] = (
     keeping.attempts_keep_their_pace,
     keeping.whoever_is_not_terminal_is_woken,
     keeping.nothing_waits_without_a_reason,
+    keeping.what_others_put_back_is_what_its_own_reconcile_does,
     keeping.deletion_leaves_nobody_exposed_before_the_end,
 )
 """Checked once for each decision. `a_converged_reconcile_writes_nothing` (explore.py) and the claims of ends.py need the graph."""

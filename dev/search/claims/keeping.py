@@ -1,6 +1,8 @@
 """Epochs and records grow, whoever is not terminal is woken, nothing waits without a reason, and what goes leaves nobody exposed."""
 
 from search.claims.common import gates_that_count, waiting, waits_its_turn
+from search.claims.falling import is_paused
+from search.memory import standing
 from search.place import Life
 from search.reconciling import Operator, Reconcile
 from search.scopes import PACE
@@ -8,10 +10,12 @@ from tidegate.api.conditions import ConditionType
 from tidegate.api.gates import Guard
 from tidegate.api.records import REPEATABLE
 from tidegate.api.rollout_status import CONTESTED_AFTER, FeatureRolloutStatus, GateSource, Phase, State
+from tidegate.decide.rollout.restoring import restored
 from tidegate.domain.answers import Answer
 from tidegate.domain.exposure import Reading
 from tidegate.domain.snapshot import Policy
 from tidegate.domain.steps import dwell_at
+from tidegate.levers.flag.flag_set import WriteFlag
 from tidegate.levers.managed_fields import UNKNOWN
 
 ROOM = 40
@@ -166,6 +170,35 @@ def _has_to_mend(done: Reconcile, flag: Reading) -> bool:
     is_ours = flag.unreadable is None and flag.owned(done.snapshot.rollout.uid, after.attempt) and flag.percent == after.step_percent
     is_contested = after.drift is not None and len(after.drift.corrected_at) >= CONTESTED_AFTER
     return not is_ours or is_contested or after.rehearsal is None or after.phase is not Phase.PROGRESSING
+
+
+def what_others_put_back_is_what_its_own_reconcile_does(operator: Operator, done: Reconcile) -> str | None:
+    """Where a flag set was lost, whoever is there first puts back the flags of all by their status: as each would by itself, unless its own
+    reconcile decides something new. Nothing that falls is held up by it, since it waits for that reconcile."""
+    status, decided, flag = done.read, done.decided, done.snapshot.reading
+    if done.is_late or not isinstance(flag, Reading) or flag.percent is not None or is_paused(done):
+        return None
+    back = [write for write in restored(done.snapshot.rollout, operator.noting, done.now) if isinstance(write, WriteFlag)]
+    most = standing(status) if status.override is None else status.override
+    if any(write.percent > most for write in back):
+        return f"{[write.percent for write in back]} % is put back, and by status it is {most} %"
+    is_same = (decided.attempt, decided.state, decided.phase is Phase.DISABLED) == (
+        status.attempt,
+        status.state,
+        status.phase is Phase.DISABLED,
+    )
+    own = [action for action in done.decision.actions if isinstance(action, WriteFlag)]
+    if not is_same or decided.raising != status.raising or not done.snapshot.rollout.owns or done.place.life is not Life.ALIVE:
+        return None
+    if is_confirmed_raise(done) or decided.step_percent != status.step_percent or decided.effective_at != status.effective_at:
+        return None
+    mine, theirs = ([(one.percent, one.definition, one.mark.claim) for one in writes] for writes in (own, back))
+    return None if mine == theirs else f"its own reconcile writes {mine}, and others put back {theirs}"
+
+
+def is_confirmed_raise(done: Reconcile) -> bool:
+    """Whether a raise is made, or may be, that stands in status."""
+    return done.read.raising is not None and done.read.pending is None
 
 
 def deletion_leaves_nobody_exposed_before_the_end(operator: Operator, done: Reconcile) -> str | None:

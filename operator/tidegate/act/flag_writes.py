@@ -2,9 +2,10 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Protocol
 
 from tidegate.clients.errors import AlreadyExists, Conflict, NotFound
 from tidegate.clients.resources import CONFIG_MAPS
@@ -37,12 +38,26 @@ class _Line:
     served: bool = False
 
 
-class FlagWrites:
-    """Writes flags: all that wait for one flag set go out in one request."""
+class Others(Protocol):
+    """The other rollouts of a flag set."""
 
-    def __init__(self, writer: Writer, clock: Callable[[], datetime]) -> None:
+    async def flags(self, namespace: str, config_map: str) -> Sequence[WriteFlag]:
+        """The writes that put back what all of them had in a flag set that lost its flags."""
+        ...
+
+    def stored(self, namespace: str, config_map: str, own: Iterable[str], put_back: Iterable[str]) -> None:
+        """The flag set was written: these flags by their own rollouts, those for rollouts that have not seen them gone."""
+        ...
+
+
+class FlagWrites:
+    """Writes flags: all that wait for one flag set go out in one request. A flag set that lost the flags which they are for gets those of
+    others too, so that it is whole again at once: to clients, a flag that is missing is the default in their code."""
+
+    def __init__(self, writer: Writer, clock: Callable[[], datetime], others: Others) -> None:
         self._writer = writer
         self._clock = clock
+        self._others = others
         self._lines: dict[Where, _Line] = {}
 
     async def write(self, namespace: str, write: WriteFlag) -> None:
@@ -92,14 +107,19 @@ class FlagWrites:
 
     async def _write_all(self, where: Where, writes: list[WriteFlag]) -> dict[int, Refusal]:
         """Refusals by the identity of the write. All writes go out in one request, under one epoch."""
+        lost: Sequence[WriteFlag] | None = None
         for attempt in range(ATTEMPTS):
             flag_set = await self._read(where)
+            if lost is None and _has_lost_flags(flag_set, writes):
+                lost = await self._others.flags(*where)
+            own = {write.key for write in writes}
+            others = [one for one in lost or () if one.key not in flag_set.flags and one.key not in own]
             try:
-                after, refused = merged(flag_set, writes, self._clock())
+                after, refused = merged(flag_set, [*writes, *others], self._clock())
             except (RecursionError, ValueError) as error:
                 raise NotWritableError(f"ConfigMap {where[1]}: its document can't be written back ({error}): mend it by hand") from None
             reasons = {id(one.write): one for one in refused}
-            if len(reasons) == len(writes):
+            if all(id(one) in reasons for one in writes):
                 return reasons
             try:
                 await self._store(where, after)
@@ -107,6 +127,7 @@ class FlagWrites:
                 if attempt == ATTEMPTS - 1:
                     raise
                 continue
+            self._others.stored(*where, own, (one.key for one in others if id(one) not in reasons))
             return reasons
         raise AssertionError("unreachable: the last attempt returns or raises")
 
@@ -123,3 +144,9 @@ class FlagWrites:
             await self._writer.merge_patch(CONFIG_MAPS, *where, patch, resource_version=flag_set.resource_version)
         else:
             await self._writer.create(CONFIG_MAPS, body)
+
+
+def _has_lost_flags(flag_set: FlagSet, writes: Sequence[WriteFlag]) -> bool:
+    """Whether what is written is all missing, and was there before. Beside what still stands a lowering waits for no other's flag."""
+    is_gone = not flag_set.resource_version or any(write.owned for write in writes)
+    return is_gone and all(write.key not in flag_set.flags for write in writes)

@@ -173,7 +173,9 @@ class Leadership:
             self._observed, self._observed_at = spec_of(lease), self._clock()
         if holder_of(self._observed) != self.identity:
             self._unheld = 0
-        if self._clock() < self._anothers_until():
+        until = self._anothers_until()
+        if self._clock() < until or (self._last_trouble and until > _NEVER):
+            # After an outage the leader gets the time of a look to come back: it has in memory what we would have to read.
             return False
         try:
             return await self._replace(lease)

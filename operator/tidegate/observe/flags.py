@@ -1,5 +1,6 @@
 """A flag's reading, and whose the flag is."""
 
+import asyncio
 from collections.abc import Callable, Iterable
 
 from tidegate.api.conditions import Reason
@@ -26,6 +27,7 @@ class Flags:
         self._kubernetes = kubernetes
         self._others = others
         self.sets: Recent[tuple[str, str], FlagSet | Problem] = Recent(self._flag_set, SHARED_FOR)
+        self._unseen: set[tuple[str, str, str]] = set()
 
     async def read(self, rollout: Rollout, target: FlagTarget) -> Reading | Problem:
         """The flag as it stands, or why it can't be read or is another rollout's."""
@@ -33,9 +35,33 @@ class Flags:
         if isinstance(flag_set, Problem):
             return flag_set
         reading = read_flag(flag_set, target.key, owned=rollout.owns)
+        if self._was_gone(rollout, target):
+            return Reading(None)
         if isinstance(reading, Problem):
             return reading
         return await self._claimed(rollout, reading, target) or reading
+
+    def stored(self, namespace: str, config_map: str, own: Iterable[str], put_back: Iterable[str]) -> None:
+        """A flag set was written. Whoever's flag was put back for it sees it gone once all the same: that it was lost is recorded."""
+        self._unseen |= {(namespace, config_map, key) for key in put_back}
+        self._unseen -= {(namespace, config_map, key) for key in own}
+
+    def _was_gone(self, rollout: Rollout, target: FlagTarget) -> bool:
+        where = (rollout.namespace, target.config_map, target.key)
+        if where not in self._unseen:
+            return False
+        self._unseen.discard(where)
+        return rollout.owns
+
+    async def owners(self, namespace: str, config_map: str) -> list[Rollout]:
+        """All rollouts that move a flag of this flag set, the oldest first."""
+        found = []
+        async for page in self._kubernetes.pages(FEATURE_ROLLOUTS, namespace):
+            for raw in page.items:
+                if config_map in _named_by(raw):
+                    found.append(parse_rollout(raw))
+                    await asyncio.sleep(0)  # there may be a thousand
+        return sorted((one for one in found if _flag_set_of(one) == config_map), key=_age)
 
     async def _claimed(self, rollout: Rollout, reading: Reading, target: FlagTarget) -> Problem | None:
         """The first claimant keeps a flag for as long as it lives. Whose it is follows from the rollouts' status. A mark, which anybody may
@@ -85,6 +111,17 @@ def flag_set_ref(namespace: str, target: FlagTarget) -> Ref:
 def flag_ref(namespace: str, target: FlagTarget) -> Ref:
     """The one flag in it: others that move it too are its rivals."""
     return Ref(RefKind.FLAG, namespace, f"{target.config_map}/{target.key}")
+
+
+def _named_by(raw: JsonObject) -> list[str | None]:
+    """The flag sets that a rollout names, in the spec that is written and in the last valid one."""
+    specs = raw.get("spec") or {}, (raw.get("status") or {}).get("validSpec") or {}
+    return [((spec.get("target") or {}).get("flag") or {}).get("configMap") for spec in specs]
+
+
+def _flag_set_of(rollout: Rollout) -> str | None:
+    spec = rollout.followed_spec()
+    return None if spec is None or spec.target.flag is None else spec.target.flag.config_map
 
 
 def _age(rollout: Rollout) -> tuple[str, str]:

@@ -22,6 +22,7 @@ KINDS = {
     "namespaces": ("v1", "Namespace"),
     "secrets": ("v1", "Secret"),
     "serviceaccounts": ("v1", "ServiceAccount"),
+    "resourcequotas": ("v1", "ResourceQuota"),
     "services": ("v1", "Service"),
     "featurerollouts": ("tidegate.io/v1alpha1", "FeatureRollout"),
     "rolloutpolicies": ("tidegate.io/v1alpha1", "RolloutPolicy"),

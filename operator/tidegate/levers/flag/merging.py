@@ -7,7 +7,7 @@ from datetime import datetime
 from tidegate.api.rollout_status import State
 from tidegate.domain.exposure import Reading
 from tidegate.domain.problems import Problem
-from tidegate.levers.flag.definition import canonical, switched_off
+from tidegate.levers.flag.definition import canonical, fingerprint, switched_off
 from tidegate.levers.flag.flag_set import MAX_DOCUMENT_BYTES, FlagSet, WriteFlag, read_flag, size_of
 from tidegate.levers.flag.mark import to_metadata
 
@@ -64,6 +64,8 @@ def _refusal(write: WriteFlag, live: Reading, now: datetime) -> str | None:
         return None
     if live.is_expired(now) and live.percent and write.percent:
         return "the flag's lease expired since this was decided: whatever shows the feature again must be decided anew"
+    if seen.percent is None and live.fingerprint == fingerprint(write.definition, write.mark):
+        return None  # it was put back for it meanwhile
     if write.raises and not _is_as_seen(live, seen):
         return "the flag was written since this raise was decided"
     if not write.raises and (live.percent or 0) < write.percent:
