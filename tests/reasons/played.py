@@ -277,8 +277,9 @@ async def warned(play: Play) -> None:
 
 
 async def query_slow(play: Play) -> None:
-    play.source.slowness = 30.0
     await play.gated(query="heavy")
+    await play.climbed()
+    play.source.slowness = 30.0
 
 
 async def source_busy(play: Play) -> None:
