@@ -204,6 +204,8 @@ def test_records_that_are_refused_are_told_at_once_and_once() -> None:
     assert written.waiting_for == written.conditions[0].message, "the next step waits for that"
     assert written.pending == Pending(records=(record(1),))
     assert told(written) is None
+    older = tuple(one.model_copy(update={"observed_generation": 2}) for one in written.conditions)
+    assert told(written.model_copy(update={"conditions": older})) is None, "nor again because the spec was edited"
     other = told(written, outcome=replace(REFUSED, refusal="exceeded quota: records"))
     assert other is not None
     assert said(other) == REFUSAL

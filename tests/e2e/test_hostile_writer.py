@@ -239,16 +239,22 @@ async def test_no_record_that_happens_once_is_lost_while_records_are_refused(wor
         async with refusing(world.api, account, *run, probe, "no records today", unless="object.status.seq <= 3"):
             await world.edit(paused=False)
             await world.until(percent=10, raising=None)
+            await world.condition("feature", "Ready", "NotRecorded")
             for number in range(40):
                 if number == 20:
                     await world.set("errors", 1)
                 await intruder.turn_on()
                 await asyncio.sleep(1.7)
             status = await world.rolled_back(seconds=20)
+            refused = await world.condition("feature", "Unrecorded", "NotRecorded")
+            assert "no records today" in refused["message"]
+            await world.condition("feature", "Stalled", "RolledBack")
+            assert [event["type"] for event in await world.events("NotRecorded")] == ["Warning"]
             waiting = [record["transition"] for record in status["pending"]["records"]]
             print(f"\nwaiting: {waiting}")
             assert waiting.count("Drifted") == 1
     await world.until(phase="RolledBack", pending=None)
+    await world.when("no longer has Unrecorded", lambda status: "Unrecorded" not in {one["type"] for one in status["conditions"]})
     records = await world.records()
     assert chain_faults(records) == []
     told = [line for line in story(records) if not line.startswith(("SpecEdited", "Drifted"))]

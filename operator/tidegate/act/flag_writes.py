@@ -13,8 +13,9 @@ from tidegate.clients.writer import Writer
 from tidegate.levers.flag.flag_set import FlagSet, WriteFlag, parse_flag_set, to_config_map
 from tidegate.levers.flag.merging import Refusal, merged
 
-ATTEMPTS = 5
-"""How often a write is tried against a flag set that external writers keep changing, before the rollout is reconciled again."""
+ATTEMPTS = 20
+"""How often a write is tried against a flag set that external writers keep changing, before the rollout is reconciled again. On a busy
+machine a writer of twenty changes a second is faster every second time."""
 TOGETHER = 0.05
 """Seconds that raises and renewals wait for others of their flag set, so that rollouts that move together cost one write. A lowering
 never waits."""

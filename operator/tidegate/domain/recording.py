@@ -35,11 +35,12 @@ def told_unrecorded(
     sentence = _sentence(status, refusal, failure, now)
     if sentence is None:
         return status
-    made = ConditionMaker(status.conditions, generation, now)
-    ready = next((one for one in status.conditions if one.type is ConditionType.READY), None)
+    made, out = ConditionMaker(status.conditions, generation, now), {one.type: one for one in status.conditions}
+    ready = out.get(ConditionType.READY)
     is_worse = ready is not None and ready.status == "False" and ready.reason != Reason.NOT_RECORDED
     said = {ConditionType.UNRECORDED: True} if is_worse else _SAID
-    out = {one.type: one for one in status.conditions}
+    if all(kind in out and out[kind].reason == Reason.NOT_RECORDED and out[kind].message == sentence for kind in said):
+        return status
     out |= {kind: made(kind, value, Reason.NOT_RECORDED, sentence) for kind, value in said.items()}
     conditions = tuple(out[kind] for kind in ConditionType if kind in out)
     has_next = status.state in (State.DISABLED, State.ROLLING_OUT) and status.phase is not Phase.DISABLED
