@@ -9,7 +9,7 @@ from tests.e2e.support.installation import Cluster
 from tests.e2e.support.world import BAND, HELD, QUICK, World, one_sample
 
 STALENESS = 10.0
-AHEAD = 20.0
+AHEAD = 40.0
 
 
 async def stale_it_stays(world: World, fake: FakePrometheus, gate: Json, value: float) -> None:
@@ -95,10 +95,10 @@ async def test_samples_stamped_ahead_never_advance_and_hold_until_later_ones_com
         await world.answers(world.selector("errors"), 0.01)
         await fake.evaluated(world.selector("errors"), 4)
         await world.set("errors", one_sample(0.02, age=-(due - time.time())))
-        await world.answers(f"timestamp({world.selector('errors')}) - {due - 2} > bool 0", 1)
+        await world.answers(f"timestamp({world.selector('errors')}) - {due - 2} > bool 0", 1, seconds=2 * AHEAD)
         assert await world.instant(world.selector("errors")) == 0.02, "the answer itself must be tempting"
         await fake.evaluated(world.selector("errors"), 4)
-        assert (await world.gate_status("errors"))["noDataReason"] == "StampedAhead"
+        await world.gate_until("errors", noDataReason="StampedAhead")
         assert trace.percents == [0, 10]
         await world.set("errors", 0.03)
         await world.until(state="ENABLED", percent=100, seconds=120)
@@ -111,7 +111,7 @@ async def test_what_turned_bad_behind_samples_stamped_ahead_rolls_back_once_it_s
     async with world.traced() as trace:
         await world.rollout(canary=HELD, gates=[world.errors()])
         await world.until(percent=10)
-        await world.set("errors", one_sample(0.02, age=-AHEAD))
+        await world.set("errors", one_sample(0.02, age=-AHEAD / 2))
         await world.gate_until("errors", noDataReason="StampedAhead")
         await world.hasten()
         await world.set("errors", 0.9)

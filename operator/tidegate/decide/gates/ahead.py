@@ -2,7 +2,7 @@
 come they look fresh. So what reads them has no data until later samples are there."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -28,8 +28,13 @@ class Ahead:
     selector: str = ""
 
 
-def stamped_ahead(answer: GateAnswer, known: Iterable[StampedAhead], now: datetime) -> dict[AnswerPart, Ahead]:
+_Part = Answer | Buckets | CountAnswer | Failure
+
+
+def stamped_ahead(answer: GateAnswer, known: Collection[StampedAhead], now: datetime) -> dict[AnswerPart, Ahead]:
     """The parts of an answer that read what is stamped ahead. `known`: those that did so when they were seen last."""
+    if not known and not any(_is_ahead(part, now) for part in answer.parts()):
+        return {}
     until = {one.part: one.until for one in known}
     found = ((part, _ahead(getattr(answer, part.value), until.get(part), now)) for part in AnswerPart)
     return {part: one for part, one in found if one is not None}
@@ -46,10 +51,14 @@ def no_data(ahead: Ahead | None) -> NoData | None:
     return missing(NoDataReason.STAMPED_AHEAD, f"{ahead.selector[:200]} has samples of later than now, up to {until}: {remedy}")
 
 
-def _ahead(part: Answer | Buckets | CountAnswer | Failure | None, known: datetime | None, now: datetime) -> Ahead | None:
+def _is_ahead(part: _Part, now: datetime) -> bool:
+    return not isinstance(part, Failure) and part.newest is not None and part.newest.at > now.timestamp() + SKEW.total_seconds()
+
+
+def _ahead(part: _Part | None, known: datetime | None, now: datetime) -> Ahead | None:
     if part is None or isinstance(part, Failure):
         return None if known is None else Ahead(known)
-    if part.newest is not None and part.newest.at > (now + SKEW).timestamp():
+    if part.newest is not None and _is_ahead(part, now):
         until = _rounded(min(part.newest.at, (now + BEYOND).timestamp()))
         return Ahead(until if known is None else max(until, known), part.newest.selector)
     if known is None or (part.oldest_sample is not None and part.oldest_sample > known.timestamp()):

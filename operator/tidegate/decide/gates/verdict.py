@@ -70,7 +70,8 @@ def judge(gate: Gate, source: GateSource, answer: GateAnswer | None, before: Gat
     if gate.count is not None:
         fields["counted"] = _counted(answer, before)
     ahead = stamped_ahead(answer, () if before is None else before.stamped_ahead, context.now)
-    fields["stamped_ahead"] = tuple(StampedAhead(part=part, until=one.until) for part, one in ahead.items())
+    if ahead:
+        fields["stamped_ahead"] = tuple(StampedAhead(part=part, until=one.until) for part, one in ahead.items())
     return GateStatus(**_judged(gate, fields, answer, ahead, before, context))
 
 
