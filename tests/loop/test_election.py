@@ -274,8 +274,8 @@ async def test_once_the_api_server_answers_again_it_is_said_with_each_renewal_fo
     assert len(said) == before
 
 
-@pytest.mark.parametrize(("duration", "patience"), [(10.0, 7 / 3), (2.0, 1.0)])
-def test_no_request_gets_less_than_a_second(duration: float, patience: float) -> None:
+@pytest.mark.parametrize(("duration", "patience"), [(10.0, 7 / 3), (2.0, 1.0), (300.0, 5.0)])
+def test_each_request_gets_between_one_second_and_five(duration: float, patience: float) -> None:
     assert LeaseSettings.lasting(duration, "system", "a").patience == pytest.approx(patience)
 
 

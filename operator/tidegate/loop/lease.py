@@ -7,8 +7,8 @@ from typing import Self
 
 from tidegate.clients.resources import JsonObject
 
-_LEAST_PATIENCE = 1.0
-"""Seconds. A renewal that is given less may be stored without its sender hearing of it."""
+_LEAST_PATIENCE, _MOST_PATIENCE = 1.0, 5.0
+"""Seconds. A renewal that is given less may be stored without its sender hearing of it; with more, one that is lost goes unnoticed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class LeaseSettings:
     @property
     def patience(self) -> float:
         """How long an answer is waited for. A renewal that gets none leaves time for another one before the deadline."""
-        return max(_LEAST_PATIENCE, self.renew_deadline / 3)
+        return min(max(_LEAST_PATIENCE, self.renew_deadline / 3), _MOST_PATIENCE)
 
     @property
     def prefix(self) -> str:
