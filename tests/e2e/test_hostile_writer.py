@@ -248,7 +248,7 @@ async def test_no_record_that_happens_once_is_lost_while_records_are_refused(wor
             status = await world.rolled_back(seconds=20)
             refused = await world.condition("feature", "Unrecorded", "NotRecorded")
             assert "no records today" in refused["message"]
-            await world.condition("feature", "Stalled", "RolledBack")
+            await world.condition("feature", "Finished", "RolledBack")
             assert [event["type"] for event in await world.events("NotRecorded")] == ["Warning"]
             waiting = [record["transition"] for record in status["pending"]["records"]]
             print(f"\nwaiting: {waiting}")
