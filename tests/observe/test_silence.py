@@ -48,8 +48,16 @@ async def test_other_sources_are_not_touched() -> None:
 
 async def test_what_one_namespace_finds_silent_others_ask_all_the_same() -> None:
     silence = await dead()
+    assert await silence.known(WRONG, PARTY, 0.1) == REFUSED
     assert await silence.known(WRONG, "others", 0.1) is None
+
+
+async def test_a_source_that_answers_somebody_is_asked_again_at_once_for_those_that_it_was_silent_for() -> None:
+    silence = await dead()
     silence.answered(WRONG, "others", 0.2)
     assert silence.answers_since(WRONG, 0.2)
     assert not silence.answers_since(WRONG, 0.3)
-    assert await silence.known(WRONG, PARTY, 0.3) == REFUSED, "until one of its own is answered"
+    assert await silence.known(WRONG, PARTY, 0.3) is None, "the probe, for which the others of its namespace wait"
+    silence.failed(WRONG, PARTY, REFUSED, 0.4)
+    silence.probed(WRONG, PARTY)
+    assert await silence.known(WRONG, PARTY, 0.5) == REFUSED, "it has failed since"

@@ -7,7 +7,7 @@ from tidegate.clients.prometheus import Endpoint
 from tidegate.domain.answers import Failure
 
 FAILURES_IN_A_ROW = 3
-PROBE_EVERY = 2.0
+PROBE_EVERY = 1.0
 PATIENCE = 0.5
 """Seconds that other questions wait for a probe: a source that is back answers sooner, and one that isn't must not hold them up."""
 _NEVER = float("-inf")
@@ -17,7 +17,7 @@ _NEVER = float("-inf")
 class _Party:
     failures: int = 0
     last: Failure | None = None
-    probe_at: float = 0.0
+    failed_at: float = _NEVER
     probe: asyncio.Event | None = None
 
 
@@ -28,9 +28,9 @@ class _Source:
 
 
 class Silence:
-    """After three failures in a row of one party, a namespace, a source is taken for dead for that party. Every two seconds one of its
-    questions finds out whether it still is, and the others of that moment wait for its answer. A question that fails while later ones are
-    answered, whoever asked these, was only slow: it counts for nothing.
+    """After three failures in a row of one party, a namespace, a source is taken for dead for that party. A second after each failure, or
+    as soon as anybody else is answered, one of its questions finds out whether it still is, and the others of that moment wait for its
+    answer. A question that fails while later ones are answered, whoever asked these, was only slow: it counts for nothing.
     """
 
     def __init__(self) -> None:
@@ -38,8 +38,8 @@ class Silence:
 
     async def known(self, endpoint: Endpoint, party: str, now: float) -> Failure | None:
         """The failure to answer with, or None where the source should be asked. `now` is in seconds of any steady clock."""
-        source = self._sources.get(endpoint)
-        of = None if source is None else source.parties.get(party)
+        source = self._sources.get(endpoint, _Source())
+        of = source.parties.get(party)
         if of is None or of.failures < FAILURES_IN_A_ROW:
             return None
         if of.probe is not None:
@@ -49,7 +49,7 @@ class Silence:
             except TimeoutError:
                 return of.last
             return of.last if of.failures >= FAILURES_IN_A_ROW else None
-        if now < of.probe_at:
+        if now < of.failed_at + PROBE_EVERY and source.answered_at <= of.failed_at:
             return of.last
         of.probe = asyncio.Event()
         return None
@@ -62,7 +62,7 @@ class Silence:
     def failed(self, endpoint: Endpoint, party: str, failure: Failure, now: float) -> None:
         """A question got no answer, nor did any that was asked after it."""
         of = self._sources.setdefault(endpoint, _Source()).parties.setdefault(party, _Party())
-        of.failures, of.last, of.probe_at = of.failures + 1, failure, now + PROBE_EVERY
+        of.failures, of.last, of.failed_at = of.failures + 1, failure, now
 
     def answered(self, endpoint: Endpoint, party: str, now: float) -> None:
         """A question was answered, if only with an error."""
