@@ -11,8 +11,9 @@ from tests.decide.judging import judged, said
 from tests.decide.world import World
 from tidegate.api.conditions import Reason
 from tidegate.api.feature_rollout import NoData as NoDataRule
-from tidegate.api.rollout_status import AnswerPart, GateStatus, State, Verdict
+from tidegate.api.rollout_status import AnswerPart, GateSource, GateStatus, State, Verdict
 from tidegate.decide.gates.ahead import SKEW
+from tidegate.decide.gates.verdict import judge
 from tidegate.decide.rollout.missing import PATIENCE
 from tidegate.domain.answers import Answer, Buckets, CountAnswer, Failure, GateAnswer, Newest
 from tidegate.domain.counting import Tally
@@ -113,6 +114,24 @@ def test_a_gate_that_does_not_apply_is_not_held_by_what_it_would_read() -> None:
     status = said(gate(when="w > 0"), GateAnswer(stamped(), when=answer(0)))
     assert status.verdict is Verdict.NOT_APPLICABLE
     assert [one.part for one in status.stamped_ahead] == [AnswerPart.VALUE], "and knows of it when it applies again"
+
+
+@pytest.mark.parametrize(
+    ("part", "before", "after"),
+    [
+        ("when", {"when": "traffic > 0"}, {}),
+        ("samples", {"samples": {"count": "trades", "min": 1}}, {}),
+        ("base", {"relativeTo": {"query": "old"}}, {}),
+        ("base", {"relativeTo": {"query": "old"}}, {"relativeTo": {"offset": "1d"}}),
+    ],
+)
+def test_what_an_edit_took_away_holds_nothing_any_longer(part: str, before: dict[str, Any], after: dict[str, Any]) -> None:
+    known = said(gate(**before), GateAnswer(**({"value": answer(GOOD)} | {part: stamped(1)})))
+    assert [one.part for one in known.stamped_ahead] == [part]
+    base = {"base": replace(answer(1, at=330 - 86400), at=START + 330 - 86400)} if after else {}
+    status = judge(gate(**after), GateSource.ROLLOUT, GateAnswer(answer(GOOD, at=330), **base), known, context(330))
+    assert status is not None
+    assert (status.verdict, status.stamped_ahead) == (Verdict.ADVANCE, ())
 
 
 def test_counts_and_latencies_are_looked_at() -> None:

@@ -1,4 +1,4 @@
-"""How often attempts at one target begin (docs/adr/0027): so many one after the other, and then one in a while. One time says all of it,
+"""How often attempts at one target begin (docs/adr/0029): so many one after the other, and then one in a while. One time says all of it,
 when another one may begin. Pure."""
 
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""Samples stamped with a time that is still to come (docs/adr/0026): until then a source may drop what is taken meanwhile, and once it has
+"""Samples stamped with a time that is still to come (docs/adr/0028): until then a source may drop what is taken meanwhile, and once it has
 come they look fresh. So what reads them has no data until later samples are there."""
 
 import math
@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from tidegate.api.gates import Gate
 from tidegate.api.rollout_status import AnswerPart, StampedAhead
 from tidegate.api.types import format_second
 from tidegate.decide.gates.readings import NoData, NoDataReason, missing
@@ -38,6 +39,18 @@ def stamped_ahead(answer: GateAnswer, known: Collection[StampedAhead], now: date
     until = {one.part: one.until for one in known}
     found = ((part, _ahead(getattr(answer, part.value), until.get(part), now)) for part in AnswerPart)
     return {part: one for part, one in found if one is not None}
+
+
+def still_asked(gate: Gate, known: Collection[StampedAhead]) -> tuple[StampedAhead, ...]:
+    """What is known of the parts that a gate has now: what an edit took away will never have later samples. A base of the gate's own query
+    shares the fate of its value."""
+    has = {
+        AnswerPart.VALUE: True,
+        AnswerPart.SAMPLES: gate.samples is not None and gate.samples.count is not None,
+        AnswerPart.BASE: gate.relative_to is not None and gate.relative_to.query is not None,
+        AnswerPart.WHEN: gate.when is not None,
+    }
+    return tuple(one for one in known if has[one.part])
 
 
 def no_data(ahead: Ahead | None) -> NoData | None:

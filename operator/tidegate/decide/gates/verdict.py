@@ -10,7 +10,7 @@ from tidegate.api.feature_rollout import NoData as NoDataRule
 from tidegate.api.feature_rollout import NoDataAction
 from tidegate.api.gates import Gate, RollbackRule
 from tidegate.api.rollout_status import AnswerPart, Counted, GateSource, GateStatus, HeldBy, StampedAhead, Verdict
-from tidegate.decide.gates.ahead import Ahead, no_data, stamped_ahead
+from tidegate.decide.gates.ahead import Ahead, no_data, stamped_ahead, still_asked
 from tidegate.decide.gates.assess import Assessment, Surroundings, assess, least_samples, sample_count
 from tidegate.decide.gates.readings import NoData, NoDataReason, failed, read_samples, read_when
 from tidegate.decide.gates.thresholds import confirmations, thresholds_in_words
@@ -69,7 +69,7 @@ def judge(gate: Gate, source: GateSource, answer: GateAnswer | None, before: Gat
     fields["answered"] = asked if not any(isinstance(part, Failure) for part in answer.parts()) else known
     if gate.count is not None:
         fields["counted"] = _counted(answer, before)
-    ahead = stamped_ahead(answer, () if before is None else before.stamped_ahead, context.now)
+    ahead = stamped_ahead(answer, () if before is None else still_asked(gate, before.stamped_ahead), context.now)
     if ahead:
         fields["stamped_ahead"] = tuple(StampedAhead(part=part, until=one.until) for part, one in ahead.items())
     return GateStatus(**_judged(gate, fields, answer, ahead, before, context))

@@ -1,4 +1,4 @@
-"""An attempt that is asked for, and has to wait because many began a short while ago (docs/adr/0027). What lowers never waits, and what is
+"""An attempt that is asked for, and has to wait because many began a short while ago (docs/adr/0029). What lowers never waits, and what is
 exposed already is taken over at once: its rollback rules have to be armed."""
 
 from datetime import datetime
