@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from collections import Counter
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -114,6 +115,42 @@ async def test_a_busy_key_takes_its_turn_among_others() -> None:
         await reconciles.until(lambda: key(49) in reconciles.started)
         first = reconciles.started.index(key(0))
         assert reconciles.started[first : first + 50].count(key("hot")) <= 1
+
+
+@in_virtual_time
+async def test_a_namespace_that_never_catches_up_serves_all_of_its_keys() -> None:
+    """Each is due again after a second, and one worker serves 100 in a second: at the start half of them would wait behind the others."""
+    served = Counter[Key]()
+
+    async def reconcile(one: Key) -> float:
+        await asyncio.sleep(0.01)
+        served[one] += 1
+        return 1.0
+
+    queue = Queue(reconcile, QueueMetrics(CollectorRegistry()), QueueSettings(1), clock=loop_time)
+    task = asyncio.create_task(queue.run())
+    for number in range(200):
+        queue.add(key(number), is_urgent=False)
+    await asyncio.sleep(70)
+    assert len(served) == 200
+    await queue.drain(1.0)
+    await task
+
+
+@in_virtual_time
+async def test_a_key_that_is_not_urgent_is_so_once_its_own_time_comes() -> None:
+    reconciles = Reconciles(is_open=False)
+    async with running(reconciles, workers=1) as (queue, _):
+        queue.add(key("first"))
+        await reconciles.until(lambda: reconciles.running[key("first")] == 1)
+        queue.add(key("due"), 0.2)
+        for name in ("due", "other"):
+            queue.add(key(name), is_urgent=False)
+        await asyncio.sleep(0.4)
+        queue.add(key("later"))
+        reconciles.gate.set()
+        await reconciles.done(4)
+    assert [one.name for one in reconciles.started] == ["first", "due", "later", "other"]
 
 
 @in_virtual_time

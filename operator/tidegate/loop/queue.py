@@ -26,6 +26,9 @@ from tidegate.loop.timetable import Timetable
 
 logger = logging.getLogger("tidegate.loop.queue")
 
+_YIELDS_FOR = 60.0
+"""Seconds that a key which is not urgent lets urgent ones of its namespace pass. Longer than a start takes, and an end to its waiting
+where a namespace always has more that is due than is served."""
 _RETRIES_A_SECOND = 200
 """At most, of all keys that fail: an API server that is coming back must not be knocked down again."""
 
@@ -51,12 +54,12 @@ class QueueSettings:
     workers: int = 16
     time_limit: float = 60.0
     share: int = 64
-    lasting: int = 256
+    lasting: int = 2048
     lasting_after: float = 0.5
 
 
 class _Ready(NamedTuple):
-    """A key that is due, since when, and whether it goes before others of its namespace."""
+    """A key that is due, since when, and whether it lets none of its namespace pass that became due later."""
 
     due: float
     is_urgent: bool
@@ -66,8 +69,8 @@ class _Ready(NamedTuple):
 class Queue:
     """Each key waits at most once, at the earliest time asked for. A key that is added during its reconcile is reconciled again.
 
-    Ready keys are taken round their namespaces, and in a namespace those first that an event or their own time made ready. A key that fails
-    or hangs costs the others nothing.
+    Ready keys are taken round their namespaces, and in a namespace those first that have been due for longest; one that is not urgent lets
+    urgent ones pass for a while. A key that fails or hangs costs the others nothing.
     """
 
     def __init__(
@@ -104,11 +107,10 @@ class Queue:
         if self._draining:
             return
         if key in self._ready:
-            self._move_up(key, is_urgent)
+            self._move_up(key, now, is_urgent)
         elif key in self._running:
             self._again[key] = min(due, self._again.get(key, due))
         elif due <= now:
-            self._timetable.discard(key)
             self._make_ready(key, now, is_urgent)
         elif self._timetable.add(key, due):
             self._earlier.set()
@@ -142,25 +144,29 @@ class Queue:
 
     def _make_ready(self, key: Key, due: float, is_urgent: bool) -> None:
         ready = self._ready[key] = _Ready(due, is_urgent, Turn(key))
-        self._shares.wait(ready.turn, key.namespace, (not is_urgent,))
+        self._shares.wait(ready.turn, key.namespace, (due + (0.0 if is_urgent else _YIELDS_FOR),))
         self._start_ready()
 
-    def _move_up(self, key: Key, is_urgent: bool) -> None:
+    def _move_up(self, key: Key, due: float, is_urgent: bool) -> None:
         ready = self._ready[key]
         if is_urgent and not ready.is_urgent:
             self._ready[key] = ready._replace(is_urgent=True)
-            self._shares.wait(ready.turn, key.namespace, (False,))
+            self._shares.wait(ready.turn, key.namespace, (due,))
 
     def _start_ready(self) -> None:
         while self._group is not None and not self._draining and (turn := self._shares.take()) is not None:
             key, due = turn.item, self._ready.pop(turn.item).due
+            self._timetable.discard(key)
             self._metrics.wait.observe(max(0.0, self._clock() - due))
             self._running[key] = self._group.create_task(self._work(turn), name=f"reconcile of {key}")
 
     async def _watch_the_clock(self) -> None:
         while True:
             for key, due in self._timetable.pop_due(self._clock()):
-                self._make_ready(key, due, True)
+                if key in self._ready:
+                    self._move_up(key, due, True)
+                else:
+                    self._make_ready(key, due, True)
             self._earlier.clear()
             next_due = self._timetable.next_due()
             try:
