@@ -67,6 +67,7 @@ def test_an_empty_value_is_refused_by_its_field() -> None:
 def test_comments_say_nothing() -> None:
     assert render('x # of "$nobody\n+ y{a="$name"}', VALUES, WINDOW).split() == ["x", "+", 'y{a="new-search"}']
     assert render("x # $nothing", VALUES, WINDOW).strip() == "x"
+    assert render("x # of it\r * 100", VALUES, WINDOW).split() == ["x", "*", "100"], "Prometheus ends a line there too"
 
 
 @pytest.mark.parametrize(

@@ -96,10 +96,10 @@ class Prometheus:
 
     @classmethod
     @asynccontextmanager
-    async def connect(cls, *, connections: int = 1024, answer_limit: int = 1024 * 1024) -> AsyncIterator[Self]:
+    async def connect(cls, *, answer_limit: int = 1024 * 1024) -> AsyncIterator[Self]:
         """A client that lives as long as the `async with` block. `answer_limit` is in bytes. Whoever asks bounds what is asked at once:
         time spent waiting for a connection would count as the source's."""
-        connector = aiohttp.TCPConnector(limit=connections)
+        connector = aiohttp.TCPConnector(limit=0)
         # A compressed answer could be a thousand times its size on the wire: ask for plain bytes, and take nothing else.
         async with aiohttp.ClientSession(
             connector=connector,

@@ -12,6 +12,7 @@ WINDOW = "window"
 MAX_WINDOW = timedelta(hours=1)
 _TOKEN = re.compile(r"\$(?:([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)\})")
 _PLAIN = re.compile(r"[^$`#]*")
+_LINE_END = re.compile(r"[\r\n]")
 _OF_REGEX = frozenset({"=~", "!~"})
 _META = re.compile(r"[\\.+*?()|\[\]{}^$]")
 """What has a meaning in RE2. Nothing else may be escaped there."""
@@ -51,8 +52,8 @@ def render(query: str, values: Mapping[str, str], window: timedelta) -> str:
             quote = char
             char = '"' if char == "`" else char
         elif char == "#":
-            end = query.find("\n", position)
-            position = len(query) if end < 0 else end
+            end = _LINE_END.search(query, position)
+            position = len(query) if end is None else end.start()
             continue
         elif not char.isspace():
             sign = (sign + char)[-2:]

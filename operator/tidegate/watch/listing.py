@@ -61,7 +61,7 @@ class Listing:
 
     async def _hurried(self, part: Part) -> dict[Seen, Version]:
         """Enqueues those that can't wait, before all are listed; which they were. An API server that can't select them (Kubernetes below
-        1.32) costs nothing but their head start."""
+        1.31) costs nothing but their head start."""
         hurried = dict[Seen, Version]()
         if not part.watched.first:
             return hurried

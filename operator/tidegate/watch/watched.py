@@ -25,8 +25,9 @@ class Watched:
     first: str = ""
 
 
-IN_MOTION = "status.phase!=Waiting,status.phase!=Succeeded,status.phase!=Disabled,status.phase!=RolledBack"
-"""Rollouts of which something may be rolled back, or that nobody has looked at yet."""
+IN_MOTION = "status.phase!=Succeeded,status.phase!=Disabled,status.phase!=RolledBack"
+"""Rollouts of which something may be rolled back, or that nobody has looked at yet. One that waits for its first step may just have made
+it: its status says so a moment later."""
 FLAG_SETS = Watched("", "v1", "configmaps", None, RefKind.FLAG_SET, label_selector="tidegate.io/flag-set=true")
 ROLLOUTS = Watched("tidegate.io", "v1alpha1", "featurerollouts", Kind.FEATURE_ROLLOUT, None, first=IN_MOTION)
 POLICIES = Watched("tidegate.io", "v1alpha1", "rolloutpolicies", Kind.ROLLOUT_POLICY, RefKind.ROLLOUT_POLICY, namespaced=False)
