@@ -74,7 +74,7 @@ def _resolved(schema: dict[str, Any] | None, root: dict[str, Any]) -> dict[str, 
 
 
 def _type(schema: dict[str, Any]) -> str:
-    if "anyOf" in schema:
+    if "type" not in schema and "anyOf" in schema:
         return " or ".join(_type(each) for each in schema["anyOf"])
     return str(schema.get("type", "string"))
 

@@ -36,7 +36,7 @@ LARGEST = {
 
 def check(query: str) -> None:
     """When a spec is read."""
-    queries.compile_written(render(query, _VALUES, _MINUTE))
+    queries.check_written(render(query, _VALUES, _MINUTE))
 
 
 def ask(query: str) -> None:

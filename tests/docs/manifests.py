@@ -19,7 +19,7 @@ from tidegate.api.targets import FlagTarget
 from tidegate.domain.asks import queries_of
 from tidegate.domain.placeholders import render
 from tidegate.domain.promql import parsed
-from tidegate.domain.queries import compile_written
+from tidegate.domain.queries import check_written
 from tidegate.flags.document import parse_document
 from tidegate.levers.flag.flag_set import DOCUMENT_KEY
 
@@ -68,7 +68,7 @@ def check_gate(gate: Any) -> None:
 def check_promql(query: str) -> None:
     """With placeholders, as gates have them."""
     values = dict.fromkeys(("namespace", "name", "revision", "variant"), "x")
-    compile_written(render(query, values, timedelta(minutes=1)))
+    check_written(render(query, values, timedelta(minutes=1)))
 
 
 def _fragment(body: Any) -> None:

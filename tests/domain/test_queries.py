@@ -13,8 +13,8 @@ from tidegate.domain.queries import (
     MAX_SELECTORS,
     asks_for,
     bare_selector,
+    check_written,
     compile_query,
-    compile_written,
     confined,
     expected,
     narrowed,
@@ -125,7 +125,7 @@ def meaning(tree: Any) -> object:
 )
 def test_what_no_gate_can_use_is_refused_with_a_reason(query: str, message: str) -> None:
     with pytest.raises(QueryProblem, match=message):
-        compile_written(query)
+        check_written(query)
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_what_no_gate_can_use_is_refused_with_a_reason(query: str, message: str)
 )
 def test_the_largest_query_can_still_be_confined_and_asked_as_a_condition(query: str) -> None:
     """What is made of a query is larger, and is parsed again before it is asked."""
-    compile_written(query)
+    check_written(query)
     made = truth_of(confined(query, "a_rather_long_label_of_a_namespace", "n" * 63))
     assert [one.need for one in compile_query(made).selectors] == [one.need for one in compile_query(query).selectors]
 

@@ -1,11 +1,12 @@
 """Who is served next."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidegate.domain.shares import Bounds, Shares, Turn
 
-ROOMY = Bounds(slots=100, share=100, lasting=100)
+ROOMY = Bounds(slots=100, share=100, lasting=100, in_all=200)
 
 
 def taken(shares: Shares[str]) -> list[str]:
@@ -39,7 +40,7 @@ def test_within_a_party_the_smallest_rank_goes_first() -> None:
 
 def test_no_party_has_more_than_its_share_and_all_together_no_more_than_the_slots() -> None:
     waiting = [(f"{party}{number}", party) for party in "abc" for number in range(5)]
-    shares, turns = filled(Bounds(slots=5, share=2, lasting=9), *waiting)
+    shares, turns = filled(Bounds(slots=5, share=2, lasting=9, in_all=14), *waiting)
     assert taken(shares) == ["a0", "b0", "c0", "a1", "b1"]
     shares.ended(turns["a0"])
     assert taken(shares) == ["c1"], "a would have its share again, and it is c's turn"
@@ -49,7 +50,7 @@ def test_no_party_has_more_than_its_share_and_all_together_no_more_than_the_slot
 
 def test_what_lasts_gives_its_slot_back_and_stays_in_its_partys_share() -> None:
     waiting = [(f"a{number}", "a") for number in range(5)] + [("b0", "b")]
-    shares, turns = filled(Bounds(slots=2, share=3, lasting=9), *waiting)
+    shares, turns = filled(Bounds(slots=2, share=3, lasting=9, in_all=11), *waiting)
     assert taken(shares) == ["a0", "b0"]
     shares.ended(turns["b0"])
     assert taken(shares) == ["a1"]
@@ -66,21 +67,34 @@ def test_what_lasts_gives_its_slot_back_and_stays_in_its_partys_share() -> None:
 
 def test_parties_with_lasting_ones_share_what_may_last_and_each_may_have_one() -> None:
     waiting = [(f"{party}{number}", party) for party in "abc" for number in range(4)]
-    shares, turns = filled(Bounds(slots=20, share=4, lasting=2), *waiting)
-    assert len(taken(shares)) == 12
-    for turn in turns.values():
-        shares.lasts(turn)
-    for party in "abc":
-        shares.wait(Turn(f"{party}9"), party)
-        for number in range(3):
-            shares.ended(turns[f"{party}{number}"])
+    shares, turns = filled(Bounds(slots=20, share=4, lasting=2, in_all=22), *waiting)
+    assert taken(shares) == ["a0", "b0", "c0", "a1", "b1", "c1"], "of each two, which may all turn out to last"
+    for name in ("a0", "a1", "b0", "b1", "c0", "c1"):
+        shares.lasts(turns[name])
+    for name in ("a0", "b0", "c0"):
+        shares.ended(turns[name])
     assert taken(shares) == [], "two among three is one each, and each has one"
-    shares.ended(turns["b3"])
-    assert taken(shares) == ["b9"]
+    shares.ended(turns["b1"])
+    assert taken(shares) == ["b2"]
+
+
+@pytest.mark.parametrize(("parties", "most"), [(1, 8), (2, 16), (4, 20), (8, 20), (16, 20)])
+def test_those_that_may_turn_out_to_last_leave_room_whoever_begins_them(parties: int, most: int) -> None:
+    """Of each party sixteen wait, and whatever is begun lasts: those that begin together aren't known to yet."""
+    waiting = [(f"{number}-{party}", f"party {party}") for number in range(16) for party in range(parties)]
+    shares, turns = filled(Bounds(slots=16, share=8, lasting=12, in_all=20), *waiting)
+    under_way = list[str]()
+    for _ in range(4):
+        under_way += (begun := taken(shares))
+        for name in begun:
+            shares.lasts(turns[name])
+    assert len(under_way) <= most
+    shares.wait(Turn("quick"), "another")
+    assert taken(shares) == ["quick"]
 
 
 def test_what_two_parties_wait_for_is_taken_once_at_the_first_turn() -> None:
-    shares, turns = filled(Bounds(slots=1, share=1, lasting=1), ("a0", "a"), ("a1", "a"), ("shared", "a"))
+    shares, turns = filled(Bounds(slots=1, share=1, lasting=1, in_all=2), ("a0", "a"), ("a1", "a"), ("shared", "a"))
     assert taken(shares) == ["a0"]
     shares.wait(turns["shared"], "b")
     shares.ended(turns["a0"])
@@ -93,7 +107,7 @@ def test_what_two_parties_wait_for_is_taken_once_at_the_first_turn() -> None:
 
 
 def test_what_is_not_wanted_any_more_is_left_out_and_does_not_pile_up() -> None:
-    shares = Shares[str](Bounds(slots=1, share=1, lasting=1))
+    shares = Shares[str](Bounds(slots=1, share=1, lasting=1, in_all=2))
     shares.wait(Turn("busy"), "a")
     assert taken(shares) == ["busy"]
     for number in range(10_000):
@@ -108,9 +122,9 @@ STEPS = st.lists(st.tuples(st.sampled_from(["wait", "lasts", "ended", "again"]),
 
 
 @settings(max_examples=300, deadline=None, derandomize=True, database=None)
-@given(STEPS, st.integers(1, 4), st.integers(1, 4), st.integers(1, 4))
-def test_the_bounds_hold_and_nobody_is_forgotten(steps: list[Step], slots: int, share: int, lasting: int) -> None:
-    shares, waiting, under_way = Shares[int](Bounds(slots, share, lasting)), list[Turn[int]](), list[Turn[int]]()
+@given(STEPS, st.integers(1, 4), st.integers(1, 4), st.integers(1, 4), st.integers(1, 8))
+def test_the_bounds_hold_and_nobody_is_forgotten(steps: list[Step], slots: int, share: int, lasting: int, in_all: int) -> None:
+    shares, waiting, under_way = Shares[int](Bounds(slots, share, lasting, in_all)), list[Turn[int]](), list[Turn[int]]()
 
     def take() -> None:
         while (turn := shares.take()) is not None:

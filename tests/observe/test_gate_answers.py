@@ -140,7 +140,7 @@ class TooSlow(Listening):
         return await super().instant(endpoint, query, at)
 
 
-@pytest.mark.parametrize(("breached", "times"), [(None, 4), (after(-60), 12)], ids=["healthy", "in breach"])
+@pytest.mark.parametrize(("breached", "times"), [(None, 5), (after(-60), 12)], ids=["healthy", "in breach"])
 @in_virtual_time
 async def test_a_slow_gate_is_asked_less_often_unless_a_breach_of_it_is_under_way(breached: datetime | None, times: int) -> None:
     prometheus = TooSlow()

@@ -29,6 +29,18 @@ def test_a_query_that_no_parser_survives_leaves_the_switches_and_the_last_valid_
     assert ([gate.query for gate in followed.gates], followed.enabled) == (["errors"], False)
 
 
+def test_all_queries_of_a_rollout_together_have_a_bound() -> None:
+    """Each of these may be as large; sixteen of them in four fields each would be taken apart for ten seconds at each tick."""
+    large = "+".join(f'(x{{a="{number}"}}*2)' for number in range(16))
+    gates = [raw_gate(f"gate-{number}", query=f"{large} + {number}", when=f"{large} < {number}") for number in range(16)]
+    found = parse_rollout(rollout(raw_spec(gates=gates))).problem
+    assert found is not None
+    assert found.reason is Reason.INVALID_QUERY
+    assert found.message.startswith("spec.gates: all queries together have ")
+    assert found.message.endswith(" parts and matchers, and may have 2000: use recording rules")
+    assert parse_rollout(rollout(raw_spec(gates=gates[:10]))).problem is None
+
+
 def test_a_query_that_breaks_the_parser_is_a_problem_of_the_spec(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise MemoryError

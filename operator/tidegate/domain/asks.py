@@ -3,6 +3,7 @@
 import hashlib
 import math
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -13,9 +14,10 @@ from tidegate.api.rollout_status import FeatureRolloutStatus, GateSource, Phase,
 from tidegate.api.types import format_duration
 from tidegate.domain.placeholders import literal, render, window_since
 from tidegate.domain.problems import QueryProblem
-from tidegate.domain.queries import bare_selector, compile_query, compile_written, confined, expected, matched_labels
+from tidegate.domain.queries import bare_selector, check_written, compile_query, confined, expected, matched_labels
 from tidegate.domain.snapshot import Rollout
 from tidegate.domain.templates import resolved_gates
+from tidegate.domain.truth import truth_of
 
 SILENT = frozenset({Phase.SUCCEEDED, Phase.DISABLED, Phase.ROLLED_BACK, Phase.ROLLING_BACK})
 """Phases in which nothing is asked of Prometheus."""
@@ -97,6 +99,14 @@ def wording(asked: Asked, rollout: Rollout, policy: RolloutPolicySpec, at: datet
     return Wording(rollout, policy.prometheus.interval, at, (label, rollout.namespace) if label and asked.is_own else None)
 
 
+def put_in_words(gate: Measure, word: Wording) -> Iterator[None]:
+    """Takes apart what a gate asks, one query at each step, so that asking it finds all of that done. What can't be asked is said then."""
+    for field, query in queries_of(gate):
+        with suppress(QueryProblem):
+            compile_query(truth_of(word(query)) if field == "when" else word(query))
+        yield
+
+
 def buckets_query(selector: str, over: timedelta) -> str:
     """The rate of each bucket of a histogram."""
     return f"sum by (le) (rate({selector}[{format_duration(over)}]))"
@@ -156,18 +166,27 @@ def queries_of(gate: Measure) -> Iterator[tuple[str, str]]:
         yield "when", gate.when
 
 
-def query_fault(gates: Iterable[tuple[str, Measure]], path: str, revision: str = "x") -> str | None:
+def query_fault(gates: Iterable[tuple[str, Measure]], path: str, revision: str = "x", most: int | None = None) -> str | None:
     """What is wrong with the first of the (name, gate)s whose PromQL can't be used, named by its field; None where all can. `revision` is
-    that of the rollout, "" for none; a policy's gates are for any."""
+    that of the rollout, "" for none; a policy's gates are for any. `most`: how many parts and matchers all queries may have together."""
+    size = 0
     for number, (name, gate) in enumerate(gates):
         for field, query in queries_of(gate):
             try:
-                text = render(query, dict.fromkeys(("namespace", "name", "variant"), "x") | {"revision": revision}, _ANY_WINDOW)
-                compile_written(text)
-                if field in ("count.counter", "latency.histogram"):
-                    bare_selector(text)
-                if field == "latency.histogram" and "le" in matched_labels(text):
-                    raise QueryProblem("has a matcher for le: all buckets are needed")
+                size += _usable(field, query, revision)
             except QueryProblem as problem:
                 return f"{path}[{number}].{field} (gate {name}): {problem}"
+    if most is not None and size > most:
+        return f"{path}: all queries together have {size} parts and matchers, and may have {most}: use recording rules"
     return None
+
+
+def _usable(field: str, query: str, revision: str) -> int:
+    """The size of a query that can be used. QueryProblem where it can't."""
+    text = render(query, dict.fromkeys(("namespace", "name", "variant"), "x") | {"revision": revision}, _ANY_WINDOW)
+    size = check_written(text)
+    if field in ("count.counter", "latency.histogram"):
+        bare_selector(text)
+    if field == "latency.histogram" and "le" in matched_labels(text):
+        raise QueryProblem("has a matcher for le: all buckets are needed")
+    return size

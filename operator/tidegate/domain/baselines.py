@@ -7,7 +7,7 @@ from tidegate.api.types import format_duration
 from tidegate.domain.asks import fingerprint
 from tidegate.domain.placeholders import has_placeholder
 from tidegate.domain.problems import QueryProblem
-from tidegate.domain.queries import compile_written
+from tidegate.domain.queries import check_written
 
 
 def baseline_source(baseline: Baseline) -> str:
@@ -33,7 +33,7 @@ def baseline_fault(baselines: Iterable[Baseline]) -> str | None:
         try:
             if has_placeholder(baseline.query):
                 raise QueryProblem("has a placeholder: a baseline is the same for every rollout")
-            compile_written(baseline.query)
+            check_written(baseline.query)
         except QueryProblem as problem:
             return f"spec.baselines[{number}].query (baseline {baseline.name}): {problem}"
     return None

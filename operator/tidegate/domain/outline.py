@@ -52,11 +52,13 @@ _CALLED = frozenset({"name", "labels"})
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """`text` is the query with a number in place of each string, and a name with a number in place of each selector with braces."""
+    """`text` is the query with a number in place of each string, and a name with a number in place of each selector with braces.
+    `size`: its parts and matchers."""
 
     text: str
     strings: tuple[str, ...]
     selectors: tuple[Series, ...]
+    size: int
 
     def string(self, number: str) -> str:
         """The string that stands for a number. What is no number stands for itself, such as the label of a list."""
@@ -72,7 +74,7 @@ def outline(query: str, limits: Limits) -> Outline:
     scan = _Scan(of_length(query, limits), limits)
     while scan.at < len(query):
         scan.step()
-    return Outline(" ".join(scan.pieces), tuple(scan.strings), tuple(scan.selectors))
+    return Outline(" ".join(scan.pieces), tuple(scan.strings), tuple(scan.selectors), scan.size)
 
 
 def of_length(query: str, limits: Limits) -> str:
@@ -105,6 +107,10 @@ class _Scan:
         self.selectors: list[Series] = []
         self._before, self._parts, self._matchers = "", 0, 0
         self._levels = [_Level()]
+
+    @property
+    def size(self) -> int:
+        return self._parts + self._matchers
 
     def step(self) -> None:
         """Takes one token."""

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import lru_cache
 
 from tidegate.domain.outline import WRITTEN, of_length
 from tidegate.domain.problems import QueryProblem
@@ -25,8 +26,14 @@ def render(query: str, values: Mapping[str, str], window: timedelta) -> str:
     Values are escaped for the string that they stand in, so that no value can leave it, and in a regular expression stand for themselves. A
     backquoted string comes out double-quoted: in backquotes nothing can be escaped.
     """
+    return _rendered(query, tuple(values.items()), window)
+
+
+@lru_cache(maxsize=8192)
+def _rendered(query: str, named: tuple[tuple[str, str], ...], window: timedelta) -> str:
     if _PLAIN.fullmatch(query):
         return of_length(query, WRITTEN)
+    values = dict(named)
     out: list[str] = []
     quote, position, sign = "", 0, ""  # sign: the two characters that stand before the string, spaces aside
     while position < len(query):

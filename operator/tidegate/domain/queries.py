@@ -69,10 +69,13 @@ def compile_query(query: str) -> Compiled:
     return Compiled(query, selectors, reading.reach)
 
 
-def compile_written(query: str) -> Compiled:
-    """The same of a query as it is written, with its placeholders filled in: what is made of it may be larger."""
-    outline(query, WRITTEN)
-    return compile_query(query)
+@lru_cache(maxsize=8192)
+def check_written(query: str) -> int:
+    """Checks a query as it is written, with its placeholders filled in: what is made of it may be larger. Returns its parts and matchers.
+    QueryProblem as `compile_query`."""
+    size = outline(query, WRITTEN).size
+    compile_query(query)
+    return size
 
 
 @lru_cache(maxsize=8192)

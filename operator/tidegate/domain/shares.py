@@ -8,6 +8,7 @@ Pure: whoever uses it starts what is taken, and says what became of it.
 
 import heapq
 import itertools
+import math
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
@@ -20,11 +21,13 @@ _TIDY_ABOVE = 64
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """`slots`: how many quick ones are under way at once, of all parties. `share`: how many of one party, quick or not. `lasting`: how many
-    that last are shared by the parties that have any; each may always have one."""
+    that last are shared by the parties that have any, and how many more a party may begin whose own may turn out to last; each may always
+    have one. `in_all`: how many quick and lasting ones there are together, but for a quarter of the slots, which are always there."""
 
     slots: int
     share: int
     lasting: int
+    in_all: int
 
 
 @dataclass(slots=True, eq=False)
@@ -57,6 +60,7 @@ class Shares(Generic[T]):
         self._round = deque[str]()
         self._order = itertools.count()
         self._quick = 0
+        self._lasting = 0
         self._with_lasting = 0
 
     def wait(self, turn: Turn[T], party: str, rank: Rank = ()) -> None:
@@ -70,7 +74,7 @@ class Shares(Generic[T]):
 
     def take(self) -> Turn[T] | None:
         """Whose turn it is, or None where nobody waits or may go on. Each that is taken must be `ended`."""
-        for _ in range(len(self._round) if self._quick < self._bounds.slots else 0):
+        for _ in range(len(self._round) if self._quick < self._slots() else 0):
             name = self._round.popleft()
             party = self._parties[name]
             turn = None if self._is_at_its_bound(party) else _first(party)
@@ -95,6 +99,7 @@ class Shares(Generic[T]):
         party = self._parties[turn.party]
         self._with_lasting += party.lasting == 0
         party.lasting += 1
+        self._lasting += 1
         self._quick -= 1
 
     def ended(self, turn: Turn[T]) -> None:
@@ -108,14 +113,21 @@ class Shares(Generic[T]):
         party.under_way -= 1
         if turn.lasts:
             party.lasting -= 1
+            self._lasting -= 1
             self._with_lasting -= party.lasting == 0
         else:
             self._quick -= 1
         self._forget_if_idle(turn.party)
 
+    def _slots(self) -> int:
+        """For quick ones: those that last leave fewer of them."""
+        bounds = self._bounds
+        return max(math.ceil(bounds.slots / 4), min(bounds.slots, bounds.in_all - self._lasting))
+
     def _is_at_its_bound(self, party: _Party[T]) -> bool:
-        of_lasting = max(1, self._bounds.lasting // self._with_lasting) if party.lasting else self._bounds.share
-        return party.under_way >= min(self._bounds.share, of_lasting)
+        lasting = self._bounds.lasting
+        of_lasting = lasting // self._with_lasting if party.lasting else lasting - self._lasting
+        return party.under_way >= min(self._bounds.share, max(1, of_lasting))
 
     def _forget_if_idle(self, name: str) -> None:
         party = self._parties[name]

@@ -88,7 +88,8 @@ class Queue:
         self._clock = clock
         self._backoff = Backoff(jitter)
         self._timetable = Timetable()
-        self._shares = Shares[Key](Bounds(self._settings.workers, self._settings.share, self._settings.lasting))
+        workers, lasting = self._settings.workers, self._settings.lasting
+        self._shares = Shares[Key](Bounds(workers, self._settings.share, lasting, in_all=workers + lasting))
         self._ready: dict[Key, _Ready] = {}
         self._running: dict[Key, asyncio.Task[None]] = {}
         self._again: dict[Key, float] = {}

@@ -24,6 +24,8 @@ from tidegate.domain.asks import (
     is_waited_for,
     last_tick,
     median_query,
+    put_in_words,
+    queries_of,
     start_source,
     wording,
 )
@@ -31,6 +33,7 @@ from tidegate.domain.problems import QueryProblem
 from tidegate.domain.snapshot import Policy, Rollout
 from tidegate.domain.truth import truth_of
 from tidegate.observe.age import Source
+from tidegate.observe.by_turns import ByTurns
 from tidegate.observe.counts import Counter, Counts
 from tidegate.observe.questions import Questions
 from tidegate.observe.resting import Resting
@@ -52,6 +55,7 @@ class GateReadings:
         self._questions = questions
         self._counts = Counts(questions)
         self._resting = Resting()
+        self._computing = ByTurns()
 
     def asker(self, rollout: Rollout) -> Asker:
         """In whose name one reconcile asks."""
@@ -137,6 +141,10 @@ class GateReadings:
 
     async def _gate(self, asked: Asked, rollout: Rollout, policy: Policy, source: Source, at: datetime) -> GateAnswer:
         gate, word = asked.gate, wording(asked, rollout, policy.spec, at)
+        words = put_in_words(gate, word)
+        for _ in queries_of(gate):
+            async with self._computing.turn(rollout.namespace, is_urgent=source.asker.is_urgent):
+                next(words)
         value, samples, base, when = await asyncio.gather(
             self._value(asked, rollout, source, word),
             self._optional(source, word, gate.samples.count if gate.samples else None, at),

@@ -9,8 +9,9 @@ from tidegate.api.conditions import Reason
 from tidegate.domain.answers import Failure, GateAnswer
 
 _FIRST = 5.0
-LONGEST = 60.0
-"""Seconds. A query that is quick again is asked within this time, since it may roll something back."""
+LONGEST = 15.0
+"""Seconds. A query that is quick again is asked within this time, since it may roll something back; and it may have been others that
+made it slow."""
 _MOST = 20_000
 
 

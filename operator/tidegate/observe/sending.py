@@ -14,8 +14,9 @@ from tidegate.domain.answers import Failure
 from tidegate.domain.shares import Bounds, Shares, Turn
 from tidegate.observe.silence import Silence
 
-BOUNDS = Bounds(slots=16, share=8, lasting=12)
-"""Of one source. Prometheus evaluates twenty queries at once: where some last, there is room beside them for the quick ones."""
+BOUNDS = Bounds(slots=16, share=8, lasting=12, in_all=20)
+"""Of one source. Prometheus evaluates twenty queries at once: where some last, there is room beside them for the quick ones, unless more
+than sixteen namespaces have any."""
 LASTING_AFTER = 0.5
 """Seconds after which a question is a slow one."""
 _REFUSED = (400, 422)
