@@ -69,6 +69,7 @@ class Parts:
     flags: Flags
     policies: Policies
     outbox: Outbox
+    flag_writes: FlagWrites
 
     def enqueue(self, key: Key, is_urgent: bool = True) -> None:
         self.queue.add(key, is_urgent=is_urgent)
@@ -122,11 +123,11 @@ def assemble(
             flags.sets.forget((stored["metadata"]["namespace"], stored["metadata"]["name"]))
 
     writer = Writer(kubernetes, is_leader, echoes, frozenset({FEATURE_ROLLOUTS, ROLLOUT_POLICIES, CONFIG_MAPS}), wrote)
-    outbox = Outbox(writer, registry)
+    outbox, flag_writes = Outbox(writer, registry), FlagWrites(writer, utc_now, LostFlags(flags, utc_now))
     handlers: Mapping[Kind, Handler] = {
         Kind.FEATURE_ROLLOUT: RolloutHandler(
             Snapshots(kubernetes, policies, questions, evidence, flags, utc_now, index.note),
-            Actions(writer, FlagWrites(writer, utc_now, LostFlags(flags, utc_now))),
+            Actions(writer, flag_writes),
             RolloutReports(writer, Runs(writer), metrics.recorded, outbox.put),
             evidence,
             metrics,
@@ -138,7 +139,7 @@ def assemble(
     }
     reconciler = Reconciler(handlers)
     queue = Queue(reconciler, QueueMetrics(registry), QueueSettings(workers=settings.workers))
-    return Parts(queue, reconciler, index, echoes, flags, policies, outbox)
+    return Parts(queue, reconciler, index, echoes, flags, policies, outbox, flag_writes)
 
 
 def expose_process(registry: CollectorRegistry, leads: Callable[[], bool], missing: Callable[[], int]) -> None:
@@ -192,6 +193,7 @@ async def _lead(
     async def drain(grace: float) -> None:
         # Reconciles first, since they make Events. Events don't get long: the next leader waits for the Lease meanwhile.
         await parts.queue.drain(grace)
+        await parts.flag_writes.stop()
         await parts.outbox.drain(min(grace, _GRACE_FOR_EVENTS))
         posting.cancel()
         (ended,) = await asyncio.gather(posting, return_exceptions=True)

@@ -12,7 +12,7 @@ from tests.builders import CONFIG_MAP, KEY, START, after
 from tests.fakes.apiserver import ApiServer, Fault
 from tests.fakes.writing import writer
 from tests.levers.flag.writing import a_write, reading
-from tidegate.act.flag_writes import FlagWrites, NotWritableError, StaleDecisionError
+from tidegate.act.flag_writes import TOGETHER, FlagWrites, NotWritableError, StaleDecisionError
 from tidegate.clients.errors import Conflict, Unavailable
 from tidegate.clients.kubernetes import Kubernetes
 from tidegate.domain.exposure import Reading
@@ -44,11 +44,11 @@ class World:
 
     def __init__(self, server: ApiServer, kubernetes: Kubernetes) -> None:
         self.server, self.now = server, 0.0
-        self._flag_writes = FlagWrites(writer(kubernetes), lambda: after(self.now), Others())
+        self.flag_writes = FlagWrites(writer(kubernetes), lambda: after(self.now), Others())
 
     async def write(self, *writes: WriteFlag) -> list[BaseException | None]:
         """All at the same time."""
-        return await asyncio.gather(*(self._flag_writes.write("shop", one) for one in writes), return_exceptions=True)
+        return await asyncio.gather(*(self.flag_writes.write("shop", one) for one in writes), return_exceptions=True)
 
     def stored(self) -> dict[str, Any]:
         return self.server.store.objects["configmaps", "shop", CONFIG_MAP]
@@ -192,3 +192,15 @@ async def test_a_failed_write_leaves_the_line_open_for_the_next(world: World) ->
     (refusal,) = await world.write(a_write(25))
     assert isinstance(refusal, Unavailable)
     assert await world.write(a_write(25)) == [None]
+
+
+async def test_once_stopped_no_write_goes_on_that_nobody_waits_for(world: World) -> None:
+    """A reconcile was cut short while its write was under way; another leader may begin when this one has given the Lease up."""
+    await world.write(a_write(25))
+    waiting = asyncio.create_task(world.flag_writes.write("shop", a_write(50, world.seen())))
+    await asyncio.sleep(TOGETHER / 5)
+    waiting.cancel()
+    await world.flag_writes.stop()
+    before = world.writes()
+    await asyncio.sleep(5 * TOGETHER)
+    assert (world.writes(), world.seen().percent) == (before, 25)

@@ -42,7 +42,7 @@ async def test_what_failed_is_reconciled_within_a_second() -> None:
     reconciler = Reconciler({Kind.FEATURE_ROLLOUT: handler})
     queue = Queue(reconciler, QueueMetrics(CollectorRegistry()), QueueSettings(2), clock=loop_time, jitter=lambda: 1.0)
     nothing = cast(Any, None)
-    parts = Parts(queue, reconciler, nothing, nothing, nothing, nothing, nothing)
+    parts = Parts(queue, reconciler, *[nothing] * 6)
     working = asyncio.create_task(queue.run())
     queue.add(FALLEN)
     queue.add(WELL)

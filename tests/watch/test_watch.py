@@ -132,9 +132,9 @@ async def test_those_in_motion_are_looked_at_before_all_others(server: ApiServer
         server.store.objects["featurerollouts", "shop", f"r{number}"]["status"] = {"phase": phase} if phase else {}
     async with watching(server, tmp_path) as news:
         names = [look.rpartition("/")[2] for look in news.looks]
-        assert names == ["r1", "r3", "r5", "r0", "r2", "r4"]
-        assert news.urgent[:3] == [True] * 3
-        assert not any(news.urgent[3:])
+        assert names == ["r1", "r2", "r3", "r5", "r0", "r4"]
+        assert news.urgent[:4] == [True] * 4
+        assert not any(news.urgent[4:])
 
 
 async def test_an_api_server_that_can_not_select_them_lists_them_with_the_others(server: ApiServer, tmp_path: Path) -> None:

@@ -32,11 +32,11 @@ class NotWritableError(RuntimeError):
 
 @dataclass(slots=True)
 class _Line:
-    """Writes that wait for one flag set, whether one of them is urgent, and whether a task serves them."""
+    """Writes that wait for one flag set, whether one of them is urgent, and the task that serves them."""
 
     waiting: list[tuple[WriteFlag, asyncio.Future[None]]] = field(default_factory=list)
     urgent: asyncio.Event = field(default_factory=asyncio.Event)
-    served: bool = False
+    serving: asyncio.Task[None] | None = None
 
 
 class Others(Protocol):
@@ -70,10 +70,16 @@ class FlagWrites:
         line.waiting.append((write, done))
         if not (write.raises or write.renews):
             line.urgent.set()
-        if not line.served:
-            line.served = True
-            asyncio.get_running_loop().create_task(self._serve(where, line), name=f"flag set {namespace}/{write.config_map}")
+        if line.serving is None:
+            line.serving = asyncio.create_task(self._serve(where, line), name=f"flag set {namespace}/{write.config_map}")
         await done
+
+    async def stop(self) -> None:
+        """Ends the writes under way, once nobody waits for them any more."""
+        serving = [line.serving for line in self._lines.values() if line.serving is not None]
+        for task in serving:
+            task.cancel()
+        await asyncio.gather(*serving, return_exceptions=True)
 
     async def _serve(self, where: Where, line: _Line) -> None:
         try:
@@ -84,7 +90,7 @@ class FlagWrites:
                 batch, line.waiting = line.waiting, []
                 await self._write_batch(where, batch)
         finally:
-            line.served = False
+            line.serving = None
             del self._lines[where]
 
     async def _write_batch(self, where: Where, batch: list[tuple[WriteFlag, asyncio.Future[None]]]) -> None:
