@@ -30,7 +30,7 @@ test: $(UV)  ## What CI runs: checks, fast and thorough tests, other languages, 
 
 proof: $(UV)  ## Everything exhaustive: every kill point, every bad input, a second cluster, searches, simulations, figures (hours)
 	dev/cluster up --load-image
-	$(RUN) pytest -q -n 4 -m proof --durations=30
+	$(RUN) pytest -q -n 4 -m proof --timeout 0 --durations=30
 	$(MAKE) faults search simulate bench
 
 fast: $(UV)  ## Tests that need no cluster (about a minute)
