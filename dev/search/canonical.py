@@ -16,6 +16,7 @@ from search.spec import Choice, Library
 from tidegate.api.records import Record
 from tidegate.api.rollout_status import Drift, FeatureRolloutStatus, GateStatus
 from tidegate.decide.rollout.drift import RECORD_EVERY
+from tidegate.domain.recording import unrecorded
 from tidegate.domain.script import rejects
 from tidegate.domain.snapshot import RunView
 
@@ -119,6 +120,7 @@ class Canon:
             relative(min((one.time for one in records), default=base.now), base.now, PATIENCE),
             self._print(status.written, base),
             None if raising is None else self._print(raising.written, base),
+            _told_of_records(status),
             self._once(status, base.now, lambda: self._status(status, base.now)),
         )
 
@@ -179,6 +181,13 @@ def _base(place: Place) -> Base:
         attempt, seq = max((run.attempt for run in place.runs), default=0), place.recorded
     epoch = flags.epoch if flags is not None else 0
     return Base(place.now, attempt, seq, epoch, place.uid, place.version, place.choice.revision)
+
+
+def _told_of_records(status: FeatureRolloutStatus) -> str | None:
+    """What status says of records that wait: it is written again where that has become another sentence. The moment in it is that of the
+    oldest."""
+    problem = unrecorded(status)
+    return None if problem is None else problem.message.partition(" since ")[0]
 
 
 def _generation(noted: int, generation: int) -> int:

@@ -18,7 +18,10 @@ def told(search: Search, violation: Violation) -> str:
 
 def _way(search: Search, violation: Violation, place: Place) -> Iterator[tuple[str, Place]]:
     for code in violation.codes:
-        happening = next(one for one in happenings(search.operator, place) if one.code == code)
+        happening = next((one for one in happenings(search.operator, place) if one.code == code), None)
+        if happening is None:  # two places with one key: this one knows no such way
+            yield f"here only the other place has the way {code}", place
+            return
         text, place = happening.text, happening.after
         if happening.reconcile is not None:
             text += "".join(f", writes {one.write.percent} %" for one in happening.reconcile.writes)
