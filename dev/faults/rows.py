@@ -22,8 +22,6 @@ STORMY = (IN_ITS_MIDDLE, NEVER)
 """Few, or the storm would be one of many objects."""
 TAKEOVER = Bounds(after_end=None, after_both=12)
 """A leader that is lost is replaced within its Lease of 10 s, and 2 s."""
-PROBED = Bounds(after_end=5)
-"""A source that was silent is asked every 2 s; then come an interval and two samples."""
 UNHINDERED = Bounds(step=2)
 """A due step is decided within an interval and a second."""
 
@@ -44,10 +42,10 @@ class Row:
 def _rows() -> Iterator[Row]:
     yield from _outages("API server", API_SERVER)
     yield from _outages("etcd", ETCD)
-    yield from _outages("Prometheus", PROMETHEUS, bounds=PROBED)
-    yield from _outages("leader", LEADER, killed=(20,), bounds=TAKEOVER)
+    yield from _outages("Prometheus", PROMETHEUS)
+    yield from _outages("leader", LEADER, bounds=TAKEOVER)
     yield Row("leader killed, started again at once", Restarted(LEADER), AT_ONCE_SECONDS)
-    yield from _outages("both operators", *OPERATORS, killed=(20,))
+    yield from _outages("both operators", *OPERATORS)
     yield Row("both operators killed, started again at once", Restarted(*OPERATORS), AT_ONCE_SECONDS)
     yield from _outages("both flag servers", *FLAG_SERVERS, bounds=UNHINDERED)
     yield Row("flag set deleted", FlagSetDeleted(), AT_ONCE_SECONDS, others=OTHERS, bounds=UNHINDERED)
@@ -68,10 +66,10 @@ def _rows() -> Iterator[Row]:
     yield Row("samples stamped 5 min ahead for 25 s", AheadForLong(300, 25), 25)
 
 
-def _outages(what: str, *names: str, killed: Sequence[int] = LENGTHS, bounds: Bounds = USUAL) -> Iterator[Row]:
+def _outages(what: str, *names: str, bounds: Bounds = USUAL) -> Iterator[Row]:
     for seconds in LENGTHS:
         yield Row(f"{what} stopped for {seconds} s", Stopped(*names), seconds, bounds=bounds)
-    for seconds in killed:
+    for seconds in LENGTHS:
         yield Row(f"{what} killed, dead for {seconds} s", Killed(*names), seconds, bounds=bounds)
 
 
