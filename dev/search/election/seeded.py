@@ -17,7 +17,7 @@ from search.seeded import seeded
 
 _ROOT = Path(__file__).resolve().parents[3]
 _CHILD = "import sys; from search.election.seeded import report; report(sys.argv[1], int(sys.argv[2]))"
-LIMIT = 3000
+LIMIT = 20_000
 """Scenes within which each bug is found."""
 
 

@@ -77,14 +77,14 @@ class Process:
         """Nothing is good before something is answered that it asks after now."""
         self.good_since, self.last_bad = math.inf, self.requests
 
-    def heard(self, number: int, verb: str, said: str, found: JsonObject | None) -> None:
-        """An answer is read."""
+    def heard(self, number: int, verb: str, said: str, found: JsonObject | None, *, in_time: bool) -> None:
+        """An answer is read. One that comes after the time for it is over, as after a stop, is none to whoever asked."""
         self.answers += 1
         if said == AWAY:
             return
         if verb == "get":
             self.read_at = self._world.now - HOP
-        if self.good_since == math.inf and number > self.last_bad:
+        if self.good_since == math.inf and number > self.last_bad and in_time:
             self.good_since = self._world.now
         spec = (found or {}).get("spec")
         if verb == "get" and spec is not None and (self.saw is None or self.saw[0] != spec):
@@ -164,7 +164,7 @@ class World:
         number = process.requests
 
         def read(said: str, found: JsonObject | None) -> None:
-            process.heard(number, verb, said, found)
+            process.heard(number, verb, said, found, in_time=not answer.done())
             if not answer.done():
                 answer.set_result((said, found))
 
