@@ -80,19 +80,22 @@ class Watcher:
     def _follows_in_time(self, world: World, one: Process) -> Iterator[tuple[str, str]]:
         """Nobody holds it: how long may that last, as this process could do something about it?"""
         lease = world.server.lease
-        if not one.runs or one.good_since == math.inf or one.life.done() or one.asked_to_stop_at < math.inf or lease is None:
+        if not one.runs or one.heard_since == math.inf or one.life.done() or one.asked_to_stop_at < math.inf or lease is None:
             return
         spec = lease["spec"]
         holder, written = str(spec["holderIdentity"] or ""), world.stored[-1][0]
         if one.leadership.identity == holder and one.writes:
-            due, why = max(written, one.good_since) + self.patience + self.look, "its own name stands there"
+            due, why = max(written, one.heard_since) + self.patience + self.look, "its own name stands there"
         elif not holder:
-            due, why = max(written, one.good_since) + self.look, "it was given up"
+            due, why = max(written, one.heard_since) + self.look, "it was given up"
         elif one.place and holder.startswith(f"{one.candidate}_{one.place}_"):
-            due, why = max(written, one.good_since) + self.look, "its predecessor in the same pod is dead"
+            due, why = max(written, one.heard_since) + self.look, "its predecessor in the same pod is dead"
         else:
-            seen = one.saw[1] if one.saw and one.saw[0] == spec else max(written, one.good_since) + self.look
-            due, why = max(seen + self.duration, one.good_since + self.look), f"it has known what stands there for {world.now - seen:.3f} s"
+            seen = one.saw[1] if one.saw and one.saw[0] == spec else max(written, one.heard_since) + self.look
+            due, why = (
+                max(seen + self.duration, one.heard_since + self.look),
+                f"it has known what stands there for {world.now - seen:.3f} s",
+            )
         if world.now > due + FOLLOWED:
             yield "followed_in_time", f"{one.name} does not lead, though {why}"
 

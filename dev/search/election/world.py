@@ -35,8 +35,9 @@ class Process:
         """Since what the scene counts them from."""
         self.requests = self.writes = self.answers = 0
         self.first_counted = self.last_bad = 0
-        self.good_since = world.now
-        """Since when the API server has answered all that it asked. Infinite while it is stopped, or has no answer."""
+        self.good_since = self.heard_since = world.now
+        """Since when the API server has answered all that it asked; and since when it heard that in time. Infinite while it is stopped, or
+        has no answer."""
         self.read_at = self.wrote_at = -math.inf
         """When it last got an answer to a read, as of when that was served, and when it last sent a write."""
         self.saw: tuple[JsonObject, float] | None = None
@@ -75,17 +76,19 @@ class Process:
 
     def trouble(self) -> None:
         """Nothing is good before something is answered that it asks after now."""
-        self.good_since, self.last_bad = math.inf, self.requests
+        self.good_since = self.heard_since = math.inf
+        self.last_bad = self.requests
 
     def heard(self, number: int, verb: str, said: str, found: JsonObject | None, *, in_time: bool) -> None:
-        """An answer is read. One that comes after the time for it is over, as after a stop, is none to whoever asked."""
+        """An answer is read. `in_time`: by whoever asked, and not after the time for it was over, as after a stop."""
         self.answers += 1
         if said == AWAY:
             return
         if verb == "get":
             self.read_at = self._world.now - HOP
-        if self.good_since == math.inf and number > self.last_bad and in_time:
-            self.good_since = self._world.now
+        if number > self.last_bad:
+            self.good_since = min(self.good_since, self._world.now)
+            self.heard_since = min(self.heard_since, self._world.now if in_time else math.inf)
         spec = (found or {}).get("spec")
         if verb == "get" and spec is not None and (self.saw is None or self.saw[0] != spec):
             self.saw = (spec, self._world.now)
