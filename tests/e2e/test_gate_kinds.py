@@ -105,10 +105,11 @@ async def test_a_bound_that_is_no_bucket_is_named(world: World) -> None:
     latency = {"histogram": world.selector(BUCKET), "over": "6s"}
     async with flowing(world, BUCKET) as flow:
         await in_buckets(world, flow, 100, 100)
+        await world.answers(f"count(count by (le) (rate({latency['histogram']}[6s] offset 2s)))", 3)  # at the last tick too
         await world.rollout(canary=QUICK, gates=[{"name": "slow", "latency": latency, "advance": {"lt": 3}, "rollback": {"gt": 5}}])
-        gate = await world.gate_until("slow", noDataReason="NoSuchBucket")
-        assert gate["message"] == "3 is no bound of a bucket; there are 2, 5"
-        assert (await world.status())["percent"] == 10
+        ready = await world.condition("feature", "Ready", "QueryRefused")
+        assert ready["message"] == "gate slow can never be judged: 3 is no bound of a bucket; there are 2, 5"
+        assert (await world.status())["percent"] == 0, "what can't be judged exposes nobody"
 
 
 # relativeTo
