@@ -99,12 +99,10 @@ def wording(asked: Asked, rollout: Rollout, policy: RolloutPolicySpec, at: datet
     return Wording(rollout, policy.prometheus.interval, at, (label, rollout.namespace) if label and asked.is_own else None)
 
 
-def put_in_words(gate: Measure, word: Wording) -> Iterator[None]:
-    """Takes apart what a gate asks, one query at each step, so that asking it finds all of that done. What can't be asked is said then."""
-    for field, query in queries_of(gate):
-        with suppress(QueryProblem):
-            compile_query(truth_of(word(query)) if field == "when" else word(query))
-        yield
+def take_apart(field: str, query: str, word: Wording) -> None:
+    """Takes one of a gate's queries apart, so that asking it finds that done. What can't be asked is said then."""
+    with suppress(QueryProblem):
+        compile_query(truth_of(word(query)) if field == "when" else word(query))
 
 
 def buckets_query(selector: str, over: timedelta) -> str:

@@ -24,9 +24,9 @@ from tidegate.domain.asks import (
     is_waited_for,
     last_tick,
     median_query,
-    put_in_words,
     queries_of,
     start_source,
+    take_apart,
     wording,
 )
 from tidegate.domain.problems import QueryProblem
@@ -141,10 +141,9 @@ class GateReadings:
 
     async def _gate(self, asked: Asked, rollout: Rollout, policy: Policy, source: Source, at: datetime) -> GateAnswer:
         gate, word = asked.gate, wording(asked, rollout, policy.spec, at)
-        words = put_in_words(gate, word)
-        for _ in queries_of(gate):
+        for field, query in queries_of(gate):
             async with self._computing.turn(rollout.namespace, is_urgent=source.asker.is_urgent):
-                next(words)
+                take_apart(field, query, word)
         value, samples, base, when = await asyncio.gather(
             self._value(asked, rollout, source, word),
             self._optional(source, word, gate.samples.count if gate.samples else None, at),
